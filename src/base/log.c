@@ -1,0 +1,147 @@
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+
+static const char *log_role = "postern";
+static enum log_level log_most = LOG_LEVEL_INFO;
+static enum log_format log_style = LOG_FORMAT_KEYVALUE;
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+/* Room kept at the end for "...\"}\n" and NUL. */
+#define LOG_TAIL 16
+
+struct line {
+    char *out;
+    size_t n;
+    bool cut;
+};
+
+void
+log_init(const char *role, enum log_level most, enum log_format format)
+{
+    log_role = role;
+    log_set(most, format);
+}
+
+void
+log_set(enum log_level most, enum log_format format)
+{
+    log_most = most;
+    log_style = format;
+}
+
+static void
+line_add(struct line *line, struct str s)
+{
+    if (line->cut || s.n == 0) {
+        return;
+    }
+    if (line->n + s.n > LOG_LINE_MAX - LOG_TAIL) {
+        line->cut = true;
+        return;
+    }
+    memcpy(line->out + line->n, s.p, s.n);
+    line->n += s.n;
+}
+
+/* Control characters, quotes, backslashes and octets that are not UTF-8 become \u00XX. */
+static void
+line_add_escaped(struct line *line, struct str s)
+{
+    bool raw_high = str_is_utf8(s);
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\' || (c >= 0x80 && !raw_high)) {
+            char escape[8];
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+            line_add(line, str_from_cstr(escape));
+        } else {
+            line_add(line, str_make(s.p + i, 1));
+        }
+    }
+}
+
+static bool
+text_is_plain(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (!char_is_alnum(c) && !str_contains_char(STR("-_.:/@+,<>[]()*"), c)) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+static void
+line_add_field(struct line *line, enum log_format format, const struct log_field *field)
+{
+    bool json = format == LOG_FORMAT_JSON;
+    bool quoted = !field->is_number && (json || !text_is_plain(field->text));
+    line_add(line, json ? STR(",\"") : STR(" "));
+    line_add(line, str_from_cstr(field->key));
+    line_add(line, json ? STR("\":") : STR("="));
+    line_add(line, quoted ? STR("\"") : STR(""));
+    if (field->is_number) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%lld", (long long)field->number);
+        line_add(line, str_from_cstr(digits));
+    } else {
+        line_add_escaped(line, field->text);
+    }
+    line_add(line, quoted ? STR("\"") : STR(""));
+}
+
+size_t
+log_format_line(char out[static LOG_LINE_MAX], enum log_format format, int64_t wall_ms,
+                const char *role, enum log_level level, const char *event,
+                const struct log_field *fields)
+{
+    struct line line = {.out = out};
+    bool json = format == LOG_FORMAT_JSON;
+    struct arena *arena = arena_create(1024);
+    struct log_field head[] = {
+        LOG_CSTR("level", level_names[level]),
+        LOG_CSTR("role", role),
+        LOG_CSTR("event", event),
+    };
+    line_add(&line, json ? STR("{\"time\":\"") : STR("time="));
+    line_add(&line, clock_format_rfc3339(arena, wall_ms));
+    line_add(&line, json ? STR("\"") : STR(""));
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
+        line_add_field(&line, format, &head[i]);
+    }
+    for (size_t i = 0; fields[i].key != NULL; i++) {
+        size_t before = line.n;
+        line_add_field(&line, format, &fields[i]);
+        if (line.cut) {
+            line.n = before; /* a half-written field would not parse */
+            line.cut = false;
+            line_add(&line, json ? STR(",\"cut\":true") : STR(" cut=true"));
+            break;
+        }
+    }
+    arena_destroy(&arena);
+    memcpy(out + line.n, json ? "}\n" : "\n", json ? 3 : 2);
+    return line.n + (json ? 2 : 1);
+}
+
+void
+log_write(enum log_level level, const char *event, const struct log_field *fields)
+{
+    char line[LOG_LINE_MAX];
+    if (level > log_most) {
+        return;
+    }
+    size_t n =
+        log_format_line(line, log_style, clock_wall_ms(), log_role, level, event, fields);
+    /* A log that cannot be written must not stop mail. */
+    ssize_t ignored = write(STDERR_FILENO, line, n);
+    (void)ignored;
+}
