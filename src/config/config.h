@@ -1,0 +1,430 @@
+/*
+ * config.h - the configuration of Postern: typed, checked, immutable.
+ *
+ * The parent reads the file once and hands its bytes to every role; each role turns them into a
+ * struct config with config_load_text(), which touches nothing but memory, so it also works inside
+ * a sandbox. The objects are read-only and counted: a reload makes a new one, and whoever still
+ * works with the old one keeps it alive with config_ref(). All of it may be read by many threads.
+ *
+ * The schema table (schema.c) is the one authority on names, types, defaults and bounds; parsing,
+ * the reference page, the manual page and the JSON schema come from it. The comments below repeat
+ * "[default, least..most]" for the reader; a test compares them with the table.
+ *
+ * Conventions: every duration is an int64_t in milliseconds and its name ends in _ms; every size is
+ * a uint64_t in octets; a text that is not set has n == 0. The YAML key is the field's name without
+ * "_ms". All pointers and texts live as long as the struct config that holds them. Domain names are
+ * lower case and in A-label form (RFC 5890); local parts keep the case they were written in.
+ */
+#ifndef POSTERN_CONFIG_CONFIG_H
+#define POSTERN_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/ip.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/str.h"
+
+/* Longest configuration that is read, in octets. */
+#define CONFIG_TEXT_MAX     (16u << 20)
+/* Most errors told in one run; after that one line says that there are more. */
+#define CONFIG_ERRORS_MAX   50u
+/* Where the configuration is when nothing else is said. */
+#define CONFIG_FILE_DEFAULT "/etc/postern/postern.yaml"
+
+/* What a listener is for. */
+enum config_listener_kind {
+    CONFIG_LISTENER_MX,         /* SMTP from other servers, usually port 25; no AUTH */
+    CONFIG_LISTENER_SUBMISSION, /* from users, usually port 587; AUTH after STARTTLS (RFC 6409) */
+    CONFIG_LISTENER_SMTPS,      /* from users, usually port 465; TLS at once (RFC 8314) */
+};
+
+/* How much TLS is wanted on a connection; ordered, so that the stricter of two is the larger. */
+enum config_tls_mode {
+    CONFIG_TLS_NONE,          /* none is offered or asked for */
+    CONFIG_TLS_OPPORTUNISTIC, /* used when both sides can */
+    CONFIG_TLS_REQUIRED,      /* no mail without it */
+};
+
+enum config_tls_version {
+    CONFIG_TLS_1_2,
+    CONFIG_TLS_1_3,
+};
+
+/* Where the recipients of a domain are known from. */
+enum config_recipients {
+    CONFIG_RECIPIENTS_USERS,   /* the user table in the ledger */
+    CONFIG_RECIPIENTS_LIST,    /* domain->list */
+    CONFIG_RECIPIENTS_CALLOUT, /* the next hop is asked with RCPT; its answer is cached */
+    CONFIG_RECIPIENTS_ANY,     /* every local part is accepted */
+};
+
+/* What is done with a bare LF in message data; it is never taken as the end of a line. */
+enum config_bare_lf {
+    CONFIG_BARE_LF_REFUSE, /* the message is refused */
+    CONFIG_BARE_LF_DATA,   /* kept as data where no end-of-data can be read out of it */
+};
+
+enum config_delivery_kind {
+    CONFIG_DELIVERY_NONE = 0,  /* not set */
+    CONFIG_DELIVERY_LMTP_TCP,  /* lmtp://host:port */
+    CONFIG_DELIVERY_LMTP_UNIX, /* lmtp:/absolute/path */
+    CONFIG_DELIVERY_SMTP,      /* smtp://host:port; addresses of that host, no MX lookup */
+    CONFIG_DELIVERY_MX,        /* mx: the MX records of the recipient's domain */
+};
+
+/* Where mail is handed on to; written as a URL. */
+struct config_delivery {
+    enum config_delivery_kind kind;
+    struct str text;      /* as written, for logs and traces */
+    struct str host;      /* LMTP_TCP, SMTP: a name (A-labels) or an address without brackets */
+    bool host_is_ip;      /* then `ip` holds it */
+    struct ip_address ip; /* valid when host_is_ip */
+    uint16_t port;        /* LMTP_TCP [24], SMTP [25] */
+    struct str path;      /* LMTP_UNIX: at most 107 octets, the system's limit */
+};
+
+/* An address and a port, "192.0.2.1@53" or "2001:db8::1@53". */
+struct config_endpoint {
+    struct ip_address ip;
+    uint16_t port; /* 0: not set */
+};
+
+/* local@domain */
+struct config_mailbox {
+    struct str text;   /* as written; n == 0: not set */
+    struct str local;  /* without quotes, case kept */
+    struct str domain; /* lower case, A-labels */
+};
+
+struct config_mailboxes {
+    const struct config_mailbox *items;
+    size_t count;
+};
+
+struct config_texts {
+    const struct str *items;
+    size_t count;
+};
+
+struct config_networks {
+    const struct ip_network *items;
+    size_t count;
+};
+
+struct config_endpoints {
+    const struct config_endpoint *items;
+    size_t count;
+};
+
+struct config_directories {
+    struct str state; /* [/var/lib/postern] queue, ledger, self-signed certificate */
+    struct str run;   /* [/run/postern] sockets and the process id */
+};
+
+/* How many processes and threads there are. */
+struct config_workers {
+    uint32_t edge;   /* [0, 0..256] edge processes; 0: one per processor core */
+    uint32_t filter; /* [8, 1..256] threads of the filter: messages in the checks at once */
+};
+
+struct config_listener {
+    struct ip_address address; /* 0.0.0.0 and :: are every address of their family */
+    uint16_t port;
+    enum config_listener_kind kind;
+    enum config_tls_mode tls; /* [opportunistic for mx, required for submission and smtps] */
+    struct config_networks proxy_protocol; /* peers that must send a PROXY header; none: nobody */
+};
+
+struct config_listeners {
+    const struct config_listener *items;
+    size_t count; /* 1..64 */
+};
+
+struct config_certificate {
+    struct str certificate; /* PEM file: the certificate, then its chain */
+    struct str key;         /* PEM file */
+};
+
+struct config_certificates {
+    const struct config_certificate *items;
+    size_t count; /* 0..1000; the first is used when the client names no known host (SNI) */
+};
+
+struct config_tls {
+    enum config_tls_version minimum; /* [1.2] */
+    struct config_certificates certificates;
+    bool self_signed;            /* [true] make one in directories.state when none is listed */
+    struct str groups;           /* OpenSSL's syntax; not set: the library's own list */
+    struct str ciphers;          /* TLS 1.2; not set: forward secrecy and AEAD only */
+    struct str ciphersuites;     /* TLS 1.3; not set: the library's own list */
+    bool session_tickets;        /* [true] keys differ by listener */
+    int64_t session_lifetime_ms; /* [2h, 1m..7d] of a ticket */
+    bool prefer_server_ciphers;  /* [true] */
+};
+
+struct config_alias {
+    struct str name; /* local part, case kept */
+    struct config_mailboxes to;
+};
+
+struct config_aliases {
+    const struct config_alias *items; /* sorted by name, ASCII case folded */
+    size_t count;
+};
+
+/* A domain that mail is accepted for. */
+struct config_domain {
+    struct str name;                   /* lower case, A-labels */
+    struct config_delivery delivery;   /* required */
+    enum config_tls_mode tls;          /* [opportunistic] towards `delivery` */
+    enum config_recipients recipients; /* [users] */
+    struct config_mailboxes list;      /* for LIST; sorted by local part, ASCII case folded */
+    struct config_aliases aliases;
+    struct config_mailbox catch_all; /* who gets mail for unknown local parts; not set: refused */
+    bool plus_addressing;            /* [true] bob+anything is bob */
+    char plus_separator;             /* ["+"] one printable ASCII character */
+};
+
+struct config_domains {
+    const struct config_domain *items; /* sorted by name */
+    size_t count;
+};
+
+/* Mail going out to `domain` is handed to `to` instead of its MX. */
+struct config_route {
+    struct str domain;         /* without the leading dot */
+    bool with_subdomains;      /* written ".example.com": the domains below it, not itself */
+    struct config_delivery to; /* required */
+    enum config_tls_mode tls;  /* [opportunistic] */
+};
+
+struct config_routes {
+    const struct config_route *items; /* sorted by domain */
+    size_t count;
+};
+
+/* Everything that goes out and has no route; to.kind == CONFIG_DELIVERY_NONE: not set. */
+struct config_smart_host {
+    struct config_delivery to;
+    enum config_tls_mode tls; /* [opportunistic] */
+};
+
+/* A set of networks with the same rights and duties. */
+struct config_zone {
+    struct str name;
+    struct config_networks networks;
+    bool relay;                       /* [false] its hosts may send to any domain without AUTH */
+    enum config_tls_mode minimum_tls; /* [none] least TLS of connections from and to it */
+    bool rate_limits;                 /* [true] connection and message rates apply to it */
+};
+
+struct config_zones {
+    const struct config_zone *items;
+    size_t count;
+};
+
+/* SMTP server time-outs: how long the edge waits in each state (RFC 5321 4.5.3.2). */
+struct config_server_timeouts {
+    int64_t proxy_header_ms;  /* [5s, 1s..1m] for the PROXY header */
+    int64_t tls_handshake_ms; /* [30s, 1s..5m] */
+    int64_t command_ms;       /* [5m, 1s..1h] for the next command */
+    int64_t auth_ms;          /* [1m, 1s..10m] for an answer within AUTH */
+    int64_t data_ms;          /* [5m, 1s..1h] for the next octet of message data */
+    int64_t session_ms;       /* [2h, 1m..7d] for a whole connection */
+};
+
+/* Bounds on what a client can make the server do. */
+struct config_limits {
+    uint64_t message_size;   /* [50MiB, 64KiB..2GiB] SIZE; also while streaming */
+    uint32_t recipients;     /* [1000, 100..100000] of a message (RFC 5321 4.5.3.1.8) */
+    uint32_t messages;       /* [1000, 1..1000000] of a connection (MAILMAX, RFC 9422) */
+    uint32_t commands;       /* [100000, 100..10000000] of a connection */
+    uint32_t junk_commands;  /* [100, 10..10000] that bring no mail forward, per message */
+    uint32_t errors;         /* [20, 1..1000] refused commands of a connection */
+    uint32_t command_length; /* [2048, 512..65536] octets of a command line with CRLF */
+    uint32_t auth_length;    /* [12288, 1024..65536] of a line within AUTH (RFC 4954 4) */
+    uint32_t line_length;    /* [8192, 1000..1048576] of a line of message data with CRLF */
+    uint64_t header_size;    /* [256KiB, 4KiB..16MiB] of the header section */
+    uint32_t header_fields;  /* [1000, 50..100000] */
+    uint32_t received_count; /* [50, 10..1000] Received fields before it is a loop */
+    uint32_t connections;    /* [20000, 1..1000000] in all edge processes together */
+    uint32_t connections_per_address; /* [50, 1..1000000] */
+    uint32_t connections_per_network; /* [200, 1..1000000] per /24 (IPv4) or /56 (IPv6) */
+    uint32_t connection_rate; /* [120, 0..1000000] new ones per address and minute; 0: any */
+    uint32_t connection_rate_per_network; /* [600, 0..1000000] the same per /24 or /56 */
+    uint32_t message_rate;           /* [600, 0..1000000] messages per address and minute; 0: any */
+    uint32_t auth_failures_per_user; /* [10, 1..10000] within auth_failure_window */
+    uint32_t auth_failures_per_address; /* [20, 1..10000] */
+    int64_t auth_failure_window_ms;     /* [15m, 1m..1d] */
+    uint64_t data_rate;                 /* [128, 0..1MiB] least octets a second of message data */
+    int64_t data_rate_grace_ms;         /* [30s, 1s..10m] before data_rate is measured */
+    uint64_t memory;                    /* [512MiB, 16MiB..1TiB] of an edge process; then 421 */
+    enum config_bare_lf bare_lf;        /* [refuse] */
+    int64_t pregreet_delay_ms;          /* [200ms, 0..10s] wait on mx listeners for early talkers */
+    struct config_server_timeouts timeouts;
+};
+
+struct config_smtp {
+    struct str banner; /* [ESMTP Postern] text after the host name in the greeting, 0..200 ASCII */
+};
+
+/* What is done to a message from an authenticated user. */
+struct config_submission {
+    bool hide_client_address; /* [true] the client's address stays out of Received */
+    bool add_date;            /* [true] when missing (RFC 6409 8.1) */
+    bool add_message_id;      /* [true] when missing (RFC 6409 8.3) */
+};
+
+/* SMTP client time-outs (RFC 5321 4.5.3.2 names these least values). */
+struct config_client_timeouts {
+    int64_t connect_ms;       /* [30s, 1s..10m] for one address */
+    int64_t tls_handshake_ms; /* [30s, 1s..5m] */
+    int64_t greeting_ms;      /* [5m, 1s..1h] */
+    int64_t command_ms;       /* [5m, 1s..1h] EHLO, MAIL, RCPT, RSET */
+    int64_t data_init_ms;     /* [2m, 1s..1h] DATA until 354 */
+    int64_t data_block_ms;    /* [3m, 1s..1h] for a piece of data to be taken */
+    int64_t data_end_ms;      /* [10m, 1s..2h] from the final dot to the answer */
+    int64_t quit_ms;          /* [10s, 1s..5m] */
+    int64_t idle_ms;          /* [5s, 0..5m] an open connection waits for another message */
+};
+
+struct config_queue {
+    int64_t lifetime_ms;        /* [5d, 1m..60d] then the message bounces (RFC 5321 4.5.4.1) */
+    int64_t warn_after_ms;      /* [4h, 0..30d] delay warning to the sender; 0: none */
+    int64_t retry_first_ms;     /* [5m, 1s..1d] after the first failed attempt */
+    int64_t retry_max_ms;       /* [2h, 1s..2d] */
+    double retry_factor;        /* [2.0, 1.0..10.0] each wait is so many times the one before */
+    uint32_t retry_jitter;      /* [20, 0..50] per cent added or taken at random */
+    uint64_t max_size;          /* [20GiB, 16MiB..1PiB] of the queue on disk; then 452 */
+    uint32_t max_messages;      /* [5000000, 100..1000000000] in the queue; then 452 */
+    uint64_t min_free_disk;     /* [256MiB, 0..1TiB] below it 452 */
+    uint32_t concurrency_first; /* [5, 1..1000] connections to one destination at the start */
+    uint32_t concurrency_max;   /* [20, 1..1000] to which it may grow */
+    uint32_t connections;       /* [200, 1..10000] of the relay in all */
+    uint32_t reuse_messages;    /* [100, 1..100000] over one connection */
+    struct config_client_timeouts timeouts;
+};
+
+/* Asking the next hop whether it takes a recipient. */
+struct config_callout {
+    int64_t timeout_ms;        /* [20s, 1s..5m] then 451 */
+    int64_t positive_cache_ms; /* [1d, 0..30d] how long "yes" is kept */
+    int64_t negative_cache_ms; /* [10m, 0..1d] how long "no" is kept */
+};
+
+struct config_bounce {
+    /* Who answers for all domains: gets postmaster@ and abuse@ where no user or alias has it. */
+    struct config_mailbox postmaster;
+    uint64_t returned_size; /* [64KiB, 0..10MiB] most of the original that goes into a bounce */
+};
+
+struct config_retention {
+    int64_t trace_age_ms; /* [90d, 1h..3650d] */
+    uint64_t trace_size;  /* [10GiB, 16MiB..1PiB] the oldest go first */
+};
+
+struct config_logging {
+    enum log_level level;   /* [info] error, warn, info, debug */
+    enum log_format format; /* [keyvalue] keyvalue, json */
+};
+
+struct config_metrics {
+    bool enabled;              /* [true] */
+    struct ip_address address; /* [127.0.0.1] */
+    uint16_t port;             /* [9154, 1..65535] */
+};
+
+struct config_resolver {
+    struct config_endpoints forwarders; /* none: the resolver asks the root itself */
+    struct config_endpoint stub_root;   /* server of a root of one's own (labs); port 0: not set */
+    struct config_texts trust_anchors;  /* files with DS or DNSKEY records */
+    struct config_texts local_zones;    /* special-use names that are looked up nonetheless */
+    bool dnssec;                        /* [true] validate */
+    int64_t timeout_ms;                 /* [10s, 100ms..5m] for a question in all */
+    uint64_t cache_size;                /* [64MiB, 1MiB..64GiB] */
+};
+
+struct config_control;
+
+struct config {
+    struct config_control *control; /* count and memory; for config.c only */
+
+    struct str hostname; /* required; in the greeting, EHLO, Received, Message-ID */
+    struct config_directories directories;
+    struct str run_as; /* [postern] user when started as root and postern-<role> does not exist */
+    struct config_workers workers;
+    struct config_listeners listeners;
+    struct config_tls tls;
+    struct config_domains domains;
+    struct config_routes routes;
+    struct config_smart_host smart_host;
+    struct config_zones zones;
+    struct config_limits limits;
+    struct config_smtp smtp;
+    struct config_submission submission;
+    struct config_queue queue;
+    struct config_callout callout;
+    struct config_bounce bounce;
+    struct config_retention retention;
+    struct config_logging logging;
+    struct config_metrics metrics;
+    struct config_resolver resolver;
+};
+
+struct config_error {
+    unsigned line;   /* from 1; 0: the file as a whole */
+    unsigned column; /* from 1, in characters */
+    struct str text; /* what is wrong, what was expected, what to do; one line, no position */
+};
+
+struct config_errors {
+    struct config_error items[CONFIG_ERRORS_MAX]; /* by position */
+    size_t count;
+    bool more; /* there were more than CONFIG_ERRORS_MAX */
+};
+
+/*
+ * Reads a configuration. On success the caller owns one reference to *out. On failure *errors_out
+ * tells all that is wrong, its texts in `arena` (1 MiB is ample), and *out is untouched. On success
+ * errors_out->count is 0. Opens no file, asks for no name: certificates, keys and users are checked
+ * by who uses them.
+ * STATUS_SYNTAX: something is wrong in it; STATUS_LIMIT: larger than CONFIG_TEXT_MAX (also told in
+ * *errors_out).
+ */
+[[nodiscard]] enum status config_load_text(struct arena *arena, struct str text,
+                                           const struct config **out,
+                                           struct config_errors *errors_out);
+
+/* "file:line:column: text", as compilers and editors have it; {NULL,0} past the arena's ceiling. */
+struct str config_error_format(struct arena *arena, struct str file_name,
+                               const struct config_error *error);
+
+/* One more reference; returns config. Thread-safe. */
+const struct config *config_ref(const struct config *config);
+/* Gives one reference back and sets *config to NULL; the last one frees it. NULL is allowed. */
+void config_unref(const struct config **config);
+
+/* The domain of that name (any case, A-labels or U-labels), or NULL when it is not ours. */
+const struct config_domain *config_domain_find(const struct config *config, struct str name);
+/* The route for a domain: its own, else that of the nearest domain above it; NULL: none. */
+const struct config_route *config_route_find(const struct config *config, struct str domain);
+/* The zone whose network is the narrowest that contains ip; NULL: in no zone. */
+const struct config_zone *config_zone_for_ip(const struct config *config,
+                                             const struct ip_address *ip);
+/* The alias of a local part (ASCII case folded), or NULL. */
+const struct config_alias *config_alias_find(const struct config_domain *domain, struct str local);
+/* Whether local@domain->name is in domain->list (ASCII case folded). */
+bool config_list_contains(const struct config_domain *domain, struct str local);
+/* Whether ip is in one of the networks. */
+bool config_networks_contain(const struct config_networks *networks, const struct ip_address *ip);
+
+/* The names as they are in YAML: "mx", "opportunistic", "1.2", "callout"; static, never NULL. */
+const char *config_listener_kind_name(enum config_listener_kind kind);
+const char *config_tls_mode_name(enum config_tls_mode mode);
+const char *config_tls_version_name(enum config_tls_version version);
+const char *config_recipients_name(enum config_recipients recipients);
+
+#endif
