@@ -1,0 +1,69 @@
+/*
+ * envelope.h - what SMTP says about a message beside its content: the envelope and its facts.
+ *
+ * Filled by the server core, travels with the message through filter and spool to the relay.
+ */
+#ifndef POSTERN_SMTP_ENVELOPE_H
+#define POSTERN_SMTP_ENVELOPE_H
+
+#include "smtp/address.h"
+
+/* RFC 3461 4.4: at most 100 characters before xtext; 4.2: at most 500 on the line. */
+#define SMTP_ENVID_MAX      100u
+#define SMTP_ORCPT_MAX      500u
+#define SMTP_ORCPT_TYPE_MAX 32u
+
+enum smtp_body {
+    SMTP_BODY_UNSPECIFIED, /* no BODY parameter */
+    SMTP_BODY_7BIT,
+    SMTP_BODY_8BITMIME,
+};
+
+enum smtp_dsn_ret {
+    SMTP_DSN_RET_UNSPECIFIED,
+    SMTP_DSN_RET_FULL,
+    SMTP_DSN_RET_HDRS,
+};
+
+/* RFC 3461 4.1; a set. 0: no NOTIFY parameter (then failures, and perhaps delays, are told). */
+enum smtp_dsn_notify {
+    SMTP_DSN_NOTIFY_NEVER = 1 << 0,
+    SMTP_DSN_NOTIFY_SUCCESS = 1 << 1,
+    SMTP_DSN_NOTIFY_FAILURE = 1 << 2,
+    SMTP_DSN_NOTIFY_DELAY = 1 << 3,
+};
+
+struct smtp_recipient {
+    struct smtp_address address;
+    unsigned notify;       /* set of enum smtp_dsn_notify */
+    struct str orcpt_type; /* "rfc822", "utf-8", ... in lower case; empty: no ORCPT */
+    struct str orcpt;      /* decoded from xtext */
+};
+
+/* MAIL with its parameters, and the recipients that were accepted. */
+struct smtp_envelope {
+    struct smtp_address sender; /* the null path for bounces */
+    uint64_t size;              /* SIZE= in octets; 0: not told (RFC 1870) */
+    enum smtp_body body;
+    bool smtputf8;
+    enum smtp_dsn_ret ret;
+    struct str envid; /* decoded from xtext; empty: none */
+    struct smtp_recipient *recipients;
+    size_t recipient_count;
+};
+
+/* What the core saw while the content went by. */
+struct smtp_content_facts {
+    uint64_t size; /* octets after un-dot-stuffing, CRLF counted */
+    uint64_t lines;
+    size_t longest_line;     /* octets without CRLF */
+    unsigned received_count; /* Received fields in the header */
+    bool has_8bit;           /* an octet above 127 anywhere */
+    bool header_has_8bit;    /* in the header: SMTPUTF8 is needed onwards (RFC 6532) */
+    bool header_malformed;   /* a header line that is neither field, continuation nor empty */
+    bool has_bare_lf;        /* only where the settings accept it as data */
+    bool chunked;            /* came by BDAT (RFC 3030) */
+    bool final_crlf_added;   /* the last chunk did not end its line */
+};
+
+#endif
