@@ -1,0 +1,27 @@
+/*
+ * source_channel.h - answers from the resolver role, for worker threads (channel_call waits).
+ */
+#ifndef POSTERN_DNS_SOURCE_CHANNEL_H
+#define POSTERN_DNS_SOURCE_CHANNEL_H
+
+#include "dns/dns.h"
+#include "ipc/channel.h"
+
+struct dns_source_channel {
+    struct channel *resolver; /* borrowed; used from any thread but the loop's */
+    int timeout_ms;           /* for one question; above the resolver's own limit */
+};
+
+/* A source over *channel, which must outlive it; may be shared by threads. */
+struct dns_source dns_source_from_channel(struct dns_source_channel *channel);
+
+/*
+ * Turns a MSG_RESOLVE_REPLY into an answer whose octets are copied into the arena; for callers that
+ * use channel_request themselves. Numbers that no enum has make it SERVFAIL. STATUS_LIMIT: the
+ * arena is full.
+ */
+[[nodiscard]] enum status dns_answer_from_reply(struct arena *arena,
+                                                const struct msg_resolve_reply *reply,
+                                                struct dns_answer *answer_out);
+
+#endif
