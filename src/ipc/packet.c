@@ -23,7 +23,7 @@ packet_send(int fd, struct str packet, const int *fds, size_t fd_count)
     if (fd_count > 0) {
         msg.msg_control = control.room;
         msg.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+        struct cmsghdr *cmsg = &control.header;
         cmsg->cmsg_level = SOL_SOCKET;
         cmsg->cmsg_type = SCM_RIGHTS;
         cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);

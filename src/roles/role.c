@@ -1,0 +1,600 @@
+#include "roles/role.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ipc/packet.h"
+#include "roles/users.h"
+
+/* The descriptor that the parent puts the control socket on. */
+#define CONTROL_FD           3
+/* How long the parent may take for its first words. */
+#define BOOTSTRAP_TIMEOUT_MS 30000
+/* Commands connected at one time. */
+#define COMMANDS_MAX         64
+#define ERRORS_ARENA         (1u << 20)
+
+struct role_runtime {
+    const struct role_definition *definition;
+    uint32_t instance;
+    struct event_base *loop;
+    void *state;
+    struct channel *control;
+    struct channel *peers[ROLE_COUNT][ROLE_INSTANCES_MAX];
+    struct channel *commands[COMMANDS_MAX];
+    struct event *command_listener;
+    struct event *destroy_later; /* channels of commands that have gone */
+    pthread_mutex_t config_mutex;
+    const struct config *config;
+    const struct config *next_config; /* received, not started yet */
+    uint64_t generation;
+    char directory[PATH_MAX];
+    bool running; /* the loop turns: past `start` */
+    int exit_status;
+};
+
+struct event_base *
+role_loop(struct role_runtime *runtime)
+{
+    return runtime->loop;
+}
+
+enum role
+role_self(const struct role_runtime *runtime)
+{
+    return runtime->definition->role;
+}
+
+uint32_t
+role_instance(const struct role_runtime *runtime)
+{
+    return runtime->instance;
+}
+
+void *
+role_state(const struct role_runtime *runtime)
+{
+    return runtime->state;
+}
+
+const struct config *
+role_config(struct role_runtime *runtime)
+{
+    return runtime->config;
+}
+
+const struct config *
+role_config_ref(struct role_runtime *runtime)
+{
+    pthread_mutex_lock(&runtime->config_mutex);
+    const struct config *config = config_ref(runtime->config);
+    pthread_mutex_unlock(&runtime->config_mutex);
+    return config;
+}
+
+const char *
+role_directory(const struct role_runtime *runtime)
+{
+    return runtime->directory;
+}
+
+void
+role_metric_add(struct role_metrics *metrics, const char *name, int64_t value)
+{
+    if (metrics->count < ROLE_METRICS_MAX) {
+        metrics->items[metrics->count++] = (struct record_metric){str_from_cstr(name), value};
+    }
+}
+
+void
+role_stopped(struct role_runtime *runtime)
+{
+    event_base_loopexit(runtime->loop, NULL);
+}
+
+/* ---- peers */
+
+static void
+on_peer_message(void *context, struct channel *channel, struct ipc_message *message)
+{
+    struct role_runtime *runtime = context;
+    if (!runtime->running || runtime->definition->on_message == NULL) {
+        ipc_message_free(&message);
+        return;
+    }
+    runtime->definition->on_message(runtime->state, channel, message);
+}
+
+static void
+tell_misbehaved(struct role_runtime *runtime, struct channel *channel)
+{
+    struct msg_misbehaved fields = {.role = (uint8_t)channel_peer(channel),
+                                    .instance = channel_instance(channel)};
+    LOG_ERROR("a peer broke the rules", LOG_CSTR("peer", ipc_role_name(channel_peer(channel))),
+              LOG_INT("instance", fields.instance));
+    if (channel_send(runtime->control, MSG_MISBEHAVED, 0, &fields) != STATUS_OK) {
+        LOG_ERROR("the parent cannot be told");
+    }
+}
+
+static void
+forget_command(struct role_runtime *runtime, struct channel *channel)
+{
+    struct timeval now = {0, 0};
+    (void)channel;
+    event_add(runtime->destroy_later, &now);
+}
+
+static void
+on_peer_change(void *context, struct channel *channel, bool up, enum status status)
+{
+    struct role_runtime *runtime = context;
+    bool is_command = channel_peer(channel) == ROLE_CLI;
+    if (runtime->definition->on_peer != NULL && runtime->running) {
+        runtime->definition->on_peer(runtime->state, channel, up);
+    }
+    if (!up && is_command) {
+        forget_command(runtime, channel);
+    } else if (!up && (status == STATUS_SYNTAX || status == STATUS_DENIED)) {
+        tell_misbehaved(runtime, channel);
+    }
+}
+
+static struct channel *
+peer_channel_create(struct role_runtime *runtime, enum role peer, uint32_t instance)
+{
+    struct channel_settings settings = {
+        .loop = runtime->loop,
+        .self = runtime->definition->role,
+        .peer = peer,
+        .instance = instance,
+        .on_message = on_peer_message,
+        .on_change = on_peer_change,
+        .context = runtime,
+    };
+    return channel_create(&settings);
+}
+
+struct channel *
+role_channel(struct role_runtime *runtime, enum role peer, uint32_t instance)
+{
+    if ((unsigned)peer >= ROLE_COUNT || instance >= ROLE_INSTANCES_MAX ||
+        !role_topology_connects(runtime->definition->role, peer)) {
+        return NULL;
+    }
+    return runtime->peers[peer][instance];
+}
+
+void
+role_peer_misbehaved(struct role_runtime *runtime, struct channel *channel)
+{
+    if (channel_peer(channel) != ROLE_CLI) {
+        tell_misbehaved(runtime, channel); /* the parent ends it, and then the line goes down */
+    }
+}
+
+static void
+create_peers(struct role_runtime *runtime)
+{
+    for (unsigned peer = 0; peer < ROLE_COUNT; peer++) {
+        uint32_t const most = peer == ROLE_EDGE ? ROLE_INSTANCES_MAX : 1;
+        for (uint32_t i = 0;
+             role_topology_connects(runtime->definition->role, (enum role)peer) && i < most; i++) {
+            runtime->peers[peer][i] = peer_channel_create(runtime, (enum role)peer, i);
+        }
+    }
+}
+
+/* ---- commands that connect to the role's own socket */
+
+static void
+on_destroy_later(evutil_socket_t fd, short what, void *context)
+{
+    struct role_runtime *runtime = context;
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < COMMANDS_MAX; i++) {
+        if (runtime->commands[i] != NULL && !channel_is_connected(runtime->commands[i])) {
+            channel_destroy(&runtime->commands[i]);
+        }
+    }
+}
+
+static void
+on_command(evutil_socket_t listener, short what, void *context)
+{
+    struct role_runtime *runtime = context;
+    (void)what;
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) {
+        return;
+    }
+    for (size_t i = 0; i < COMMANDS_MAX; i++) {
+        if (runtime->commands[i] == NULL) {
+            runtime->commands[i] = peer_channel_create(runtime, ROLE_CLI, (uint32_t)i);
+            if (channel_connect(runtime->commands[i], fd) != STATUS_OK) {
+                channel_destroy(&runtime->commands[i]);
+            }
+            return;
+        }
+    }
+    LOG_WARN("too many commands at one time", LOG_INT("most", COMMANDS_MAX));
+    close(fd);
+}
+
+static enum status
+listen_for_commands(struct role_runtime *runtime, int fd)
+{
+    if (runtime->command_listener != NULL) {
+        close(fd);
+        return STATUS_OK;
+    }
+    runtime->command_listener =
+        event_new(runtime->loop, fd, EV_READ | EV_PERSIST, on_command, runtime);
+    runtime->destroy_later = event_new(runtime->loop, -1, 0, on_destroy_later, runtime);
+    if (runtime->command_listener == NULL || runtime->destroy_later == NULL ||
+        event_add(runtime->command_listener, NULL) != 0) {
+        return STATUS_IO;
+    }
+    return STATUS_OK;
+}
+
+/* ---- what the parent says */
+
+static struct str
+read_memfd(struct arena *arena, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > CONFIG_TEXT_MAX) {
+        return str_make(NULL, 0);
+    }
+    size_t n = (size_t)st.st_size;
+    char *octets = arena_alloc(arena, n + 1);
+    for (size_t done = 0; octets != NULL && done < n;) {
+        ssize_t got = pread(fd, octets + done, n - done, (off_t)done);
+        if (got <= 0) {
+            return str_make(NULL, 0);
+        }
+        done += (size_t)got;
+    }
+    return str_make(octets, octets != NULL ? n : 0);
+}
+
+static enum status
+take_configure(struct role_runtime *runtime, struct ipc_message *message)
+{
+    struct msg_configure *fields = MSG_BODY(message, configure);
+    struct arena *arena = arena_create(CONFIG_TEXT_MAX + ERRORS_ARENA);
+    struct config_errors *errors = arena_alloc(arena, sizeof *errors);
+    const struct config *config = NULL;
+    enum status status = STATUS_LIMIT;
+    if (errors != NULL) {
+        status = config_load_text(arena, read_memfd(arena, fields->text), &config, errors);
+    }
+    arena_destroy(&arena);
+    if (status != STATUS_OK) {
+        LOG_ERROR("the configuration from the parent cannot be read",
+                  LOG_CSTR("status", status_name(status)));
+        return status;
+    }
+    config_unref(&runtime->next_config);
+    runtime->next_config = config;
+    return STATUS_OK;
+}
+
+static enum status
+take_peer(struct role_runtime *runtime, struct ipc_message *message)
+{
+    struct msg_peer *fields = MSG_BODY(message, peer);
+    struct channel *channel = role_channel(runtime, (enum role)fields->role, fields->instance);
+    if (channel == NULL) {
+        return STATUS_SYNTAX;
+    }
+    return channel_connect(channel, ipc_message_take_fd(message, &fields->socket));
+}
+
+static void
+take_certificate(struct role_runtime *runtime, struct ipc_message *message)
+{
+    struct msg_certificate *fields = MSG_BODY(message, certificate);
+    if (runtime->definition->certificate == NULL) {
+        return;
+    }
+    int chain = ipc_message_take_fd(message, &fields->chain_pem);
+    int key = ipc_message_take_fd(message, &fields->key_pem);
+    runtime->definition->certificate(runtime->state, fields->name, chain, key);
+}
+
+static void
+take_listener(struct role_runtime *runtime, struct ipc_message *message)
+{
+    struct msg_listener *fields = MSG_BODY(message, listener);
+    if (runtime->definition->listener != NULL) {
+        int fd = ipc_message_take_fd(message, &fields->socket);
+        runtime->definition->listener(runtime->state, fields->index, fd);
+    }
+}
+
+static void
+adopt_config(struct role_runtime *runtime, uint64_t generation)
+{
+    pthread_mutex_lock(&runtime->config_mutex);
+    const struct config *old = runtime->config;
+    runtime->config = runtime->next_config;
+    runtime->next_config = NULL;
+    pthread_mutex_unlock(&runtime->config_mutex);
+    config_unref(&old);
+    runtime->generation = generation;
+    log_set(runtime->config->logging.level, runtime->config->logging.format);
+}
+
+static void
+tell_ready(struct role_runtime *runtime)
+{
+    struct msg_ready ready = {.generation = runtime->generation};
+    if (channel_send(runtime->control, MSG_READY, 0, &ready) != STATUS_OK) {
+        LOG_ERROR("the parent cannot be told of readiness");
+    }
+}
+
+static void
+take_start(struct role_runtime *runtime, struct ipc_message *message)
+{
+    if (runtime->next_config != NULL) {
+        adopt_config(runtime, MSG_BODY(message, start)->generation);
+        if (runtime->definition->reload != NULL) {
+            runtime->definition->reload(runtime->state, runtime->config);
+        }
+    }
+    tell_ready(runtime);
+}
+
+static void
+take_stop(struct role_runtime *runtime, struct ipc_message *message)
+{
+    if (runtime->definition->stop != NULL) {
+        runtime->definition->stop(runtime->state, (int)MSG_BODY(message, stop)->grace_ms);
+    } else {
+        role_stopped(runtime);
+    }
+}
+
+static void
+answer_status(struct role_runtime *runtime, uint64_t request)
+{
+    struct role_metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics == NULL) {
+        return;
+    }
+    if (runtime->definition->metrics != NULL) {
+        runtime->definition->metrics(runtime->state, metrics);
+    }
+    struct msg_status_reply reply = {.metrics = {metrics->items, metrics->count}};
+    if (channel_send(runtime->control, MSG_STATUS_REPLY, request, &reply) != STATUS_OK) {
+        LOG_WARN("the status could not be told");
+    }
+    free(metrics);
+}
+
+static void
+on_control_message(void *context, struct channel *channel, struct ipc_message *message)
+{
+    struct role_runtime *runtime = context;
+    enum status status = STATUS_OK;
+    (void)channel;
+    switch ((int)message->type) {
+    case MSG_CONFIGURE:
+        status = take_configure(runtime, message);
+        break;
+    case MSG_CERTIFICATE:
+        take_certificate(runtime, message);
+        break;
+    case MSG_LISTENER:
+        take_listener(runtime, message);
+        break;
+    case MSG_CONTROL_LISTENER:
+        status = listen_for_commands(
+            runtime, ipc_message_take_fd(message, &MSG_BODY(message, control_listener)->socket));
+        break;
+    case MSG_PEER:
+        status = take_peer(runtime, message);
+        break;
+    case MSG_START:
+        take_start(runtime, message);
+        break;
+    case MSG_STOP:
+        take_stop(runtime, message);
+        break;
+    case MSG_STATUS_REQUEST:
+        answer_status(runtime, message->request);
+        break;
+    default:
+        status = STATUS_DENIED;
+        break;
+    }
+    if (status != STATUS_OK) {
+        LOG_ERROR("a message of the parent could not be carried out",
+                  LOG_CSTR("message", ipc_type_name(message->type)),
+                  LOG_CSTR("status", status_name(status)));
+    }
+    ipc_message_free(&message);
+}
+
+static void
+on_control_change(void *context, struct channel *channel, bool up, enum status status)
+{
+    (void)context;
+    (void)channel;
+    if (!up) {
+        /* Without its parent a role has no purpose; what was acknowledged is on disk. */
+        LOG_ERROR("the parent has gone", LOG_CSTR("status", status_name(status)));
+        _exit(EXIT_FAILURE);
+    }
+}
+
+/* ---- start */
+
+/*
+ * The messages up to `start` come before the sandbox and are read without the loop. Certificates,
+ * listeners and peers are kept until `open` has made the state.
+ */
+#define BOOTSTRAP_MESSAGES_MAX 4096
+
+struct bootstrap {
+    struct ipc_message *messages[BOOTSTRAP_MESSAGES_MAX];
+    size_t count;
+};
+
+static enum status
+bootstrap_read(struct role_runtime *runtime, struct bootstrap *bootstrap)
+{
+    for (;;) {
+        struct ipc_message *message;
+        enum status status = channel_plain_receive(
+            CONTROL_FD, ROLE_PARENT, runtime->definition->role, BOOTSTRAP_TIMEOUT_MS, &message);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        if (message->type == MSG_CONFIGURE) {
+            status = take_configure(runtime, message);
+            ipc_message_free(&message);
+            if (status != STATUS_OK) {
+                return status;
+            }
+            continue;
+        }
+        if (message->type == MSG_START) {
+            bool configured = runtime->next_config != NULL;
+            if (configured) {
+                adopt_config(runtime, MSG_BODY(message, start)->generation);
+            }
+            ipc_message_free(&message);
+            return configured ? STATUS_OK : STATUS_SYNTAX;
+        }
+        if (bootstrap->count == BOOTSTRAP_MESSAGES_MAX) {
+            ipc_message_free(&message);
+            return STATUS_LIMIT;
+        }
+        bootstrap->messages[bootstrap->count++] = message;
+    }
+}
+
+static enum status
+enter_sandbox(struct role_runtime *runtime)
+{
+    struct sandbox_profile profile = *runtime->definition->sandbox;
+    struct sandbox_paths paths = {.writable = {runtime->directory}};
+    /* What the C library and OpenSSL may want to read; the rest of the system is out of sight. */
+    static const char *const readable[] = {"/etc/localtime", "/usr/share/zoneinfo", "/etc/ssl",
+                                           "/dev/urandom"};
+    for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++) {
+        paths.readable[i] = readable[i];
+    }
+    if (runtime->definition->role == ROLE_SPOOL || runtime->definition->role == ROLE_LEDGER) {
+        profile.allow |= SANDBOX_ALLOW_ACCEPT; /* commands connect to them */
+    }
+    return sandbox_enter(&profile, &paths);
+}
+
+static enum status
+role_open_as_user(struct role_runtime *runtime)
+{
+    uid_t uid;
+    gid_t gid;
+    snprintf(runtime->directory, sizeof runtime->directory, "%.*s/%s",
+             STR_ARG(runtime->config->directories.state), ipc_role_name(runtime->definition->role));
+    role_user_find(runtime->config, runtime->definition->role, &uid, &gid);
+    enum status status = sandbox_set_user(uid, gid);
+    if (status == STATUS_OK && runtime->definition->open != NULL) {
+        status = runtime->definition->open(runtime, &runtime->state);
+    }
+    return status;
+}
+
+static enum status
+role_begin(struct role_runtime *runtime, struct bootstrap *bootstrap)
+{
+    struct channel_settings control = {
+        .loop = runtime->loop,
+        .self = runtime->definition->role,
+        .peer = ROLE_PARENT,
+        .on_message = on_control_message,
+        .on_change = on_control_change,
+        .context = runtime,
+    };
+    enum status status = bootstrap_read(runtime, bootstrap);
+    if (status == STATUS_OK) {
+        status = role_open_as_user(runtime);
+    }
+    if (status == STATUS_OK) {
+        status = enter_sandbox(runtime);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    runtime->control = channel_create(&control);
+    status = channel_connect(runtime->control, CONTROL_FD);
+    for (size_t i = 0; status == STATUS_OK && i < bootstrap->count; i++) {
+        on_control_message(runtime, runtime->control, bootstrap->messages[i]);
+        bootstrap->messages[i] = NULL;
+    }
+    runtime->running = true;
+    if (status == STATUS_OK && runtime->definition->start != NULL) {
+        status = runtime->definition->start(runtime, runtime->state);
+    }
+    return status;
+}
+
+static void
+role_end(struct role_runtime *runtime)
+{
+    runtime->running = false;
+    if (runtime->definition->close != NULL && runtime->state != NULL) {
+        runtime->definition->close(runtime->state);
+    }
+}
+
+int
+role_main(const struct role_definition *definition, uint32_t instance)
+{
+    struct role_runtime *runtime = calloc(1, sizeof *runtime);
+    struct bootstrap *bootstrap = calloc(1, sizeof *bootstrap);
+    log_init(ipc_role_name(definition->role), LOG_LEVEL_INFO, LOG_FORMAT_KEYVALUE);
+    /* Signals from a terminal reach the whole group: the parent alone decides what they mean. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
+    if (runtime == NULL || bootstrap == NULL || evthread_use_pthreads() != 0) {
+        return EXIT_FAILURE;
+    }
+    pthread_mutex_init(&runtime->config_mutex, NULL);
+    runtime->definition = definition;
+    runtime->instance = instance;
+    runtime->loop = event_base_new();
+    if (runtime->loop == NULL || packet_prepare_socket(CONTROL_FD) != STATUS_OK) {
+        LOG_ERROR("a role is started by `postern run`, not by hand");
+        return EXIT_FAILURE;
+    }
+    create_peers(runtime);
+    enum status status = role_begin(runtime, bootstrap);
+    free(bootstrap);
+    if (status != STATUS_OK) {
+        LOG_ERROR("the role cannot start", LOG_CSTR("status", status_name(status)));
+        return EXIT_FAILURE;
+    }
+    tell_ready(runtime);
+    event_base_dispatch(runtime->loop);
+    role_end(runtime);
+    return EXIT_SUCCESS;
+}
