@@ -1,0 +1,126 @@
+#include "finding/finding.h"
+
+static const struct finding_kind kinds[] = {
+#define FINDING(id, text, origin, sentence, section)                                               \
+    [FINDING_##id] = {STR_INIT(text), STR_INIT(origin), STR_INIT(sentence), STR_INIT(section)},
+#include "finding/findings.def"
+#undef FINDING
+};
+
+const struct finding_kind *
+finding_kind(enum finding_code code)
+{
+    return &kinds[code];
+}
+
+enum status
+finding_code_find(struct str name, enum finding_code *code_out)
+{
+    for (size_t i = 0; i < FINDING_COUNT_; i++) {
+        if (str_eq(kinds[i].name, name)) {
+            *code_out = (enum finding_code)i;
+            return STATUS_OK;
+        }
+    }
+    return STATUS_NOT_FOUND;
+}
+
+void
+finding_list_init(struct finding_list *list, struct arena *arena)
+{
+    list->arena = arena; /* the places are filled when they are used */
+    list->count = 0;
+}
+
+/* Length of the well-formed UTF-8 character at s.p, 0 when there is none or it is a control. */
+static size_t
+printable_length(struct str s)
+{
+    unsigned char c = (unsigned char)s.p[0];
+    if (c < 0x80) {
+        return c >= ' ' && c != 0x7f ? 1 : 0;
+    }
+    size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if (n > s.n || !str_is_utf8(str_head(s, n))) {
+        return 0;
+    }
+    /* U+0080 to U+009F are controls too, which some terminals obey. */
+    return c == 0xc2 && (unsigned char)s.p[1] < 0xa0 ? 0 : n;
+}
+
+/* A copy that is one line of UTF-8; empty when the arena is full. */
+static struct str
+value_copy(struct arena *arena, struct str value)
+{
+    static const char hex[] = "0123456789abcdef";
+    char out[FINDING_VALUE_MAX];
+    size_t used = 0;
+    while (value.n > 0) {
+        size_t n = printable_length(value);
+        size_t need = n > 0 ? n : 4;
+        if (used + need > sizeof out) {
+            break;
+        }
+        if (n > 0) {
+            memcpy(out + used, value.p, n);
+        } else {
+            unsigned char c = (unsigned char)value.p[0];
+            out[used] = '\\';
+            out[used + 1] = 'x';
+            out[used + 2] = hex[c >> 4];
+            out[used + 3] = hex[c & 15];
+        }
+        used += need;
+        value = str_skip(value, n > 0 ? n : 1);
+    }
+    return arena_str_dup(arena, str_make(out, used));
+}
+
+void
+finding_add(struct finding_list *list, enum finding_code code,
+            const struct finding_evidence *evidence)
+{
+    if (list->count == FINDINGS_MAX) {
+        return;
+    }
+    if (list->count == FINDINGS_MAX - 1) {
+        list->items[list->count++] = (struct finding){.code = FINDING_FINDINGS_LIMIT};
+        return;
+    }
+    struct finding *finding = &list->items[list->count++];
+    *finding = (struct finding){.code = code};
+    while (evidence->key != NULL && finding->evidence_count < FINDING_EVIDENCE_MAX) {
+        struct finding_evidence *copy = &finding->evidence[finding->evidence_count++];
+        copy->key = evidence->key;
+        copy->value = value_copy(list->arena, evidence->value);
+        evidence++;
+    }
+}
+
+struct str
+finding_number(struct finding_list *list, uint64_t number)
+{
+    return arena_printf(list->arena, "%llu", (unsigned long long)number);
+}
+
+const struct finding *
+finding_list_find(const struct finding_list *list, enum finding_code code)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].code == code) {
+            return &list->items[i];
+        }
+    }
+    return NULL;
+}
+
+struct str
+finding_evidence_get(const struct finding *finding, const char *key)
+{
+    for (size_t i = 0; i < finding->evidence_count; i++) {
+        if (strcmp(finding->evidence[i].key, key) == 0) {
+            return finding->evidence[i].value;
+        }
+    }
+    return str_make(NULL, 0);
+}

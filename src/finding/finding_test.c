@@ -1,0 +1,157 @@
+#include "finding/finding.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+static void
+test_kinds_are_complete(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FINDING_COUNT_; i++) {
+        const struct finding_kind *kind = finding_kind((enum finding_code)i);
+        enum finding_code code;
+        assert_true(kind->name.n > 0 && kind->name.n <= 64);
+        assert_int_equal(kind->meaning.p[kind->meaning.n - 1], '.');
+        for (size_t k = 0; k < kind->name.n; k++) {
+            char c = kind->name.p[k];
+            assert_true((c >= 'a' && c <= 'z') || char_is_digit(c) || c == '_');
+        }
+        /* Also: no name twice. */
+        assert_int_equal(finding_code_find(kind->name, &code), STATUS_OK);
+        assert_int_equal(code, i);
+    }
+}
+
+static void
+test_unknown_name_is_not_found(void **state)
+{
+    enum finding_code code = FINDING_LINE_NUL;
+    (void)state;
+    assert_int_equal(finding_code_find(STR("no_such_finding"), &code), STATUS_NOT_FOUND);
+    assert_int_equal(finding_code_find(STR(""), &code), STATUS_NOT_FOUND);
+    assert_int_equal(code, FINDING_LINE_NUL);
+}
+
+static void
+test_values_become_one_line_of_utf8(void **state)
+{
+    static const struct {
+        struct str value;
+        struct str want;
+    } cases[] = {
+        {STR_INIT("mail.example"), STR_INIT("mail.example")},
+        {STR_INIT(""), STR_INIT("")},
+        {STR_INIT("a\r\nb\0c"), STR_INIT("a\\x0d\\x0ab\\x00c")},
+        {STR_INIT("caf\xc3\xa9"), STR_INIT("caf\xc3\xa9")},
+        {STR_INIT("\xc3"), STR_INIT("\\xc3")},
+        {STR_INIT("\xff\xfe"), STR_INIT("\\xff\\xfe")},
+        {STR_INIT("\xc2\x9b"), STR_INIT("\\xc2\\x9b")},
+        {STR_INIT("\xf0\x9f\x98\x80!"), STR_INIT("\xf0\x9f\x98\x80!")},
+    };
+    struct arena *arena = arena_create(65536);
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct finding_list list;
+        finding_list_init(&list, arena);
+        FINDING_ADD(&list, FINDING_HELO_OWN_NAME, EVIDENCE("helo", cases[i].value));
+        struct str got = finding_evidence_get(&list.items[0], "helo");
+        if (!str_eq(got, cases[i].want)) {
+            fail_msg("case %zu: got \"%.*s\"", i, STR_ARG(got));
+        }
+    }
+    arena_destroy(&arena);
+}
+
+static void
+test_long_value_is_cut(void **state)
+{
+    char text[3 * FINDING_VALUE_MAX];
+    struct arena *arena = arena_create(65536);
+    struct finding_list list;
+    (void)state;
+    /* Cut between characters: 199 octets fit and the two of the last one do not. */
+    memset(text, 'x', sizeof text);
+    text[FINDING_VALUE_MAX - 1] = '\xc3';
+    text[FINDING_VALUE_MAX] = '\xa9';
+    finding_list_init(&list, arena);
+    FINDING_ADD(&list, FINDING_LINE_NUL, EVIDENCE("a", str_make(text, sizeof text)));
+    assert_int_equal(finding_evidence_get(&list.items[0], "a").n, FINDING_VALUE_MAX - 1);
+    arena_destroy(&arena);
+}
+
+static void
+test_list_finds_and_counts(void **state)
+{
+    struct arena *arena = arena_create(65536);
+    struct finding_list list;
+    (void)state;
+    finding_list_init(&list, arena);
+    assert_null(finding_list_find(&list, FINDING_LINE_NUL));
+    FINDING_ADD(&list, FINDING_LINE_NUL, EVIDENCE("offset", finding_number(&list, 4711)),
+                EVIDENCE("b", STR("2")), EVIDENCE("c", STR("3")), EVIDENCE("d", STR("4")),
+                EVIDENCE("e", STR("5")));
+    FINDING_ADD(&list, FINDING_FROM_MISSING);
+    assert_int_equal(list.count, 2);
+    const struct finding *nul = finding_list_find(&list, FINDING_LINE_NUL);
+    assert_ptr_equal(nul, &list.items[0]);
+    assert_int_equal(nul->evidence_count, FINDING_EVIDENCE_MAX);
+    assert_true(str_eq(finding_evidence_get(nul, "offset"), STR("4711")));
+    assert_true(str_eq(finding_evidence_get(nul, "d"), STR("4")));
+    assert_true(str_is_empty(finding_evidence_get(nul, "e")));
+    assert_int_equal(finding_list_find(&list, FINDING_FROM_MISSING)->evidence_count, 0);
+    arena_destroy(&arena);
+}
+
+static void
+test_full_list_says_so(void **state)
+{
+    struct arena *arena = arena_create(65536);
+    struct finding_list list;
+    (void)state;
+    finding_list_init(&list, arena);
+    for (size_t i = 0; i < FINDINGS_MAX - 1; i++) {
+        FINDING_ADD(&list, FINDING_LINE_NUL);
+    }
+    assert_null(finding_list_find(&list, FINDING_FINDINGS_LIMIT));
+    for (size_t i = 0; i < 3; i++) {
+        FINDING_ADD(&list, FINDING_FROM_MISSING);
+    }
+    assert_int_equal(list.count, FINDINGS_MAX);
+    assert_non_null(finding_list_find(&list, FINDING_FINDINGS_LIMIT));
+    assert_null(finding_list_find(&list, FINDING_FROM_MISSING));
+    arena_destroy(&arena);
+}
+
+static void
+test_full_arena_leaves_the_finding(void **state)
+{
+    struct arena *arena = arena_create(16);
+    struct finding_list list;
+    (void)state;
+    finding_list_init(&list, arena);
+    FINDING_ADD(&list, FINDING_HELO_OWN_NAME,
+                EVIDENCE("helo", STR("a-name-of-28-octets.example.")));
+    assert_int_equal(list.count, 1);
+    assert_true(str_is_empty(finding_evidence_get(&list.items[0], "helo")));
+    arena_destroy(&arena);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kinds_are_complete),
+        cmocka_unit_test(test_unknown_name_is_not_found),
+        cmocka_unit_test(test_values_become_one_line_of_utf8),
+        cmocka_unit_test(test_long_value_is_cut),
+        cmocka_unit_test(test_list_finds_and_counts),
+        cmocka_unit_test(test_full_list_says_so),
+        cmocka_unit_test(test_full_arena_leaves_the_finding),
+    };
+    return cmocka_run_group_tests_name("finding", tests, NULL, NULL);
+}
