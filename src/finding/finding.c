@@ -1,28 +1,57 @@
 #include "finding/finding.h"
 
-static const struct finding_kind kinds[] = {
-#define FINDING(id, text, origin, sentence, section)                                               \
-    [FINDING_##id] = {STR_INIT(text), STR_INIT(origin), STR_INIT(sentence), STR_INIT(section)},
+static const struct finding_row rows[] = {
+#define FINDING(number, NAME, name, check, verdict, weight, meaning, standard)                     \
+    {FINDING_##NAME, #name, #check, FINDING_##verdict, weight, meaning, standard},
 #include "finding/findings.def"
 #undef FINDING
 };
 
-const struct finding_kind *
-finding_kind(enum finding_code code)
-{
-    return &kinds[code];
-}
+#define ROW_COUNT (sizeof rows / sizeof rows[0])
 
-enum status
-finding_code_find(struct str name, enum finding_code *code_out)
+const struct finding_row *
+finding_row(unsigned number)
 {
-    for (size_t i = 0; i < FINDING_COUNT_; i++) {
-        if (str_eq(kinds[i].name, name)) {
-            *code_out = (enum finding_code)i;
-            return STATUS_OK;
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if ((unsigned)rows[i].id == number) {
+            return &rows[i];
         }
     }
-    return STATUS_NOT_FOUND;
+    return NULL;
+}
+
+const struct finding_row *
+finding_row_by_name(struct str name)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (str_eq(str_from_cstr(rows[i].name), name)) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+const struct finding_row *
+finding_rows(size_t *count_out)
+{
+    *count_out = ROW_COUNT;
+    return rows;
+}
+
+const char *
+finding_verdict_name(enum finding_verdict verdict)
+{
+    switch (verdict) {
+    case FINDING_PASS:
+        return "pass";
+    case FINDING_FAIL:
+        return "fail";
+    case FINDING_NOTE:
+        return "note";
+    case FINDING_ERROR:
+        return "error";
+    }
+    return "unknown";
 }
 
 void
@@ -77,18 +106,18 @@ value_copy(struct arena *arena, struct str value)
 }
 
 void
-finding_add(struct finding_list *list, enum finding_code code,
-            const struct finding_evidence *evidence)
+finding_list_add(struct finding_list *list, enum finding_id id,
+                 const struct finding_evidence *evidence)
 {
     if (list->count == FINDINGS_MAX) {
         return;
     }
     if (list->count == FINDINGS_MAX - 1) {
-        list->items[list->count++] = (struct finding){.code = FINDING_FINDINGS_LIMIT};
+        list->items[list->count++] = (struct finding){.id = FINDING_FINDINGS_LIMIT};
         return;
     }
     struct finding *finding = &list->items[list->count++];
-    *finding = (struct finding){.code = code};
+    *finding = (struct finding){.id = id};
     while (evidence->key != NULL && finding->evidence_count < FINDING_EVIDENCE_MAX) {
         struct finding_evidence *copy = &finding->evidence[finding->evidence_count++];
         copy->key = evidence->key;
@@ -104,10 +133,10 @@ finding_number(struct finding_list *list, uint64_t number)
 }
 
 const struct finding *
-finding_list_find(const struct finding_list *list, enum finding_code code)
+finding_list_find(const struct finding_list *list, enum finding_id id)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].code == code) {
+        if (list->items[i].id == id) {
             return &list->items[i];
         }
     }

@@ -5,9 +5,9 @@
  * into a decision; trace, explain, console, metrics and tests read the same list. The kinds of
  * findings are the rows of findings.def.
  *
- * The text of a list's findings lives in the arena of the message. The values come from
- * the network: they are cut to FINDING_VALUE_MAX and control characters are written as \xHH, so
- * that whoever shows one shows one line. Never put a password or a piece of a body into evidence.
+ * The text of a list's findings lives in the arena of the message. Values come from the network:
+ * they are cut to FINDING_VALUE_MAX and control characters are written as \xHH, so that whoever
+ * shows one shows one line. Never put a password or a piece of a body into evidence.
  */
 #ifndef POSTERN_FINDING_FINDING_H
 #define POSTERN_FINDING_FINDING_H
@@ -16,23 +16,35 @@
 
 /* Most findings of one message; the last place is kept for FINDING_FINDINGS_LIMIT. */
 #define FINDINGS_MAX         64u
-#define FINDING_EVIDENCE_MAX 4u
+/* Pairs of key and value in one finding. */
+#define FINDING_EVIDENCE_MAX 8u
 /* Octets of one value of evidence. */
 #define FINDING_VALUE_MAX    200u
 
-enum finding_code {
-#define FINDING(id, name, check, meaning, standard) FINDING_##id,
+enum finding_id {
+#define FINDING(number, NAME, name, check, verdict, weight, meaning, standard)                     \
+    FINDING_##NAME = (number),
 #include "finding/findings.def"
 #undef FINDING
-    FINDING_COUNT_, /* not a finding */
+};
+
+/* A verdict is never a boolean: a check that could not run says so. Stable, it is in traces. */
+enum finding_verdict {
+    FINDING_PASS = 0,  /* looked at, and well */
+    FINDING_FAIL = 1,  /* speaks against the message */
+    FINDING_NOTE = 2,  /* worth knowing, speaks neither way */
+    FINDING_ERROR = 3, /* it could not be found out */
 };
 
 /* A row of findings.def. */
-struct finding_kind {
-    struct str name;
-    struct str check; /* empty: the machinery that runs the checks */
-    struct str meaning;
-    struct str standard; /* "RFC 5322 3.6.2", or empty */
+struct finding_row {
+    enum finding_id id; /* its number */
+    const char *name;
+    const char *check; /* or "": the machinery that runs the checks */
+    enum finding_verdict verdict;
+    int weight;
+    const char *meaning;  /* part of a sentence: no capital, no full stop */
+    const char *standard; /* "RFC 5322 3.6.2", or "" */
 };
 
 struct finding_evidence {
@@ -41,7 +53,7 @@ struct finding_evidence {
 };
 
 struct finding {
-    enum finding_code code;
+    enum finding_id id;
     size_t evidence_count;
     struct finding_evidence evidence[FINDING_EVIDENCE_MAX];
 };
@@ -52,10 +64,13 @@ struct finding_list {
     struct finding items[FINDINGS_MAX]; /* in the order they were made */
 };
 
-/* Never NULL for a valid code; static. */
-const struct finding_kind *finding_kind(enum finding_code code);
-/* The finding called `name`. STATUS_NOT_FOUND if there is none. */
-[[nodiscard]] enum status finding_code_find(struct str name, enum finding_code *code_out);
+/* The row of a finding by its number or name, NULL for one that this version does not know. */
+const struct finding_row *finding_row(unsigned number);
+const struct finding_row *finding_row_by_name(struct str name);
+/* All rows, by number. */
+const struct finding_row *finding_rows(size_t *count_out);
+/* "pass", "fail", "note", "error"; static, never NULL. */
+const char *finding_verdict_name(enum finding_verdict verdict);
 
 void finding_list_init(struct finding_list *list, struct arena *arena);
 
@@ -64,20 +79,20 @@ void finding_list_init(struct finding_list *list, struct arena *arena);
  * is empty when the arena is full); `evidence` ends with a NULL key. In a full list it is counted
  * by one FINDING_FINDINGS_LIMIT: a limit is never silent. Use FINDING_ADD.
  */
-void finding_add(struct finding_list *list, enum finding_code code,
-                 const struct finding_evidence *evidence);
+void finding_list_add(struct finding_list *list, enum finding_id id,
+                      const struct finding_evidence *evidence);
 
-/* FINDING_ADD(list, FINDING_HELO_OWN_NAME, EVIDENCE("helo", helo)); */
+/* FINDING_ADD(list, HELO_OWN_NAME, EVIDENCE("helo", helo)); */
 #define EVIDENCE(k, v) ((struct finding_evidence){.key = (k), .value = (v)})
-#define FINDING_ADD(list, code, ...)                                                               \
-    finding_add(list, code,                                                                        \
-                (const struct finding_evidence[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
+#define FINDING_ADD(list, NAME, ...)                                                               \
+    finding_list_add(list, FINDING_##NAME,                                                         \
+                     (const struct finding_evidence[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
 
 /* A number as a value of evidence, in the list's arena. */
 struct str finding_number(struct finding_list *list, uint64_t number);
 
 /* The first finding of that kind, or NULL. */
-const struct finding *finding_list_find(const struct finding_list *list, enum finding_code code);
+const struct finding *finding_list_find(const struct finding_list *list, enum finding_id id);
 /* The value under `key`; empty when it has none. */
 struct str finding_evidence_get(const struct finding *finding, const char *key);
 

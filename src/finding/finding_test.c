@@ -9,32 +9,46 @@
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 static void
-test_kinds_are_complete(void **state)
+test_rows_are_complete(void **state)
 {
+    size_t count;
+    const struct finding_row *rows = finding_rows(&count);
     (void)state;
-    for (size_t i = 0; i < FINDING_COUNT_; i++) {
-        const struct finding_kind *kind = finding_kind((enum finding_code)i);
-        enum finding_code code;
-        assert_true(kind->name.n > 0 && kind->name.n <= 64);
-        assert_int_equal(kind->meaning.p[kind->meaning.n - 1], '.');
-        for (size_t k = 0; k < kind->name.n; k++) {
-            char c = kind->name.p[k];
-            assert_true((c >= 'a' && c <= 'z') || char_is_digit(c) || c == '_');
-        }
-        /* Also: no name twice. */
-        assert_int_equal(finding_code_find(kind->name, &code), STATUS_OK);
-        assert_int_equal(code, i);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        const struct finding_row *row = &rows[i];
+        assert_true(i == 0 || rows[i - 1].id < row->id);
+        assert_true(strlen(row->name) > 0 && strlen(row->name) <= 64);
+        assert_int_equal(strspn(row->name, "abcdefghijklmnopqrstuvwxyz0123456789_"),
+                         strlen(row->name));
+        assert_true(strlen(row->meaning) > 0);
+        assert_true(row->meaning[strlen(row->meaning) - 1] != '.');
+        assert_true(row->weight == 0 || row->verdict == FINDING_FAIL);
+        assert_ptr_equal(finding_row(row->id), row);
+        assert_ptr_equal(finding_row_by_name(str_from_cstr(row->name)), row);
     }
 }
 
 static void
-test_unknown_name_is_not_found(void **state)
+test_unknown_row_is_null(void **state)
 {
-    enum finding_code code = FINDING_LINE_NUL;
     (void)state;
-    assert_int_equal(finding_code_find(STR("no_such_finding"), &code), STATUS_NOT_FOUND);
-    assert_int_equal(finding_code_find(STR(""), &code), STATUS_NOT_FOUND);
-    assert_int_equal(code, FINDING_LINE_NUL);
+    assert_null(finding_row(0));
+    assert_null(finding_row(65535));
+    assert_null(finding_row_by_name(STR("no_such_finding")));
+    assert_null(finding_row_by_name(STR("")));
+}
+
+static void
+test_numbers_do_not_change(void **state)
+{
+    (void)state;
+    /* Traces on disk hold them. */
+    assert_int_equal(finding_row_by_name(STR("check_failed"))->id, 1);
+    assert_int_equal(finding_row_by_name(STR("helo_own_name"))->id, 12);
+    assert_int_equal(finding_row_by_name(STR("from_repeated"))->id, 121);
+    assert_string_equal(finding_verdict_name(FINDING_ERROR), "error");
+    assert_int_equal(FINDING_ERROR, 3);
 }
 
 static void
@@ -58,7 +72,7 @@ test_values_become_one_line_of_utf8(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct finding_list list;
         finding_list_init(&list, arena);
-        FINDING_ADD(&list, FINDING_HELO_OWN_NAME, EVIDENCE("helo", cases[i].value));
+        FINDING_ADD(&list, HELO_OWN_NAME, EVIDENCE("helo", cases[i].value));
         struct str got = finding_evidence_get(&list.items[0], "helo");
         if (!str_eq(got, cases[i].want)) {
             fail_msg("case %zu: got \"%.*s\"", i, STR_ARG(got));
@@ -79,7 +93,7 @@ test_long_value_is_cut(void **state)
     text[FINDING_VALUE_MAX - 1] = '\xc3';
     text[FINDING_VALUE_MAX] = '\xa9';
     finding_list_init(&list, arena);
-    FINDING_ADD(&list, FINDING_LINE_NUL, EVIDENCE("a", str_make(text, sizeof text)));
+    FINDING_ADD(&list, LINE_NUL, EVIDENCE("a", str_make(text, sizeof text)));
     assert_int_equal(finding_evidence_get(&list.items[0], "a").n, FINDING_VALUE_MAX - 1);
     arena_destroy(&arena);
 }
@@ -92,17 +106,18 @@ test_list_finds_and_counts(void **state)
     (void)state;
     finding_list_init(&list, arena);
     assert_null(finding_list_find(&list, FINDING_LINE_NUL));
-    FINDING_ADD(&list, FINDING_LINE_NUL, EVIDENCE("offset", finding_number(&list, 4711)),
+    FINDING_ADD(&list, LINE_NUL, EVIDENCE("offset", finding_number(&list, 4711)),
                 EVIDENCE("b", STR("2")), EVIDENCE("c", STR("3")), EVIDENCE("d", STR("4")),
-                EVIDENCE("e", STR("5")));
-    FINDING_ADD(&list, FINDING_FROM_MISSING);
+                EVIDENCE("e", STR("5")), EVIDENCE("f", STR("6")), EVIDENCE("g", STR("7")),
+                EVIDENCE("h", STR("8")), EVIDENCE("i", STR("9")));
+    FINDING_ADD(&list, FROM_MISSING);
     assert_int_equal(list.count, 2);
     const struct finding *nul = finding_list_find(&list, FINDING_LINE_NUL);
     assert_ptr_equal(nul, &list.items[0]);
     assert_int_equal(nul->evidence_count, FINDING_EVIDENCE_MAX);
     assert_true(str_eq(finding_evidence_get(nul, "offset"), STR("4711")));
-    assert_true(str_eq(finding_evidence_get(nul, "d"), STR("4")));
-    assert_true(str_is_empty(finding_evidence_get(nul, "e")));
+    assert_true(str_eq(finding_evidence_get(nul, "h"), STR("8")));
+    assert_true(str_is_empty(finding_evidence_get(nul, "i")));
     assert_int_equal(finding_list_find(&list, FINDING_FROM_MISSING)->evidence_count, 0);
     arena_destroy(&arena);
 }
@@ -115,11 +130,11 @@ test_full_list_says_so(void **state)
     (void)state;
     finding_list_init(&list, arena);
     for (size_t i = 0; i < FINDINGS_MAX - 1; i++) {
-        FINDING_ADD(&list, FINDING_LINE_NUL);
+        FINDING_ADD(&list, LINE_NUL);
     }
     assert_null(finding_list_find(&list, FINDING_FINDINGS_LIMIT));
     for (size_t i = 0; i < 3; i++) {
-        FINDING_ADD(&list, FINDING_FROM_MISSING);
+        FINDING_ADD(&list, FROM_MISSING);
     }
     assert_int_equal(list.count, FINDINGS_MAX);
     assert_non_null(finding_list_find(&list, FINDING_FINDINGS_LIMIT));
@@ -134,8 +149,7 @@ test_full_arena_leaves_the_finding(void **state)
     struct finding_list list;
     (void)state;
     finding_list_init(&list, arena);
-    FINDING_ADD(&list, FINDING_HELO_OWN_NAME,
-                EVIDENCE("helo", STR("a-name-of-28-octets.example.")));
+    FINDING_ADD(&list, HELO_OWN_NAME, EVIDENCE("helo", STR("a-name-of-28-octets.example.")));
     assert_int_equal(list.count, 1);
     assert_true(str_is_empty(finding_evidence_get(&list.items[0], "helo")));
     arena_destroy(&arena);
@@ -145,8 +159,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds_are_complete),
-        cmocka_unit_test(test_unknown_name_is_not_found),
+        cmocka_unit_test(test_rows_are_complete),
+        cmocka_unit_test(test_unknown_row_is_null),
+        cmocka_unit_test(test_numbers_do_not_change),
         cmocka_unit_test(test_values_become_one_line_of_utf8),
         cmocka_unit_test(test_long_value_is_cut),
         cmocka_unit_test(test_list_finds_and_counts),
