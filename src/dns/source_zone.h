@@ -6,8 +6,9 @@
  *      "mx.example.com": [{"type": "A", "value": "192.0.2.1"}, {"type": "AAAA", "error":
  * "TIMEOUT"}], "broken.example": [{"type": "SERVFAIL"}]}
  *
- * An owner that is absent is NXDOMAIN, an owner without the type NODATA; an owner that exists only
- * because there are names below it (RFC 8020) is NODATA too. A record of type TIMEOUT or SERVFAIL
+ * Owners are written plainly, octets that a name escapes elsewhere stand for themselves.
+ * An owner that is absent is NXDOMAIN, also where there are names below it; an owner without the
+ * type is NODATA. A record of type TIMEOUT or SERVFAIL
  * answers every type that has no record of its own there; "error" (TIMEOUT, ETIMEOUT, SERVFAIL,
  * ESERVFAIL, REFUSED, NXDOMAIN, ENOTFOUND, NODATA, ENODATA) answers its own type. CNAMEs are
  * followed, at most DNS_ZONE_CNAMES_MAX of them; a longer chain or a loop is SERVFAIL. Besides
