@@ -28,11 +28,15 @@
 #include "base/str.h"
 
 /* Longest configuration that is read, in octets. */
-#define CONFIG_TEXT_MAX     (16u << 20)
+#define CONFIG_TEXT_MAX          (16u << 20)
 /* Most errors told in one run; after that one line says that there are more. */
-#define CONFIG_ERRORS_MAX   50u
+#define CONFIG_ERRORS_MAX        50u
+/* Deepest chain of aliases that name each other, and most addresses one alias comes to in the end.
+ */
+#define CONFIG_ALIAS_DEPTH_MAX   10u
+#define CONFIG_ALIAS_TARGETS_MAX 10000u
 /* Where the configuration is when nothing else is said. */
-#define CONFIG_FILE_DEFAULT "/etc/postern/postern.yaml"
+#define CONFIG_FILE_DEFAULT      "/etc/postern/postern.yaml"
 
 /* What a listener is for. */
 enum config_listener_kind {
@@ -418,6 +422,11 @@ const struct config_zone *config_zone_for_ip(const struct config *config,
 const struct config_alias *config_alias_find(const struct config_domain *domain, struct str local);
 /* Whether local@domain->name is in domain->list (ASCII case folded). */
 bool config_list_contains(const struct config_domain *domain, struct str local);
+/*
+ * With plus-addressing: the name before the separator ("bob" of "bob+news"), a view into local.
+ * Empty where the domain has none of it or local no separator after its first octet.
+ */
+struct str config_plus_base(const struct config_domain *domain, struct str local);
 /* Whether ip is in one of the networks. */
 bool config_networks_contain(const struct config_networks *networks, const struct ip_address *ip);
 

@@ -1,5 +1,6 @@
 #include "config/scalar.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -62,6 +63,19 @@ parse_whole(struct scalar_input *in, uint64_t *out)
     return true;
 }
 
+/* What follows the digits is no unit; perhaps it is one in another case. */
+static void
+report_unit(struct scalar_input *in, const struct unit *units, size_t count, size_t digits)
+{
+    in->reason = "no such unit";
+    for (size_t i = 0; i < count && in->suggestion == NULL; i++) {
+        if (str_eq_nocase(str_skip(in->text, digits), str_from_cstr(units[i].name))) {
+            in->suggestion =
+                arena_printf(in->arena, "%.*s%s", (int)digits, in->text.p, units[i].name).p;
+        }
+    }
+}
+
 /* A number and one of the units; a number alone is in `plain` units of the smallest. */
 static bool
 parse_with_unit(struct scalar_input *in, const struct unit *units, size_t count, uint64_t plain,
@@ -82,7 +96,7 @@ parse_with_unit(struct scalar_input *in, const struct unit *units, size_t count,
     }
     const struct unit *unit = unit_find(units, count, name);
     if (unit == NULL && name.n > 0) {
-        in->reason = "no such unit";
+        report_unit(in, units, count, digits);
         return false;
     }
     uint64_t value;

@@ -266,6 +266,13 @@ yaml_map_get(const struct yaml_node *map, const char *key)
     return NULL;
 }
 
+bool
+yaml_is_sound(const struct yaml_node *map, const char *key)
+{
+    const struct yaml_node *node = yaml_map_get(map, key);
+    return node != NULL && !node->wrong;
+}
+
 struct place
 yaml_place_of(const struct yaml_node *map, const char *key)
 {

@@ -24,6 +24,7 @@ enum yaml_kind {
 struct yaml_node {
     enum yaml_kind kind;
     bool plain; /* a scalar without quotes */
+    bool wrong; /* its value was refused; for the loader and the checks */
     struct place place;
     struct str text; /* of a scalar */
 
@@ -45,6 +46,8 @@ struct yaml_node {
 
 /* The (first) value under a key, or NULL; NULL too when map is NULL or not a map. */
 const struct yaml_node *yaml_map_get(const struct yaml_node *map, const char *key);
+/* Whether there is a value under a key that was not refused. */
+bool yaml_is_sound(const struct yaml_node *map, const char *key);
 /* The place of the value under a key, or of the map where there is none. */
 struct place yaml_place_of(const struct yaml_node *map, const char *key);
 /* "a list", "a map", "text" and so on: what somebody finds who expected something else. */
