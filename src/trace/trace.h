@@ -38,10 +38,13 @@
 #define TRACE_MAX        65536u
 /* Octets of one text; longer ones are cut. */
 #define TRACE_TEXT_MAX   1024u
-/* Items of one list of texts; more are left out. */
+/* Items and octets of one list of texts; more are left out. */
 #define TRACE_TEXTS_MAX  256u
+#define TRACE_LIST_MAX   6144u
 /* Most fields of one event in events.def. */
 #define TRACE_FIELDS_MAX 12u
+/* The last moment that can be recorded, 9999-12-31T23:59:59.999Z, in wall clock milliseconds. */
+#define TRACE_TIME_MAX   253402300799999
 
 enum trace_event_id {
 #define TRACE_EVENT(number, NAME, name, meaning, rfc) TRACE_##NAME = (number),
@@ -178,6 +181,7 @@ struct trace_event {
     uint16_t number;
     const struct trace_event_row *row;           /* NULL: recorded by a later version */
     int64_t time_ms;                             /* wall clock */
+    struct str fields;                           /* as encoded */
     struct trace_value values[TRACE_FIELDS_MAX]; /* row->field_count of them */
 };
 
@@ -208,10 +212,17 @@ bool trace_texts_next(struct str *texts, struct str *item_out);
 
 /* ---- printing; empty fields are left out */
 
+#define TRACE_VALUE_SCRATCH 64u
+
+/* A value as text ("yes", "192.0.2.1", RFC 3339 for times), perhaps in `scratch`; lists give "". */
+struct str trace_value_text(const struct trace_value *value,
+                            char scratch[static TRACE_VALUE_SCRATCH]);
+/* A JSON string; octets that are not UTF-8 become U+FFFD. The caller owns the reference. */
+[[nodiscard]] json_t *trace_json_text(struct str s);
+
 /* "time=... event=helo verb=EHLO name=mail.example.com\n"; values are escaped, one line always. */
 [[nodiscard]] enum status trace_event_print(const struct trace_event *event, struct buf *out);
-/* {"time": "...", "event": "helo", "verb": "EHLO", ...}; the caller owns the reference. Octets that
- * are not UTF-8 become U+FFFD. NULL: no memory. */
+/* {"time": "...", "event": "helo", "verb": "EHLO", ...}; the caller owns the reference. */
 [[nodiscard]] json_t *trace_event_json(const struct trace_event *event);
 
 #endif
