@@ -1,0 +1,20 @@
+/*
+ * test_material.h - certificates made on the spot for tests.
+ */
+#ifndef POSTERN_TLS_TEST_MATERIAL_H
+#define POSTERN_TLS_TEST_MATERIAL_H
+
+#include "tls/identity.h"
+
+struct test_pem {
+    struct arena *arena; /* owned; destroy it */
+    struct str chain;
+    struct str key;
+};
+
+/* A certificate whose subjectAltName is `names` in OpenSSL's syntax ("DNS:a.example,DNS:*.b"). */
+struct test_pem test_pem_make(const char *names, bool rsa);
+/* The same, parsed; the caller owns the reference. */
+struct tls_identity *test_identity_make(const char *names, bool rsa);
+
+#endif
