@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* The first block; later ones double up to the largest, or fit what was asked. */
-#define ARENA_BLOCK_FIRST 1024u
+#define ARENA_BLOCK_FIRST   1024u
 #define ARENA_BLOCK_LARGEST (256u * 1024u)
 
 struct block {

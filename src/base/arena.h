@@ -31,7 +31,8 @@ size_t arena_used(const struct arena *arena);
 /* The same for `count` objects of `size`; NULL too when the product overflows. */
 [[nodiscard]] void *arena_alloc_array(struct arena *arena, size_t count, size_t size);
 
-/* A copy of s in the arena (always followed by a NUL that is not counted); {NULL,0} past the ceiling. */
+/* A copy of s in the arena (always followed by a NUL that is not counted); {NULL,0} past the
+ * ceiling. */
 struct str arena_str_dup(struct arena *arena, struct str s);
 /* A NUL-terminated copy of s for a library; NULL past the ceiling. */
 [[nodiscard]] char *arena_cstr(struct arena *arena, struct str s);
@@ -41,7 +42,8 @@ struct str arena_printf(struct arena *arena, const char *format, ...)
 struct str arena_vprintf(struct arena *arena, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-/* Calls destroy(object) when the arena ends. STATUS_LIMIT past the ceiling (then not registered). */
+/* Calls destroy(object) when the arena ends. STATUS_LIMIT past the ceiling (then not registered).
+ */
 [[nodiscard]] enum status arena_on_destroy(struct arena *arena, void (*destroy)(void *object),
                                            void *object);
 

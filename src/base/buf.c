@@ -5,7 +5,7 @@
 
 #define BUF_SIZE_FIRST 256u
 /* An empty buffer keeps at most this much memory. */
-#define BUF_SIZE_KEPT 4096u
+#define BUF_SIZE_KEPT  4096u
 
 void
 buf_init(struct buf *buf, size_t ceiling)

@@ -1,6 +1,6 @@
 /*
- * clock.h - time. Code that decides by time takes a clock (or a `now`) as a parameter, so that tests
- * set it and never sleep.
+ * clock.h - time. Code that decides by time takes a clock (or a `now`) as a parameter, so that
+ * tests set it and never sleep.
  */
 #ifndef POSTERN_BASE_CLOCK_H
 #define POSTERN_BASE_CLOCK_H

@@ -47,7 +47,6 @@ struct ip_network ip_network_of(const struct ip_address *ip, unsigned v4_prefix,
 [[nodiscard]] enum status ip_from_sockaddr(const struct sockaddr *sa, struct ip_address *out,
                                            uint16_t *port_out);
 /* Fills *out for connect(2) or bind(2) and returns its length. */
-socklen_t ip_to_sockaddr(const struct ip_address *ip, uint16_t port,
-                         struct sockaddr_storage *out);
+socklen_t ip_to_sockaddr(const struct ip_address *ip, uint16_t port, struct sockaddr_storage *out);
 
 #endif

@@ -139,8 +139,7 @@ log_write(enum log_level level, const char *event, const struct log_field *field
     if (level > log_most) {
         return;
     }
-    size_t n =
-        log_format_line(line, log_style, clock_wall_ms(), log_role, level, event, fields);
+    size_t n = log_format_line(line, log_style, clock_wall_ms(), log_role, level, event, fields);
     /* A log that cannot be written must not stop mail. */
     ssize_t ignored = write(STDERR_FILENO, line, n);
     (void)ignored;

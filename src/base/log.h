@@ -4,8 +4,8 @@
  *     LOG_INFO("message accepted", LOG_STR("id", id), LOG_INT("size", size));
  *     time=2026-11-23T17:48:14.123Z level=info role=edge event="message accepted" id=... size=812
  *
- * Never log a password, a key or the content of a message. Values from the network are escaped, so a
- * line is always one line. Lines longer than LOG_LINE_MAX are cut and end in "...".
+ * Never log a password, a key or the content of a message. Values from the network are escaped, so
+ * a line is always one line. Lines longer than LOG_LINE_MAX are cut and end in "...".
  */
 #ifndef POSTERN_BASE_LOG_H
 #define POSTERN_BASE_LOG_H
@@ -35,15 +35,15 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_STR(k, v) ((struct log_field){.key = (k), .text = (v)})
+#define LOG_STR(k, v)  ((struct log_field){.key = (k), .text = (v)})
 #define LOG_CSTR(k, v) ((struct log_field){.key = (k), .text = str_from_cstr(v)})
-#define LOG_INT(k, v) ((struct log_field){.key = (k), .is_number = true, .number = (int64_t)(v)})
+#define LOG_INT(k, v)  ((struct log_field){.key = (k), .is_number = true, .number = (int64_t)(v)})
 
 #define LOG_AT(level, event, ...)                                                                  \
     log_write(level, event, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
 #define LOG_ERROR(event, ...) LOG_AT(LOG_LEVEL_ERROR, event __VA_OPT__(, ) __VA_ARGS__)
-#define LOG_WARN(event, ...) LOG_AT(LOG_LEVEL_WARN, event __VA_OPT__(, ) __VA_ARGS__)
-#define LOG_INFO(event, ...) LOG_AT(LOG_LEVEL_INFO, event __VA_OPT__(, ) __VA_ARGS__)
+#define LOG_WARN(event, ...)  LOG_AT(LOG_LEVEL_WARN, event __VA_OPT__(, ) __VA_ARGS__)
+#define LOG_INFO(event, ...)  LOG_AT(LOG_LEVEL_INFO, event __VA_OPT__(, ) __VA_ARGS__)
 #define LOG_DEBUG(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event __VA_OPT__(, ) __VA_ARGS__)
 
 /* Sets what is written and how; `role` (static) names the process. Call before threads start. */
@@ -52,7 +52,8 @@ void log_init(const char *role, enum log_level most, enum log_format format);
 void log_set(enum log_level most, enum log_format format);
 /* Writes one line with a single write(2); thread-safe. `fields` ends with a NULL key. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
-/* Formats the line into out (LOG_LINE_MAX octets, ends in "\n" and NUL); for log_write and tests. */
+/* Formats the line into out (LOG_LINE_MAX octets, ends in "\n" and NUL); for log_write and tests.
+ */
 size_t log_format_line(char out[static LOG_LINE_MAX], enum log_format format, int64_t wall_ms,
                        const char *role, enum log_level level, const char *event,
                        const struct log_field *fields);

@@ -1,15 +1,9 @@
 #include "base/status.h"
 
 static const char *const status_names[] = {
-    [STATUS_OK] = "ok",
-    [STATUS_AGAIN] = "again",
-    [STATUS_END] = "end",
-    [STATUS_SYNTAX] = "syntax",
-    [STATUS_LIMIT] = "limit",
-    [STATUS_TEMPORARY] = "temporary",
-    [STATUS_IO] = "io",
-    [STATUS_NOT_FOUND] = "not-found",
-    [STATUS_DENIED] = "denied",
+    [STATUS_OK] = "ok",         [STATUS_AGAIN] = "again",         [STATUS_END] = "end",
+    [STATUS_SYNTAX] = "syntax", [STATUS_LIMIT] = "limit",         [STATUS_TEMPORARY] = "temporary",
+    [STATUS_IO] = "io",         [STATUS_NOT_FOUND] = "not-found", [STATUS_DENIED] = "denied",
     [STATUS_BUG] = "bug",
 };
 

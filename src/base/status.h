@@ -1,9 +1,9 @@
 /*
  * status.h - how a function of this program tells how it went.
  *
- * Three kinds of outcome stay apart in Postern: this status (what happened to the program), protocol
- * results (an SPF `temperror` is a result, not a status) and SMTP replies (src/smtp/reply.h). One
- * table, in src/smtp/reply.c, maps a status to a reply.
+ * Three kinds of outcome stay apart in Postern: this status (what happened to the program),
+ * protocol results (an SPF `temperror` is a result, not a status) and SMTP replies
+ * (src/smtp/reply.h). One table, in src/smtp/reply.c, maps a status to a reply.
  */
 #ifndef POSTERN_BASE_STATUS_H
 #define POSTERN_BASE_STATUS_H

@@ -87,6 +87,12 @@ role_directory(const struct role_runtime *runtime)
     return runtime->directory;
 }
 
+struct channel *
+role_parent(struct role_runtime *runtime)
+{
+    return runtime->control;
+}
+
 void
 role_metric_add(struct role_metrics *metrics, const char *name, int64_t value)
 {

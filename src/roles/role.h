@@ -81,6 +81,9 @@ const char *role_directory(const struct role_runtime *runtime);
 /* The channel to a peer role (instance 0 but for edges); never NULL for a peer in the topology. */
 struct channel *role_channel(struct role_runtime *runtime, enum role peer, uint32_t instance);
 
+/* The line to the parent, for the few roles that ask it something (the console: status). */
+struct channel *role_parent(struct role_runtime *runtime);
+
 /* Says that `stop` has done its work; the loop ends. */
 void role_stopped(struct role_runtime *runtime);
 

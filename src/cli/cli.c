@@ -1,0 +1,195 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LOAD_ARENA_MAX (2u * CONFIG_TEXT_MAX + (4u << 20))
+
+int
+cli_fail(const char *name, int exit_status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "postern %s: ", name);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return exit_status;
+}
+
+/* ---- options */
+
+/* The value of option `name` at argv[i], in either spelling; *used_out: words it takes. */
+static const char *
+option_value(int argc, char **argv, int i, const char *name, int *used_out)
+{
+    size_t n = strlen(name);
+    if (strcmp(argv[i], name) == 0) {
+        *used_out = 2;
+        return i + 1 < argc ? argv[i + 1] : NULL;
+    }
+    if (strncmp(argv[i], name, n) == 0 && argv[i][n] == '=') {
+        *used_out = 1;
+        return argv[i] + n + 1;
+    }
+    *used_out = 0;
+    return NULL;
+}
+
+static const char *
+default_config_file(void)
+{
+    const char *from_environment = getenv("POSTERN_CONFIG");
+    return from_environment != NULL ? from_environment : CONFIG_FILE_DEFAULT;
+}
+
+int
+cli_take_common(int argc, char **argv, struct cli_common *common_out)
+{
+    struct cli_common common = {.config_file = default_config_file()};
+    int kept = 1;
+    for (int i = 1; i < argc;) {
+        int used = 0;
+        const char *value = option_value(argc, argv, i, "--config", &used);
+        if (used == 0) {
+            value = option_value(argc, argv, i, "-c", &used);
+        }
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < argc) {
+                argv[kept++] = argv[i++];
+            }
+        } else if (used > 0) {
+            if (value == NULL) {
+                cli_fail(argv[0], CLI_USAGE, "--config wants the name of a file");
+                return -1;
+            }
+            common.config_file = value;
+            i += used;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            common.json = true;
+            i++;
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            common.help = true;
+            i++;
+        } else {
+            argv[kept++] = argv[i++];
+        }
+    }
+    argv[kept] = NULL;
+    *common_out = common;
+    return kept;
+}
+
+/* ---- configuration */
+
+static struct str
+read_text(struct arena *arena, const char *file_name)
+{
+    char *text = arena_alloc(arena, CONFIG_TEXT_MAX + 1);
+    size_t n = 0;
+    int fd = text != NULL ? open(file_name, O_RDONLY | O_CLOEXEC) : -1;
+    while (fd >= 0 && n <= CONFIG_TEXT_MAX) {
+        ssize_t got = read(fd, text + n, CONFIG_TEXT_MAX + 1 - n);
+        if (got == 0) {
+            close(fd);
+            return str_make(text, n);
+        }
+        if (got < 0 && errno != EINTR) {
+            break;
+        }
+        n += got > 0 ? (size_t)got : 0;
+    }
+    fprintf(stderr, "%s: cannot be read: %s\n", file_name,
+            n > CONFIG_TEXT_MAX ? "larger than is allowed" : strerror(errno));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return str_make(NULL, 0);
+}
+
+const struct config *
+cli_load_config(const char *file_name)
+{
+    struct arena *arena = arena_create(LOAD_ARENA_MAX);
+    const struct config *config = NULL;
+    struct config_errors *errors = arena_alloc(arena, sizeof *errors);
+    struct str text = read_text(arena, file_name);
+    if (text.p != NULL && errors != NULL &&
+        config_load_text(arena, text, &config, errors) != STATUS_OK) {
+        for (size_t i = 0; i < errors->count; i++) {
+            struct str line =
+                config_error_format(arena, str_from_cstr(file_name), &errors->items[i]);
+            fprintf(stderr, "%.*s\n", STR_ARG(line));
+        }
+    }
+    arena_destroy(&arena);
+    return config;
+}
+
+/* ---- the running program */
+
+static void
+explain_connect(const char *path, int reason)
+{
+    if (reason == ENOENT || reason == ECONNREFUSED) {
+        fprintf(stderr,
+                "postern: no Postern is running with this configuration (%s).\n"
+                "Start it with `postern run --config FILE`, or name its file with --config.\n",
+                path);
+    } else if (reason == EACCES) {
+        fprintf(stderr, "postern: %s may not be used by this user; try as root\n", path);
+    } else {
+        fprintf(stderr, "postern: %s: %s\n", path, strerror(reason));
+    }
+}
+
+int
+cli_connect(const char *config_file, enum role peer)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    const struct config *config = cli_load_config(config_file);
+    if (config == NULL) {
+        return -1;
+    }
+    int n = snprintf(sa.sun_path, sizeof sa.sun_path, "%.*s/%s.sock",
+                     STR_ARG(config->directories.run), ipc_role_name(peer));
+    config_unref(&config);
+    if (n < 0 || (size_t)n >= sizeof sa.sun_path) {
+        fprintf(stderr, "postern: directories.run is too long for a socket\n");
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof sa) != 0) {
+        explain_connect(sa.sun_path, errno);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    return fd;
+}
+
+struct ipc_message *
+cli_call(int fd, enum role peer, enum msg_type type, const void *fields, enum msg_type reply_type)
+{
+    struct ipc_message *reply = NULL;
+    enum status status = channel_plain_send(fd, type, 1, fields);
+    if (status == STATUS_OK) {
+        status = channel_plain_receive(fd, peer, ROLE_CLI, CLI_TIMEOUT_MS, &reply);
+    }
+    if (status == STATUS_OK && reply->type != reply_type) {
+        ipc_message_free(&reply);
+        status = STATUS_BUG;
+    }
+    if (status != STATUS_OK) {
+        fprintf(stderr, "postern: the %s did not answer (%s)\n", ipc_role_name(peer),
+                status_name(status));
+    }
+    return reply;
+}

@@ -1,0 +1,67 @@
+/*
+ * cli.h - what the sub-commands share: their table, options, the way to a running Postern.
+ *
+ * A sub-command is one file with one function `int cli_<name>(int argc, char **argv)`, argv[0]
+ * being its own name; it returns the exit status of the program: 0 done; 1 it could not be done
+ * (said on standard error); 2 the call itself is wrong.
+ */
+#ifndef POSTERN_CLI_CLI_H
+#define POSTERN_CLI_CLI_H
+
+#include "config/config.h"
+#include "ipc/channel.h"
+
+#define CLI_DONE   0
+#define CLI_FAILED 1
+#define CLI_USAGE  2
+
+/* How long a command waits for an answer of the running program. */
+#define CLI_TIMEOUT_MS 30000
+
+int cli_run(int argc, char **argv);
+int cli_role(int argc, char **argv);
+int cli_config(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_reload(int argc, char **argv);
+int cli_queue(int argc, char **argv);
+int cli_user(int argc, char **argv);
+int cli_trace(int argc, char **argv);
+int cli_explain(int argc, char **argv);
+int cli_dovecot_config(int argc, char **argv);
+
+/*
+ * Takes "--config FILE" (or "--config=FILE", "-c FILE") and "--json" out of argv wherever they
+ * stand before a "--". Who wants other options reads what is left. Returns the new argc; -1 after a
+ * message when a value is missing.
+ */
+struct cli_common {
+    const char *config_file; /* $POSTERN_CONFIG or CONFIG_FILE_DEFAULT when not given */
+    bool json;
+    bool help; /* --help or -h was there */
+};
+int cli_take_common(int argc, char **argv, struct cli_common *common_out);
+
+/* "postern NAME: text" on standard error; returns `exit_status`. */
+int cli_fail(const char *name, int exit_status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * Reads the configuration file; on failure prints every fault as "file:line:column: ..." and
+ * returns NULL. The caller ends it with config_unref.
+ */
+const struct config *cli_load_config(const char *file_name);
+
+/*
+ * Connects to a running Postern: the parent (status, reload), the spool (queue) or the ledger
+ * (users, trace). -1 after a message that says what to do. The caller closes the descriptor.
+ */
+int cli_connect(const char *config_file, enum role peer);
+
+/*
+ * Sends a request and waits for its reply of type `reply_type`. NULL after a message. The caller
+ * frees it.
+ */
+struct ipc_message *cli_call(int fd, enum role peer, enum msg_type type, const void *fields,
+                             enum msg_type reply_type);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * postern status and postern reload: what the parent knows and does.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static void
+print_duration(uint64_t ms)
+{
+    uint64_t s = ms / 1000;
+    if (s >= 86400) {
+        printf("%4llud %02lluh", (unsigned long long)(s / 86400),
+               (unsigned long long)(s / 3600 % 24));
+    } else if (s >= 3600) {
+        printf("%4lluh %02llum", (unsigned long long)(s / 3600), (unsigned long long)(s / 60 % 60));
+    } else {
+        printf("%4llum %02llus", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+    }
+}
+
+static void
+print_report(const struct msg_status_report *report)
+{
+    printf("Postern %.*s, up", STR_ARG(report->version));
+    print_duration(report->uptime_ms);
+    printf(", configuration %llu\n\n", (unsigned long long)report->generation);
+    printf("%-12s %8s %10s %9s  %s\n", "ROLE", "PID", "UP", "RESTARTS", "STATE");
+    for (size_t i = 0; i < report->roles.n; i++) {
+        const struct record_role_status *role = &report->roles.items[i];
+        char name[32];
+        snprintf(name, sizeof name, role->role == ROLE_EDGE ? "%s %u" : "%s",
+                 ipc_role_name((enum role)role->role), role->instance);
+        printf("%-12s %8u ", name, role->pid);
+        print_duration(role->uptime_ms);
+        printf(" %9u  %s\n", role->restarts,
+               role->pid == 0 ? "stopped"
+               : role->ready  ? "ready"
+                              : "starting");
+    }
+    for (size_t i = 0; i < report->roles.n; i++) {
+        const struct record_role_status *role = &report->roles.items[i];
+        if (role->metrics.n > 0) {
+            printf("\n%s%s%.0u\n", ipc_role_name((enum role)role->role),
+                   role->role == ROLE_EDGE ? " " : "",
+                   role->role == ROLE_EDGE ? role->instance : 0);
+        }
+        for (size_t k = 0; k < role->metrics.n; k++) {
+            printf("  %-34.*s %lld\n", STR_ARG(role->metrics.items[k].name),
+                   (long long)role->metrics.items[k].value);
+        }
+    }
+    for (size_t i = 0; i < report->warnings.n; i++) {
+        printf("\nwarning: %.*s\n", STR_ARG(report->warnings.items[i].text));
+    }
+}
+
+static json_t *
+role_to_json(const struct record_role_status *role)
+{
+    json_t *metrics = json_object();
+    for (size_t i = 0; i < role->metrics.n; i++) {
+        struct str name = role->metrics.items[i].name;
+        char key[65];
+        snprintf(key, sizeof key, "%.*s", STR_ARG(name));
+        json_object_set_new(metrics, key, json_integer(role->metrics.items[i].value));
+    }
+    return json_pack("{s:s, s:i, s:i, s:i, s:I, s:b, s:o}", "role",
+                     ipc_role_name((enum role)role->role), "instance", (int)role->instance, "pid",
+                     (int)role->pid, "restarts", (int)role->restarts, "uptime_ms",
+                     (json_int_t)role->uptime_ms, "ready", (int)role->ready, "metrics", metrics);
+}
+
+static void
+print_report_json(const struct msg_status_report *report)
+{
+    json_t *roles = json_array();
+    json_t *warnings = json_array();
+    bool ready = true;
+    for (size_t i = 0; i < report->roles.n; i++) {
+        json_array_append_new(roles, role_to_json(&report->roles.items[i]));
+        ready = ready && report->roles.items[i].ready;
+    }
+    for (size_t i = 0; i < report->warnings.n; i++) {
+        struct str text = report->warnings.items[i].text;
+        json_array_append_new(warnings, json_stringn(text.p, text.n));
+    }
+    json_t *root = json_pack("{s:s%, s:I, s:I, s:b, s:o, s:o}", "version", report->version.p,
+                             report->version.n, "generation", (json_int_t)report->generation,
+                             "uptime_ms", (json_int_t)report->uptime_ms, "ready", (int)ready,
+                             "roles", roles, "warnings", warnings);
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+}
+
+int
+cli_status(int argc, char **argv)
+{
+    struct cli_common common;
+    argc = cli_take_common(argc, argv, &common);
+    if (argc < 0 || argc > 1) {
+        return argc < 0 ? CLI_USAGE
+                        : cli_fail("status", CLI_USAGE, "'%s' is not understood", argv[1]);
+    }
+    if (common.help) {
+        puts("usage: postern status [--json] [--config FILE]\n"
+             "\n"
+             "Roles, uptime, restarts, queue and counters of the running gateway. Exit status 1\n"
+             "when it does not run.\n"
+             "\n"
+             "example: postern status --json | jq '.roles[] | {role, ready}'");
+        return CLI_DONE;
+    }
+    int fd = cli_connect(common.config_file, ROLE_PARENT);
+    if (fd < 0) {
+        return CLI_FAILED;
+    }
+    struct ipc_message *reply =
+        cli_call(fd, ROLE_PARENT, MSG_STATUS_REQUEST, NULL, MSG_STATUS_REPORT);
+    close(fd);
+    if (reply == NULL) {
+        return CLI_FAILED;
+    }
+    if (common.json) {
+        print_report_json(MSG_BODY(reply, status_report));
+    } else {
+        print_report(MSG_BODY(reply, status_report));
+    }
+    ipc_message_free(&reply);
+    return CLI_DONE;
+}
+
+int
+cli_reload(int argc, char **argv)
+{
+    struct cli_common common;
+    argc = cli_take_common(argc, argv, &common);
+    if (argc < 0 || argc > 1) {
+        return argc < 0 ? CLI_USAGE
+                        : cli_fail("reload", CLI_USAGE, "'%s' is not understood", argv[1]);
+    }
+    if (common.help) {
+        puts("usage: postern reload [--config FILE]\n"
+             "\n"
+             "Has the running gateway read its configuration and certificates again. A faulty\n"
+             "configuration is refused with its faults, and the old one stays in force.\n"
+             "\n"
+             "example: postern config check && postern reload");
+        return CLI_DONE;
+    }
+    int fd = cli_connect(common.config_file, ROLE_PARENT);
+    if (fd < 0) {
+        return CLI_FAILED;
+    }
+    struct ipc_message *reply =
+        cli_call(fd, ROLE_PARENT, MSG_RELOAD_REQUEST, NULL, MSG_RELOAD_REPLY);
+    close(fd);
+    if (reply == NULL) {
+        return CLI_FAILED;
+    }
+    const struct msg_reload_reply *fields = MSG_BODY(reply, reload_reply);
+    int exit_status = fields->done ? CLI_DONE : CLI_FAILED;
+    if (fields->done) {
+        puts("reloaded");
+    } else {
+        fprintf(stderr, "%.*s\nThe old configuration stays in force.\n", STR_ARG(fields->error));
+    }
+    ipc_message_free(&reply);
+    return exit_status;
+}

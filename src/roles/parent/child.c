@@ -1,0 +1,144 @@
+#include "roles/parent/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define CONTROL_FD 3
+
+/* In the new process, between fork and exec: only calls that are safe there. */
+[[noreturn]] static void
+become_role(const char *name, const char *instance, int control)
+{
+    char program[] = "postern";
+    char command[] = "role";
+    char name_copy[32];
+    char instance_copy[16];
+    snprintf(name_copy, sizeof name_copy, "%s", name);
+    snprintf(instance_copy, sizeof instance_copy, "%s", instance);
+    char *const args[] = {program, command, name_copy, instance_copy, NULL};
+    if (control == CONTROL_FD) {
+        fcntl(CONTROL_FD, F_SETFD, 0);
+    } else if (dup2(control, CONTROL_FD) < 0) {
+        _exit(126);
+    }
+    close_range(CONTROL_FD + 1, ~0u, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv("/proc/self/exe", args);
+    _exit(127);
+}
+
+enum status
+child_spawn(struct child *child)
+{
+    int pair[2];
+    char instance[16];
+    snprintf(instance, sizeof instance, "%u", child->instance);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        LOG_ERROR("no socket for a role", LOG_CSTR("reason", strerror(errno)));
+        return STATUS_IO;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_role(ipc_role_name(child->role), instance, pair[1]);
+    }
+    close(pair[1]);
+    if (pid < 0) {
+        LOG_ERROR("no process for a role", LOG_CSTR("reason", strerror(errno)));
+        close(pair[0]);
+        return STATUS_IO;
+    }
+    child->pid = pid;
+    child->ready = false;
+    child->started_ms = clock_monotonic_ms();
+    return channel_connect(child->control, pair[0]);
+}
+
+static enum status
+send_certificates(struct child *child, const struct material *material)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < material->certificate_count; i++) {
+        const struct material_certificate *c = &material->certificates[i];
+        struct msg_certificate fields = {c->name, c->chain_fd, c->key_fd};
+        status = channel_send(child->control, MSG_CERTIFICATE, 0, &fields);
+    }
+    return status;
+}
+
+static enum status
+send_listeners(struct child *child, const struct listen_set *listeners)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < listeners->count; i++) {
+        struct msg_listener fields = {(uint32_t)i, listeners->items[i].fd};
+        status = channel_send(child->control, MSG_LISTENER, 0, &fields);
+    }
+    return status;
+}
+
+enum status
+child_send_material(struct child *child, const struct material *material,
+                    const struct listen_set *listeners)
+{
+    struct msg_configure fields = {0, material->file_name, material->config_fd};
+    enum status status = channel_send(child->control, MSG_CONFIGURE, 0, &fields);
+    if (status == STATUS_OK && child->role == ROLE_EDGE) {
+        status = send_certificates(child, material);
+    }
+    if (status == STATUS_OK && child->role == ROLE_EDGE) {
+        status = send_listeners(child, listeners);
+    }
+    return status;
+}
+
+enum status
+child_send_start(struct child *child, uint64_t generation)
+{
+    struct msg_start fields = {generation};
+    return channel_send(child->control, MSG_START, 0, &fields);
+}
+
+enum status
+child_send_socket(struct child *child, enum msg_type type, int fd)
+{
+    if (type == MSG_LISTENER) {
+        struct msg_listener fields = {0, fd};
+        return channel_send(child->control, MSG_LISTENER, 0, &fields);
+    }
+    struct msg_control_listener fields = {fd};
+    return channel_send(child->control, MSG_CONTROL_LISTENER, 0, &fields);
+}
+
+static enum status
+send_peer(struct child *to, const struct child *peer, int fd)
+{
+    struct msg_peer fields = {(uint8_t)peer->role, peer->instance, fd};
+    return channel_send(to->control, MSG_PEER, 0, &fields);
+}
+
+enum status
+child_join(struct child *a, struct child *b)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        LOG_ERROR("no socket between roles", LOG_CSTR("reason", strerror(errno)));
+        return STATUS_IO;
+    }
+    enum status status = send_peer(a, b, pair[0]);
+    if (status == STATUS_OK) {
+        status = send_peer(b, a, pair[1]);
+    }
+    close(pair[0]);
+    close(pair[1]);
+    return status;
+}

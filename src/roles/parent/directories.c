@@ -1,0 +1,157 @@
+#include "roles/parent/directories.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "roles/users.h"
+
+/* Roles that keep files. */
+static const enum role keepers[] = {ROLE_SPOOL, ROLE_LEDGER, ROLE_RESOLVER};
+
+enum status
+directories_make(struct str path)
+{
+    char text[PATH_MAX];
+    struct stat st;
+    if (path.n == 0 || path.n >= sizeof text) {
+        errno = ENAMETOOLONG;
+        return STATUS_IO;
+    }
+    memcpy(text, path.p, path.n);
+    text[path.n] = '\0';
+    for (size_t i = 1; i <= path.n; i++) {
+        if (text[i] != '/' && text[i] != '\0') {
+            continue;
+        }
+        char kept = text[i];
+        text[i] = '\0';
+        if (mkdir(text, 0755) != 0 && errno != EEXIST) {
+            return STATUS_IO;
+        }
+        text[i] = kept;
+    }
+    if (stat(text, &st) != 0) {
+        return STATUS_IO;
+    }
+    errno = ENOTDIR;
+    return S_ISDIR(st.st_mode) ? STATUS_OK : STATUS_IO;
+}
+
+/* Gives a directory and the plain files in it to a user; links are left alone. */
+static enum status
+give_to(int directory_fd, uid_t uid, gid_t gid)
+{
+    if (fchown(directory_fd, uid, gid) != 0 || fchmod(directory_fd, 0700) != 0) {
+        return STATUS_IO;
+    }
+    int copy = dup(directory_fd);
+    DIR *entries = copy >= 0 ? fdopendir(copy) : NULL;
+    if (entries == NULL) {
+        return STATUS_IO;
+    }
+    for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
+        struct stat st;
+        if (fstatat(directory_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && st.st_uid != uid &&
+            fchownat(directory_fd, e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+            closedir(entries);
+            return STATUS_IO;
+        }
+    }
+    closedir(entries);
+    return STATUS_OK;
+}
+
+static enum status
+prepare_keeper(const struct config *config, enum role role, struct arena *arena,
+               struct str *path_out)
+{
+    uid_t uid;
+    gid_t gid;
+    *path_out =
+        arena_printf(arena, "%.*s/%s", STR_ARG(config->directories.state), ipc_role_name(role));
+    enum status status = directories_make(*path_out);
+    if (status != STATUS_OK || geteuid() != 0) {
+        return status;
+    }
+    role_user_find(config, role, &uid, &gid);
+    int fd = open(path_out->p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return STATUS_IO;
+    }
+    status = give_to(fd, uid, gid);
+    close(fd);
+    return status;
+}
+
+static enum status
+lock_state(const struct config *config, struct arena *arena, int *fd_out, struct str *reason_out)
+{
+    struct str path = arena_printf(arena, "%.*s/postern.lock", STR_ARG(config->directories.state));
+    int fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        *reason_out = arena_printf(arena, "%s: %s", path.p, strerror(errno));
+        return STATUS_IO;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        *reason_out = arena_printf(
+            arena, "%s is locked: Postern already runs with this state directory", path.p);
+        close(fd);
+        return STATUS_DENIED;
+    }
+    *fd_out = fd;
+    return STATUS_OK;
+}
+
+static void
+write_pid(const struct config *config)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s/postern.pid", STR_ARG(config->directories.run));
+    FILE *file = fopen(path, "we");
+    if (file != NULL) {
+        fprintf(file, "%ld\n", (long)getpid());
+        fclose(file);
+    }
+}
+
+enum status
+directories_prepare(const struct config *config, struct arena *arena, int *lock_fd_out,
+                    struct str *reason_out)
+{
+    struct str path = config->directories.state;
+    enum status status = directories_make(path);
+    if (status == STATUS_OK) {
+        path = config->directories.run;
+        status = directories_make(path);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < sizeof keepers / sizeof keepers[0]; i++) {
+        status = prepare_keeper(config, keepers[i], arena, &path);
+    }
+    if (status != STATUS_OK) {
+        *reason_out = arena_printf(arena, "directory %.*s: %s", STR_ARG(path), strerror(errno));
+        return status;
+    }
+    status = lock_state(config, arena, lock_fd_out, reason_out);
+    if (status == STATUS_OK) {
+        write_pid(config);
+    }
+    return status;
+}
+
+void
+directories_forget(const struct config *config, int lock_fd)
+{
+    static const char *const names[] = {"postern.pid", "parent.sock", "spool.sock", "ledger.sock"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%.*s/%s", STR_ARG(config->directories.run), names[i]);
+        unlink(path);
+    }
+    close(lock_fd);
+}

@@ -1,0 +1,145 @@
+#include "roles/parent/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 1024
+
+static int
+socket_bound(const struct ip_address *address, uint16_t port)
+{
+    struct sockaddr_storage sa;
+    socklen_t length = ip_to_sockaddr(address, port, &sa);
+    int on = 1;
+    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    bool v6 = sa.ss_family == AF_INET6;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        /* One address, one family: ":: " does not silently take IPv4 as well. */
+        (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+        bind(fd, (const struct sockaddr *)&sa, length) != 0) {
+        int reason = errno;
+        close(fd);
+        errno = reason;
+        return -1;
+    }
+    return fd;
+}
+
+enum status
+listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out)
+{
+    int fd = socket_bound(address, port);
+    if (fd < 0) {
+        return STATUS_IO;
+    }
+    if (listen(fd, LISTEN_BACKLOG) != 0) {
+        int reason = errno;
+        close(fd);
+        errno = reason;
+        return STATUS_IO;
+    }
+    *fd_out = fd;
+    return STATUS_OK;
+}
+
+enum status
+listen_unix(const char *path, int *fd_out)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof sa.sun_path) {
+        errno = ENAMETOOLONG;
+        return STATUS_IO;
+    }
+    memcpy(sa.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return STATUS_IO;
+    }
+    unlink(path);
+    mode_t old = umask(0117); /* born with its final mode */
+    int failed = bind(fd, (const struct sockaddr *)&sa, sizeof sa);
+    umask(old);
+    if (failed != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
+        int reason = errno;
+        close(fd);
+        errno = reason;
+        return STATUS_IO;
+    }
+    *fd_out = fd;
+    return STATUS_OK;
+}
+
+static int
+find_in(const struct listen_set *set, const struct config_listener *wanted)
+{
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        if (set->items[i].port == wanted->port && ip_eq(&set->items[i].address, &wanted->address)) {
+            return set->items[i].fd;
+        }
+    }
+    return -1;
+}
+
+static const char *
+bind_hint(int reason)
+{
+    switch (reason) {
+    case EADDRINUSE:
+        return "another program listens there; stop it or choose another port";
+    case EACCES:
+        return "ports below 1024 need root (or CAP_NET_BIND_SERVICE); choose a higher port";
+    case EADDRNOTAVAIL:
+        return "no interface of this machine has the address";
+    default:
+        return strerror(reason);
+    }
+}
+
+enum status
+listen_set_open(const struct config *config, const struct listen_set *old, struct arena *arena,
+                struct listen_set *set_out, struct str *reason_out)
+{
+    struct listen_set set = {.count = 0};
+    for (size_t i = 0; i < config->listeners.count && i < LISTEN_SOCKETS_MAX; i++) {
+        const struct config_listener *wanted = &config->listeners.items[i];
+        int fd = find_in(old, wanted);
+        enum status status = STATUS_OK;
+        if (fd >= 0) {
+            fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+            status = fd >= 0 ? STATUS_OK : STATUS_IO;
+        } else {
+            status = listen_tcp(&wanted->address, wanted->port, &fd);
+        }
+        if (status != STATUS_OK) {
+            char text[IP_TEXT_MAX];
+            *reason_out =
+                arena_printf(arena, "cannot listen on %s port %u: %s",
+                             ip_format(&wanted->address, text), wanted->port, bind_hint(errno));
+            listen_set_close(&set);
+            return STATUS_IO;
+        }
+        set.items[set.count].address = wanted->address;
+        set.items[set.count].port = wanted->port;
+        set.items[set.count].fd = fd;
+        set.count++;
+    }
+    *set_out = set;
+    return STATUS_OK;
+}
+
+void
+listen_set_close(struct listen_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        close(set->items[i].fd);
+    }
+    set->count = 0;
+}

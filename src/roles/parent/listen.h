@@ -1,0 +1,40 @@
+/*
+ * listen.h - the sockets that the parent opens for the roles: SMTP listeners, the metrics listener,
+ * the sockets for commands.
+ */
+#ifndef POSTERN_ROLES_PARENT_LISTEN_H
+#define POSTERN_ROLES_PARENT_LISTEN_H
+
+#include "config/config.h"
+
+#define LISTEN_SOCKETS_MAX 64
+
+/* Listening sockets by their place in config->listeners. */
+struct listen_set {
+    struct {
+        struct ip_address address;
+        uint16_t port;
+        int fd; /* owned */
+    } items[LISTEN_SOCKETS_MAX];
+    size_t count;
+};
+
+/*
+ * Opens what `config` lists into *set_out; sockets of `old` (may be NULL) with the same address and
+ * port are duplicated instead of bound again. On failure everything new is closed, `old` untouched,
+ * and the log and *reason_out (in `arena`) say which address failed and why.
+ */
+[[nodiscard]] enum status listen_set_open(const struct config *config, const struct listen_set *old,
+                                          struct arena *arena, struct listen_set *set_out,
+                                          struct str *reason_out);
+void listen_set_close(struct listen_set *set);
+
+/* A listening TCP socket; the caller closes *fd_out. STATUS_IO with errno set. */
+[[nodiscard]] enum status listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out);
+/*
+ * A listening Unix SEQPACKET socket at `path`, mode 0660, replacing a stale one; STATUS_IO with
+ * errno set.
+ */
+[[nodiscard]] enum status listen_unix(const char *path, int *fd_out);
+
+#endif

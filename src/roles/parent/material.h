@@ -1,0 +1,42 @@
+/*
+ * material.h - what the parent reads from disk and hands out: the configuration's text,
+ * certificates and keys. Everything becomes sealed memory (memfd), so that the roles need no files.
+ */
+#ifndef POSTERN_ROLES_PARENT_MATERIAL_H
+#define POSTERN_ROLES_PARENT_MATERIAL_H
+
+#include "config/config.h"
+
+#define MATERIAL_CERTIFICATES_MAX 1000
+#define MATERIAL_PEM_MAX          (1u << 20)
+
+struct material_certificate {
+    struct str name; /* file of the certificate */
+    int chain_fd;    /* owned */
+    int key_fd;      /* owned */
+};
+
+/* One generation of everything; immutable once loaded. */
+struct material {
+    struct arena *arena;
+    struct str file_name;
+    const struct config *config; /* one reference */
+    int config_fd;               /* memfd with the text */
+    struct material_certificate *certificates;
+    size_t certificate_count;
+    bool self_signed;     /* the certificate was made by Postern itself */
+    uint64_t fingerprint; /* of the files' times and sizes, to notice a change */
+};
+
+/*
+ * Reads the configuration file and all it names. On failure `report` (in `arena`) holds one line
+ * for each fault ("file:line:column: ..."), nothing is kept, and *material_out is untouched.
+ */
+[[nodiscard]] enum status material_load(const char *file_name, struct arena *arena,
+                                        struct material **material_out, struct str *report_out);
+void material_destroy(struct material **material);
+
+/* The fingerprint that the certificate files have now. */
+uint64_t material_fingerprint(const struct config *config);
+
+#endif

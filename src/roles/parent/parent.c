@@ -1,0 +1,576 @@
+#include "roles/parent/parent.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "roles/parent/child.h"
+#include "roles/parent/directories.h"
+#include "roles/parent/report.h"
+#include "roles/role.h"
+
+#define CHILDREN_MAX     (ROLE_INSTANCES_MAX + ROLE_COUNT)
+/* What a role may take to end in order. */
+#define STOP_GRACE_MS    10000
+/* How often the certificate files are looked at. */
+#define WATCH_INTERVAL_S 5
+
+/* In this order roles are started before the edges, and the other way round they are stopped. */
+static const enum role role_order[] = {ROLE_LEDGER, ROLE_RESOLVER, ROLE_SPOOL, ROLE_RELAY,
+                                       ROLE_FILTER, ROLE_CONSOLE,  ROLE_EDGE};
+#define ROLE_ORDER_COUNT (sizeof role_order / sizeof role_order[0])
+
+struct parent {
+    const char *config_file;
+    struct event_base *loop;
+    struct material *material;
+    struct listen_set listeners;
+    int metrics_fd; /* -1: none */
+    int lock_fd;
+    int spool_socket;  /* for commands */
+    int ledger_socket; /* for commands */
+    struct event *command_listener;
+    struct report_server *reports;
+    uint64_t generation;
+    int64_t started_ms;
+    struct child children[CHILDREN_MAX];
+    size_t child_count;
+    bool edges_started;
+    bool stopping;
+    size_t stop_stage; /* index into role_order, counted from its end */
+    struct event *stop_timer;
+    int exit_status;
+};
+
+static void parent_stop(struct parent *parent, int exit_status);
+static void parent_stop_stage(struct parent *parent);
+
+/* ---- children */
+
+static bool
+child_is_up(const struct child *child)
+{
+    return child->pid > 0 && !child->stopping;
+}
+
+static enum status
+parent_equip(struct parent *parent, struct child *child)
+{
+    enum status status = child_send_material(child, parent->material, &parent->listeners);
+    int socket = child->role == ROLE_SPOOL    ? parent->spool_socket
+                 : child->role == ROLE_LEDGER ? parent->ledger_socket
+                                              : -1;
+    if (status == STATUS_OK && socket >= 0) {
+        status = child_send_socket(child, MSG_CONTROL_LISTENER, socket);
+    }
+    if (status == STATUS_OK && child->role == ROLE_CONSOLE && parent->metrics_fd >= 0) {
+        status = child_send_socket(child, MSG_LISTENER, parent->metrics_fd);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < parent->child_count; i++) {
+        struct child *peer = &parent->children[i];
+        if (peer != child && child_is_up(peer) && role_topology_connects(child->role, peer->role)) {
+            status = child_join(child, peer);
+        }
+    }
+    return status == STATUS_OK ? child_send_start(child, parent->generation) : status;
+}
+
+static void
+parent_schedule_restart(struct parent *parent, struct child *child)
+{
+    struct timeval wait = {child->backoff_ms / 1000, child->backoff_ms % 1000 * 1000};
+    (void)parent;
+    event_add(child->restart, &wait);
+    child->backoff_ms *= 2;
+    if (child->backoff_ms > CHILD_BACKOFF_MOST_MS) {
+        child->backoff_ms = CHILD_BACKOFF_MOST_MS;
+    }
+}
+
+static void
+parent_start_child(struct parent *parent, struct child *child)
+{
+    enum status status = child_spawn(child);
+    if (status == STATUS_OK) {
+        status = parent_equip(parent, child);
+    }
+    if (status != STATUS_OK) {
+        LOG_ERROR("a role could not be set up", LOG_CSTR("name", ipc_role_name(child->role)),
+                  LOG_CSTR("status", status_name(status)));
+        if (child->pid > 0) {
+            kill(child->pid, SIGKILL); /* its end starts it again */
+        } else {
+            parent_schedule_restart(parent, child);
+        }
+    }
+}
+
+static void
+on_restart(evutil_socket_t fd, short what, void *context)
+{
+    struct child *child = context;
+    struct parent *parent = channel_context(child->control);
+    (void)fd;
+    (void)what;
+    if (!parent->stopping && child->pid == 0) {
+        child->restarts++;
+        parent_start_child(parent, child);
+    }
+}
+
+static bool
+parent_all_ready(const struct parent *parent)
+{
+    for (size_t i = 0; i < parent->child_count; i++) {
+        if (!parent->children[i].ready) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void parent_add_child(struct parent *parent, enum role role, uint32_t instance);
+
+static uint32_t
+parent_edge_count(const struct parent *parent)
+{
+    uint32_t wanted = parent->material->config->workers.edge;
+    if (wanted == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        wanted = cores > 0 ? (uint32_t)cores : 1;
+    }
+    return wanted < ROLE_INSTANCES_MAX ? wanted : ROLE_INSTANCES_MAX;
+}
+
+/* Mail is let in only when everything behind the door stands. */
+static void
+parent_consider_edges(struct parent *parent)
+{
+    if (!parent_all_ready(parent) || parent->stopping) {
+        return;
+    }
+    if (parent->edges_started) {
+        LOG_INFO("all roles are ready", LOG_INT("generation", parent->generation));
+        return;
+    }
+    parent->edges_started = true;
+    uint32_t const edges = parent_edge_count(parent);
+    for (uint32_t i = 0; i < edges; i++) {
+        parent_add_child(parent, ROLE_EDGE, i);
+    }
+}
+
+static struct child *
+parent_find_child(struct parent *parent, enum role role, uint32_t instance)
+{
+    for (size_t i = 0; i < parent->child_count; i++) {
+        if (parent->children[i].role == role && parent->children[i].instance == instance) {
+            return &parent->children[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+parent_end_misbehaver(struct parent *parent, const struct msg_misbehaved *fields)
+{
+    struct child *child = parent_find_child(parent, (enum role)fields->role, fields->instance);
+    if (child != NULL && child->pid > 0) {
+        LOG_ERROR("ending a role that broke the rules",
+                  LOG_CSTR("name", ipc_role_name(child->role)), LOG_INT("pid", child->pid));
+        kill(child->pid, SIGKILL);
+    }
+}
+
+static struct child *
+child_of_channel(struct parent *parent, struct channel *channel)
+{
+    return parent_find_child(parent, channel_peer(channel), channel_instance(channel));
+}
+
+static void
+on_child_message(void *context, struct channel *channel, struct ipc_message *message)
+{
+    struct parent *parent = context;
+    struct child *child = child_of_channel(parent, channel);
+    switch ((int)message->type) {
+    case MSG_READY:
+        child->ready = true;
+        child->ever_ready = true;
+        parent_consider_edges(parent);
+        break;
+    case MSG_MISBEHAVED:
+        parent_end_misbehaver(parent, MSG_BODY(message, misbehaved));
+        break;
+    case MSG_STATUS_REQUEST:
+        report_to_channel(parent->reports, channel, message->request);
+        break;
+    default:
+        LOG_ERROR("an unexpected message from a role",
+                  LOG_CSTR("message", ipc_type_name(message->type)));
+        break;
+    }
+    ipc_message_free(&message);
+}
+
+static void
+parent_add_child(struct parent *parent, enum role role, uint32_t instance)
+{
+    struct child *child = &parent->children[parent->child_count++];
+    struct channel_settings settings = {
+        .loop = parent->loop,
+        .self = ROLE_PARENT,
+        .peer = role,
+        .instance = instance,
+        .on_message = on_child_message,
+        .context = parent,
+    };
+    *child =
+        (struct child){.role = role, .instance = instance, .backoff_ms = CHILD_BACKOFF_FIRST_MS};
+    child->control = channel_create(&settings);
+    child->restart = event_new(parent->loop, -1, 0, on_restart, child);
+    parent_start_child(parent, child);
+}
+
+static void
+log_child_end(const struct child *child, int wait_status)
+{
+    bool signalled = WIFSIGNALED(wait_status);
+    LOG_AT(child->stopping ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "a role has ended",
+           LOG_CSTR("name", ipc_role_name(child->role)), LOG_INT("instance", child->instance),
+           LOG_INT("pid", child->pid),
+           LOG_CSTR("signal", signalled ? strsignal(WTERMSIG(wait_status)) : "none"),
+           LOG_INT("status", signalled ? 0 : WEXITSTATUS(wait_status)));
+}
+
+static void
+parent_child_ended(struct parent *parent, struct child *child, int wait_status)
+{
+    bool const settled = clock_monotonic_ms() - child->started_ms >= CHILD_SETTLED_MS;
+    log_child_end(child, wait_status);
+    child->pid = 0;
+    child->ready = false;
+    if (parent->stopping) {
+        parent_stop_stage(parent);
+        return;
+    }
+    if (!child->ever_ready && child->restarts + 1 >= CHILD_FIRST_TRIES) {
+        LOG_ERROR("a role cannot be started; its own messages above say why",
+                  LOG_CSTR("name", ipc_role_name(child->role)));
+        parent_stop(parent, EXIT_FAILURE);
+        return;
+    }
+    if (settled) {
+        child->backoff_ms = CHILD_BACKOFF_FIRST_MS;
+    }
+    parent_schedule_restart(parent, child);
+}
+
+static void
+on_sigchld(evutil_socket_t fd, short what, void *context)
+{
+    struct parent *parent = context;
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < parent->child_count; i++) {
+        struct child *child = &parent->children[i];
+        int wait_status;
+        if (child->pid > 0 && waitpid(child->pid, &wait_status, WNOHANG) == child->pid) {
+            parent_child_ended(parent, child, wait_status);
+        }
+    }
+}
+
+/* ---- stop */
+
+static void
+on_stop_timer(evutil_socket_t fd, short what, void *context)
+{
+    struct parent *parent = context;
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < parent->child_count; i++) {
+        struct child *child = &parent->children[i];
+        if (child->stopping && child->pid > 0) {
+            LOG_WARN("a role did not end in time", LOG_CSTR("name", ipc_role_name(child->role)),
+                     LOG_INT("pid", child->pid));
+            kill(child->pid, SIGKILL);
+        }
+    }
+}
+
+static bool
+parent_stop_role(struct parent *parent, enum role role)
+{
+    struct msg_stop fields = {.grace_ms = STOP_GRACE_MS};
+    bool alive = false;
+    for (size_t i = 0; i < parent->child_count; i++) {
+        struct child *child = &parent->children[i];
+        if (child->role != role || child->pid == 0) {
+            continue;
+        }
+        alive = true;
+        if (!child->stopping) {
+            child->stopping = true;
+            if (channel_send(child->control, MSG_STOP, 0, &fields) != STATUS_OK) {
+                kill(child->pid, SIGKILL);
+            }
+        }
+    }
+    return alive;
+}
+
+/* Goes on to the next kind of role when the last one has ended. */
+static void
+parent_stop_stage(struct parent *parent)
+{
+    struct timeval grace = {STOP_GRACE_MS / 1000 + 1, 0};
+    while (parent->stop_stage < ROLE_ORDER_COUNT) {
+        if (parent_stop_role(parent, role_order[ROLE_ORDER_COUNT - 1 - parent->stop_stage])) {
+            event_add(parent->stop_timer, &grace);
+            return;
+        }
+        parent->stop_stage++;
+    }
+    event_base_loopexit(parent->loop, NULL);
+}
+
+static void
+parent_stop(struct parent *parent, int exit_status)
+{
+    if (parent->stopping) {
+        return;
+    }
+    parent->stopping = true;
+    parent->exit_status = exit_status;
+    LOG_INFO("stopping");
+    parent_stop_stage(parent);
+}
+
+static void
+on_stop_signal(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    parent_stop(context, EXIT_SUCCESS);
+}
+
+/* ---- reload */
+
+/* Hands a new generation to all roles. On failure nothing has changed. */
+static enum status
+parent_reload(struct parent *parent, struct arena *arena, struct str *reason_out)
+{
+    struct material *material = NULL;
+    struct listen_set listeners;
+    enum status status = material_load(parent->config_file, arena, &material, reason_out);
+    if (status == STATUS_OK) {
+        status =
+            listen_set_open(material->config, &parent->listeners, arena, &listeners, reason_out);
+    }
+    if (status != STATUS_OK) {
+        material_destroy(&material);
+        LOG_ERROR("the configuration was not reloaded; the old one stays in force",
+                  LOG_STR("reason", *reason_out));
+        return status;
+    }
+    listen_set_close(&parent->listeners);
+    parent->listeners = listeners;
+    material_destroy(&parent->material);
+    parent->material = material;
+    parent->generation++;
+    log_set(material->config->logging.level, material->config->logging.format);
+    for (size_t i = 0; i < parent->child_count; i++) {
+        struct child *child = &parent->children[i];
+        if (!child_is_up(child)) {
+            continue;
+        }
+        child->ready = false;
+        if (child_send_material(child, material, &parent->listeners) != STATUS_OK ||
+            child_send_start(child, parent->generation) != STATUS_OK) {
+            kill(child->pid, SIGKILL); /* it starts again with the new configuration */
+        }
+    }
+    LOG_INFO("reloaded", LOG_INT("generation", parent->generation));
+    return STATUS_OK;
+}
+
+static void
+on_reload_signal(evutil_socket_t fd, short what, void *context)
+{
+    struct parent *parent = context;
+    struct arena *arena = arena_create(4u << 20);
+    struct str reason = STR("");
+    (void)fd;
+    (void)what;
+    if (!parent->stopping && parent_reload(parent, arena, &reason) != STATUS_OK) {
+        LOG_DEBUG("reload refused");
+    }
+    arena_destroy(&arena);
+}
+
+static void
+on_watch(evutil_socket_t fd, short what, void *context)
+{
+    struct parent *parent = context;
+    uint64_t now = material_fingerprint(parent->material->config);
+    if (now == parent->material->fingerprint) {
+        return;
+    }
+    /* A failed reload is tried again only when the files change once more. */
+    parent->material->fingerprint = now;
+    LOG_INFO("a certificate file has changed");
+    on_reload_signal(fd, what, context);
+}
+
+/* ---- commands: status, reload */
+
+static enum status
+reload_for_command(void *context, struct arena *arena, struct str *reason_out)
+{
+    return parent_reload(context, arena, reason_out);
+}
+
+static void
+fill_report(void *context, struct report_facts *facts_out)
+{
+    struct parent *parent = context;
+    facts_out->generation = parent->generation;
+    facts_out->uptime_ms = (uint64_t)(clock_monotonic_ms() - parent->started_ms);
+    facts_out->children = parent->children;
+    facts_out->child_count = parent->child_count;
+    facts_out->self_signed = parent->material->self_signed;
+}
+
+/* ---- start */
+
+static enum status
+parent_open_sockets(struct parent *parent, struct arena *arena, struct str *reason_out)
+{
+    const struct config *config = parent->material->config;
+    int parent_socket;
+    enum status status = listen_set_open(config, NULL, arena, &parent->listeners, reason_out);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct {
+        const char *name;
+        int *fd;
+    } sockets[] = {{"parent", &parent_socket},
+                   {"spool", &parent->spool_socket},
+                   {"ledger", &parent->ledger_socket}};
+    for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%.*s/%s.sock", STR_ARG(config->directories.run),
+                 sockets[i].name);
+        if (listen_unix(path, sockets[i].fd) != STATUS_OK) {
+            *reason_out = arena_printf(arena, "%s: %s", path, strerror(errno));
+            return STATUS_IO;
+        }
+    }
+    parent->reports =
+        report_server_create(parent->loop, parent_socket, parent, fill_report, reload_for_command);
+    if (config->metrics.enabled && listen_tcp(&config->metrics.address, config->metrics.port,
+                                              &parent->metrics_fd) != STATUS_OK) {
+        char text[IP_TEXT_MAX];
+        *reason_out = arena_printf(arena, "metrics: %s port %u: %s",
+                                   ip_format(&config->metrics.address, text), config->metrics.port,
+                                   strerror(errno));
+        return STATUS_IO;
+    }
+    return STATUS_OK;
+}
+
+static enum status
+parent_prepare(struct parent *parent, struct arena *arena, struct str *reason_out)
+{
+    enum status status = material_load(parent->config_file, arena, &parent->material, reason_out);
+    if (status == STATUS_OK) {
+        log_set(parent->material->config->logging.level, parent->material->config->logging.format);
+        status = directories_prepare(parent->material->config, arena, &parent->lock_fd, reason_out);
+    }
+    if (status == STATUS_OK) {
+        status = parent_open_sockets(parent, arena, reason_out);
+    }
+    return status;
+}
+
+static void
+parent_add_signal(struct parent *parent, int number, event_callback_fn callback)
+{
+    struct event *event = evsignal_new(parent->loop, number, callback, parent);
+    if (event == NULL || event_add(event, NULL) != 0) {
+        abort();
+    }
+}
+
+static void
+parent_run(struct parent *parent)
+{
+    struct timeval watch = {WATCH_INTERVAL_S, 0};
+    struct event *watcher = event_new(parent->loop, -1, EV_PERSIST, on_watch, parent);
+    parent->stop_timer = event_new(parent->loop, -1, 0, on_stop_timer, parent);
+    parent_add_signal(parent, SIGCHLD, on_sigchld);
+    parent_add_signal(parent, SIGTERM, on_stop_signal);
+    parent_add_signal(parent, SIGINT, on_stop_signal);
+    parent_add_signal(parent, SIGHUP, on_reload_signal);
+    if (watcher == NULL || parent->stop_timer == NULL || event_add(watcher, &watch) != 0) {
+        abort();
+    }
+    for (size_t i = 0; i < ROLE_ORDER_COUNT; i++) {
+        bool wanted = role_order[i] != ROLE_EDGE &&
+                      (role_order[i] != ROLE_CONSOLE || parent->metrics_fd >= 0);
+        if (wanted) {
+            parent_add_child(parent, role_order[i], 0);
+        }
+    }
+    event_base_dispatch(parent->loop);
+}
+
+int
+parent_main(const char *config_file)
+{
+    struct parent *parent = calloc(1, sizeof *parent);
+    struct arena *arena = arena_create(4u << 20);
+    struct str reason = STR("");
+    log_init("parent", LOG_LEVEL_INFO, LOG_FORMAT_KEYVALUE);
+    signal(SIGPIPE, SIG_IGN);
+    if (parent == NULL || evthread_use_pthreads() != 0) {
+        return EXIT_FAILURE;
+    }
+    parent->config_file = config_file;
+    parent->metrics_fd = -1;
+    parent->generation = 1;
+    parent->started_ms = clock_monotonic_ms();
+    parent->loop = event_base_new();
+    if (parent->loop == NULL) {
+        return EXIT_FAILURE;
+    }
+    enum status status = parent_prepare(parent, arena, &reason);
+    if (status != STATUS_OK) {
+        fprintf(stderr, "postern: %.*s\n", STR_ARG(reason));
+        return EXIT_FAILURE;
+    }
+    arena_destroy(&arena);
+    LOG_INFO("starting", LOG_STR("hostname", parent->material->config->hostname),
+             LOG_INT("listeners", parent->listeners.count), LOG_INT("pid", getpid()));
+    if (parent->material->self_signed) {
+        LOG_WARN("TLS uses a self-signed certificate: other servers cannot check who we are",
+                 LOG_STR("certificate", parent->material->certificates[0].name));
+    }
+    parent_run(parent);
+    directories_forget(parent->material->config, parent->lock_fd);
+    LOG_INFO("stopped");
+    return parent->exit_status;
+}

@@ -1,0 +1,272 @@
+#include "roles/parent/report.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "roles/role.h"
+
+#define ROLE_ANSWER_TIMEOUT_MS 1000
+#define REPORT_ROLES_MAX       80
+#define COMMANDS_MAX           16
+#define REPORT_ARENA_MAX       (4u << 20)
+
+struct command {
+    struct report_server *server;
+    struct channel *channel; /* NULL: free place */
+};
+
+struct report_server {
+    struct event_base *loop;
+    struct event *listener;
+    struct event *clean_up;
+    void *context;
+    report_fill *fill;
+    report_reload *reload;
+    struct command commands[COMMANDS_MAX];
+};
+
+/* One report in the making. */
+struct report {
+    struct report_server *server;
+    struct arena *arena;
+    enum role to_role; /* who asked: the channel may be gone when the report is done */
+    struct channel *to;
+    uint64_t request;
+    struct msg_status_report fields;
+    size_t waiting;
+};
+
+/* One role's part of it. */
+struct part {
+    struct report *report;
+    struct record_role_status *status;
+};
+
+static bool
+still_there(const struct report *report)
+{
+    if (report->to_role != ROLE_CLI) {
+        return true; /* a role's channel lives as long as the parent */
+    }
+    for (size_t i = 0; i < COMMANDS_MAX; i++) {
+        if (report->server->commands[i].channel == report->to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+report_finish(struct report *report)
+{
+    if (still_there(report) && channel_send(report->to, MSG_STATUS_REPORT, report->request,
+                                            &report->fields) != STATUS_OK) {
+        LOG_WARN("a status report could not be sent");
+    }
+    struct arena *arena = report->arena; /* holds the report itself */
+    arena_destroy(&arena);
+}
+
+static void
+keep_metrics(struct part *part, const struct msg_status_reply *reply)
+{
+    struct arena *arena = part->report->arena;
+    struct record_metric *items = arena_alloc_array(arena, reply->metrics.n, sizeof *items);
+    for (size_t i = 0; items != NULL && i < reply->metrics.n; i++) {
+        items[i] = (struct record_metric){arena_str_dup(arena, reply->metrics.items[i].name),
+                                          reply->metrics.items[i].value};
+    }
+    part->status->metrics.items = items;
+    part->status->metrics.n = items != NULL ? reply->metrics.n : 0;
+}
+
+static void
+on_part(void *context, enum status status, struct ipc_message *message)
+{
+    struct part *part = context;
+    if (status == STATUS_OK && message->type == MSG_STATUS_REPLY) {
+        keep_metrics(part, MSG_BODY(message, status_reply));
+    }
+    ipc_message_free(&message);
+    if (--part->report->waiting == 0) {
+        report_finish(part->report);
+    }
+}
+
+static void
+ask_role(struct report *report, struct child *child, struct record_role_status *status_out)
+{
+    *status_out = (struct record_role_status){
+        .role = (uint8_t)child->role,
+        .instance = child->instance,
+        .pid = (uint32_t)child->pid,
+        .restarts = child->restarts,
+        .uptime_ms = child->pid > 0 ? (uint64_t)(clock_monotonic_ms() - child->started_ms) : 0,
+        .ready = child->ready,
+    };
+    struct part *part = arena_alloc(report->arena, sizeof *part);
+    if (part == NULL || child->pid == 0) {
+        return;
+    }
+    *part = (struct part){report, status_out};
+    if (channel_request(child->control, MSG_STATUS_REQUEST, NULL, ROLE_ANSWER_TIMEOUT_MS, on_part,
+                        part) == STATUS_OK) {
+        report->waiting++;
+    }
+}
+
+static void
+add_warning(struct report *report, struct record_warning *warnings, struct str text)
+{
+    warnings[report->fields.warnings.n++].text = text;
+}
+
+void
+report_to_channel(struct report_server *server, struct channel *channel, uint64_t request)
+{
+    struct report_facts facts;
+    struct arena *arena = arena_create(REPORT_ARENA_MAX);
+    struct report *report = arena_alloc(arena, sizeof *report);
+    struct record_role_status *roles = arena_alloc_array(arena, REPORT_ROLES_MAX, sizeof *roles);
+    struct record_warning *warnings = arena_alloc_array(arena, 4, sizeof *warnings);
+    if (report == NULL || roles == NULL || warnings == NULL) {
+        arena_destroy(&arena);
+        return;
+    }
+    server->fill(server->context, &facts);
+    *report = (struct report){.server = server,
+                              .arena = arena,
+                              .to_role = channel_peer(channel),
+                              .to = channel,
+                              .request = request,
+                              .waiting = 1};
+    report->fields = (struct msg_status_report){.generation = facts.generation,
+                                                .uptime_ms = facts.uptime_ms,
+                                                .version = str_from_cstr(POSTERN_VERSION)};
+    report->fields.roles.items = roles;
+    report->fields.warnings.items = warnings;
+    if (facts.self_signed) {
+        add_warning(report, warnings,
+                    STR("TLS uses a self-signed certificate; list one under tls.certificates"));
+    }
+    for (size_t i = 0; i < facts.child_count && i < REPORT_ROLES_MAX; i++) {
+        ask_role(report, &facts.children[i], &roles[i]);
+        report->fields.roles.n++;
+    }
+    if (--report->waiting == 0) {
+        report_finish(report);
+    }
+}
+
+/* ---- commands */
+
+static void
+answer_reload(struct report_server *server, struct channel *channel, uint64_t request)
+{
+    struct arena *arena = arena_create(REPORT_ARENA_MAX);
+    struct str reason = STR("");
+    struct msg_reload_reply reply = {.done = true};
+    if (server->reload(server->context, arena, &reason) != STATUS_OK) {
+        reply = (struct msg_reload_reply){.done = false, .error = str_head(reason, 4096)};
+    }
+    if (channel_send(channel, MSG_RELOAD_REPLY, request, &reply) != STATUS_OK) {
+        LOG_DEBUG("the command did not wait for its answer");
+    }
+    arena_destroy(&arena);
+}
+
+static void
+on_command_message(void *context, struct channel *channel, struct ipc_message *message)
+{
+    struct command *command = context;
+    if (message->type == MSG_STATUS_REQUEST) {
+        report_to_channel(command->server, channel, message->request);
+    } else if (message->type == MSG_RELOAD_REQUEST) {
+        answer_reload(command->server, channel, message->request);
+    }
+    ipc_message_free(&message);
+}
+
+static void
+on_command_change(void *context, struct channel *channel, bool up, enum status status)
+{
+    struct command *command = context;
+    struct timeval now = {0, 0};
+    (void)channel;
+    (void)status;
+    if (!up) {
+        event_add(command->server->clean_up, &now);
+    }
+}
+
+static void
+on_clean_up(evutil_socket_t fd, short what, void *context)
+{
+    struct report_server *server = context;
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < COMMANDS_MAX; i++) {
+        struct command *command = &server->commands[i];
+        if (command->channel != NULL && !channel_is_connected(command->channel)) {
+            channel_destroy(&command->channel);
+        }
+    }
+}
+
+static void
+on_accept(evutil_socket_t listener, short what, void *context)
+{
+    struct report_server *server = context;
+    (void)what;
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    for (size_t i = 0; fd >= 0 && i < COMMANDS_MAX; i++) {
+        struct command *command = &server->commands[i];
+        if (command->channel != NULL) {
+            continue;
+        }
+        struct channel_settings settings = {
+            .loop = server->loop,
+            .self = ROLE_PARENT,
+            .peer = ROLE_CLI,
+            .instance = (uint32_t)i,
+            .on_message = on_command_message,
+            .on_change = on_command_change,
+            .context = command,
+        };
+        command->server = server;
+        command->channel = channel_create(&settings);
+        if (channel_connect(command->channel, fd) != STATUS_OK) {
+            channel_destroy(&command->channel);
+        }
+        return;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+struct report_server *
+report_server_create(struct event_base *loop, int listener, void *context, report_fill *fill,
+                     report_reload *reload)
+{
+    struct report_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        abort();
+    }
+    server->loop = loop;
+    server->context = context;
+    server->fill = fill;
+    server->reload = reload;
+    server->listener = event_new(loop, listener, EV_READ | EV_PERSIST, on_accept, server);
+    server->clean_up = event_new(loop, -1, 0, on_clean_up, server);
+    if (server->listener == NULL || server->clean_up == NULL ||
+        event_add(server->listener, NULL) != 0) {
+        abort();
+    }
+    return server;
+}

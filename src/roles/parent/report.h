@@ -1,0 +1,30 @@
+/*
+ * report.h - answers `postern status`, `postern reload` and the console: asks every role for its
+ * metrics, waits for the slowest a second, and sends one report.
+ */
+#ifndef POSTERN_ROLES_PARENT_REPORT_H
+#define POSTERN_ROLES_PARENT_REPORT_H
+
+#include "ipc/channel.h"
+#include "roles/parent/child.h"
+
+/* What the parent knows by itself. */
+struct report_facts {
+    uint64_t generation;
+    uint64_t uptime_ms;
+    struct child *children;
+    size_t child_count;
+    bool self_signed;
+};
+
+struct report_server;
+typedef void report_fill(void *context, struct report_facts *facts_out);
+typedef enum status report_reload(void *context, struct arena *arena, struct str *reason_out);
+
+/* Serves commands on a listening socket, which becomes the server's. */
+struct report_server *report_server_create(struct event_base *loop, int listener, void *context,
+                                           report_fill *fill, report_reload *reload);
+/* Makes a report and sends it as the reply to `request` on `channel`. */
+void report_to_channel(struct report_server *server, struct channel *channel, uint64_t request);
+
+#endif
