@@ -66,4 +66,13 @@ struct smtp_content_facts {
     bool final_crlf_added;   /* the last chunk did not end its line */
 };
 
+/* What a message needs of whoever takes it next; a set, beside the envelope in the roles' messages
+ * and in the queue. Numbers are kept on disk: never changed or reused. */
+enum smtp_message_flag {
+    SMTP_MESSAGE_8BITMIME = 1 << 0,    /* BODY=8BITMIME was declared (RFC 6152) */
+    SMTP_MESSAGE_SMTPUTF8 = 1 << 1,    /* SMTPUTF8 was declared (RFC 6531) */
+    SMTP_MESSAGE_HAS_8BIT = 1 << 2,    /* an octet above 127 anywhere in the content */
+    SMTP_MESSAGE_HEADER_8BIT = 1 << 3, /* in the header section (RFC 6532) */
+};
+
 #endif
