@@ -66,8 +66,9 @@ enum smtp_address_flag {
 
 /*
  * The normal form of a domain name: letters, digits, hyphens and dots in lower case, U-labels
- * turned into A-labels and A-labels checked (RFC 5891 5). With SMTP_ADDRESS_UTF8 not set, a name
- * that is not ASCII is STATUS_DENIED. No final dot.
+ * turned into A-labels (RFC 5891 5). A-labels are taken as they come: names made under older rules
+ * (emoji) exist and send mail. With SMTP_ADDRESS_UTF8 not set, a name that is not ASCII is
+ * STATUS_DENIED. No final dot.
  */
 [[nodiscard]] enum status smtp_domain_parse(struct arena *arena, struct str s, unsigned flags,
                                             struct str *domain_out);
