@@ -53,7 +53,6 @@ class Gateway:
         return {
             "directories": {"state": str(self.directory / "state"),
                             "run": str(self.run_directory)},
-            "run_as": "nobody",
             "workers": {"edge": 2},
             "metrics": {"address": "127.0.0.1", "port": free_port()},
             "logging": {"level": "info"},

@@ -8,6 +8,7 @@
 It never repairs what a client sends: framing that a client gets wrong shows up in `mail.wire`.
 """
 
+import os
 import socket
 import ssl
 import threading
@@ -93,18 +94,15 @@ class Closed(Exception):
 
 
 class Sink:
-    def __init__(self, address, port, script=None, *, lmtp=False, keep_refused=False):
+    """`path` instead of an address is a Unix socket that everybody may connect to."""
+
+    def __init__(self, address, port, script=None, *, lmtp=False, keep_refused=False, path=None):
         self.script = script or Script()
         self.lmtp, self.keep_refused = lmtp, keep_refused
         self.mails, self.sessions = [], []
         self.open_now = self.open_most = 0
         self._lock = threading.Lock()
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.socket(family)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((address, port))
-        self._listener.listen(256)
-        self.address, self.port = self._listener.getsockname()[:2]
+        self._listener, self.address, self.port = _listen(address, port, path)
         self._connections = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -178,6 +176,20 @@ class Sink:
 
 def _note_name(tls_socket, name, _context):
     tls_socket.asked_name = name or ""
+
+
+def _listen(address, port, path):
+    if path:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        os.chmod(path, 0o666)
+        listener.listen(256)
+        return listener, str(path), 0
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(256)
+    return listener, *listener.getsockname()[:2]
 
 
 class _Server:

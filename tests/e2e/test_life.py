@@ -1,0 +1,215 @@
+"""The program itself: start, reload, status, metrics, broken surroundings, stop."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from conftest import BOB, JACK
+from lab.gateway import binary
+from lab.net import privileged
+from lab.process import Failed, run, wait_for
+
+
+def test_reload_keeps_connections_and_takes_the_new_configuration(world):
+    running = world.gateway()
+    with running.dialogue() as old, running.logged_in() as user:
+        old.ehlo()
+        old.expect(250, "MAIL FROM:<a@b.example>")
+        old.expect(250, f"RCPT TO:<{BOB[0]}>")
+        changed = dict(running.gateway.configuration)
+        changed["limits"] = {**changed["limits"], "message_size": "1MiB"}
+        changed["smtp"] = {"banner": "ESMTP renewed"}
+        running.gateway.reload(changed)
+        with running.dialogue() as new:
+            assert "renewed" in new.greeting.text
+            assert new.ehlo()["SIZE"] == str(1 << 20)
+        old.expect(354, "DATA")
+        old.raw(b"Subject: across\r\n\r\nx\r\n.\r\n")
+        assert old.reply().code == 250
+        assert user.mail(BOB[0], JACK[0], "Subject: also\n\nx\n").code == 250
+    assert len(running.mailboxes.wait(2)) == 2
+
+
+def test_reload_of_a_broken_configuration_changes_nothing(world):
+    running = world.gateway()
+    good = running.gateway.file.read_text()
+    running.gateway.file.write_text(good + "nonsense: 1\n")
+    running.gateway.process.signal(signal.SIGHUP)
+    wait_for(lambda: "nonsense" in running.gateway.process.tail(), 5, "a complaint in the log")
+    assert running.receive(BOB[0]).code == 250
+    running.gateway.file.write_text(good)
+
+
+def test_reload_under_load_drops_nothing(world):
+    running = world.gateway()
+    with running.dialogue() as client:
+        client.ehlo()
+        for i in range(60):
+            if i % 20 == 10:
+                running.gateway.process.signal(signal.SIGHUP)
+            assert client.mail("a@b.example", BOB[0], f"Subject: {i}\n\nx\n").code == 250
+    assert len(running.mailboxes.wait(60)) == 60
+    running.empty_queue()
+    assert len(running.mailboxes.mails) == 60
+
+
+@pytest.mark.parametrize("how", ["SIGHUP", "file change"])
+def test_certificates_are_renewed(world, how):
+    running = world.gateway()
+    shown = lambda: _fingerprint(running)
+    before = shown()
+    fresh = world.ca.issue("mx.kartapuce.com", "kartapuce.com")
+    assert before == running.certificate.fingerprint() != fresh.fingerprint()
+    with running.dialogue() as old:
+        for source, target in ((fresh.key, running.certificate.key),
+                               (fresh.certificate, running.certificate.certificate)):
+            temporary = target.with_suffix(".new")
+            shutil.copy(source, temporary)
+            os.replace(temporary, target)
+        if how == "SIGHUP":
+            running.gateway.process.signal(signal.SIGHUP)
+        wait_for(lambda: shown() == fresh.fingerprint(), 15, "the new certificate", step=0.2)
+        assert old.command("NOOP").code in (250, 503)
+
+
+def _fingerprint(running):
+    with running.dialogue("smtps") as client:
+        return hashlib.sha256(client.socket.getpeercert(binary_form=True)).hexdigest()
+
+
+def test_unreadable_new_certificate_keeps_the_old_one(world):
+    running = world.gateway()
+    good = running.certificate.certificate.read_text()
+    running.certificate.certificate.write_text("-----BEGIN CERTIFICATE-----\nnope\n")
+    running.gateway.process.signal(signal.SIGHUP)
+    wait_for(lambda: str(running.certificate.certificate) in running.gateway.process.tail(), 5,
+             "a complaint in the log")
+    assert _fingerprint(running)
+    running.certificate.certificate.write_text(good)
+
+
+def test_status(plain):
+    plain.receive(BOB[0])
+    status = plain.gateway.status()
+    roles = {role["role"] for role in status["roles"]}
+    assert {"edge", "filter", "spool", "relay", "resolver", "ledger"} <= roles
+    for role in status["roles"]:
+        assert role["ready"] and role["pid"] > 0 and role["restarts"] == 0
+    text = plain.gateway.command("status").stdout
+    assert "edge" in text and "spool" in text and "mx.kartapuce.com" in text
+
+
+def test_metrics(plain):
+    plain.receive(BOB[0])
+    where = plain.gateway.configuration["metrics"]
+
+    def scraped():
+        with urllib.request.urlopen(f"http://{where['address']}:{where['port']}/metrics",
+                                    timeout=5) as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain")
+            return answer.read().decode()
+
+    text = wait_for(lambda: (t := scraped()) and "postern_" in t and t, 10)
+    for line in text.splitlines():
+        assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2 and float(line.split()[-1]) >= 0
+
+
+def test_a_killed_role_comes_back(world):
+    running = world.gateway()
+    for role in ("filter", "spool", "relay", "resolver", "ledger", "edge"):
+        pid = running.gateway.roles()[role][0]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: pid not in running.gateway.roles().get(role, [pid])
+                 and running.gateway.ready(), 15, f"{role} again", step=0.1)
+    assert running.receive(BOB[0]).code == 250
+    running.mailboxes.wait()
+    assert sum(role["restarts"] for role in running.gateway.status()["roles"]) >= 6
+
+
+@pytest.mark.skipif(not privileged(), reason="roles change their user only when started as root")
+def test_roles_have_few_privileges(plain):
+    for role, pids in plain.gateway.roles().items():
+        for pid in pids:
+            status = dict(line.split(":\t", 1) for line in
+                          Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+            assert status["Uid"].split()[0] != "0", role
+            assert int(status["CapEff"], 16) == 0, role
+            assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", role
+
+
+def test_orderly_stop_finishes_the_message(world):
+    running = world.gateway()
+    with running.dialogue() as idle, running.dialogue() as busy:
+        idle.ehlo(), busy.ehlo()
+        busy.expect(250, "MAIL FROM:<a@b.example>")
+        busy.expect(250, f"RCPT TO:<{BOB[0]}>")
+        busy.expect(354, "DATA")
+        running.gateway.process.signal(signal.SIGTERM)
+        assert idle.reply().code == 421
+        busy.raw(b"Subject: last\r\n\r\nx\r\n.\r\n")
+        assert busy.reply().code in (250, 421)
+    assert running.gateway.stop() == 0
+
+
+def refused_start(gateway, *phrases):
+    with pytest.raises(Failed) as caught:
+        gateway.start(10)
+    for phrase in phrases:
+        assert phrase in str(caught.value), str(caught.value)
+
+
+def test_port_taken(world):
+    running = world.gateway(start=False)
+    with socket.create_server((running.address, running.port("mx"))):
+        refused_start(running.gateway, running.address, str(running.port("mx")))
+
+
+def test_broken_yaml_names_the_place(world):
+    running = world.gateway(start=False)
+    running.gateway.file.write_text(running.gateway.file.read_text() + "hostnam: x\n")
+    lines = running.gateway.file.read_text().count("\n")
+    refused_start(running.gateway, f"postern.yaml:{lines}:1:", "hostname")
+    done = running.gateway.command("config", "check", check=False)
+    assert done.returncode != 0 and f"postern.yaml:{lines}:1:" in done.stdout + done.stderr
+
+
+def test_missing_key_names_the_file(world):
+    running = world.gateway(start=False)
+    running.certificate.key.unlink()
+    refused_start(running.gateway, str(running.certificate.key))
+
+
+def test_corrupt_queue_is_told_and_kept(world):
+    running = world.gateway({"queue": {"retry_first": "30m"}}, delivery="lmtp://127.0.0.1:1")
+    running.receive(BOB[0])
+    running.gateway.stop()
+    state = Path(running.gateway.configuration["directories"]["state"])
+    database = max(state.glob("spool/*"), key=lambda p: p.stat().st_size)
+    damaged = bytearray(database.read_bytes())
+    damaged[:100] = b"\xde\xad" * 50
+    database.write_bytes(damaged)
+    for leftover in state.glob("spool/*-wal"):
+        leftover.unlink()
+    refused_start(running.gateway, database.name)
+    assert database.read_bytes()[:100] == bytes(damaged[:100])     # nothing was overwritten
+
+
+def test_config_commands(plain):
+    plain.gateway.command("config", "check")
+    assert "hostname" in plain.gateway.command("config", "defaults").stdout
+    schema = json.loads(plain.gateway.command("config", "schema").stdout)
+    assert "hostname" in schema["properties"]
+
+
+def test_every_command_has_help_with_an_example():
+    for command in ([], ["run"], ["user"], ["queue"], ["trace"], ["explain"], ["status"],
+                    ["config"], ["dovecot-config"]):
+        done = run([binary(), *command, "--help"])
+        assert "postern" in done.stdout and len(done.stdout) > 100, command

@@ -1,0 +1,143 @@
+"""What can be told afterwards: `postern trace` and `postern explain`."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from conftest import BOB, JACK
+from lab.gateway import binary, queue_id
+from lab.process import wait_for
+from lab.sink import Script
+
+
+@pytest.fixture(scope="module")
+def far(module_world):
+    return module_world.sink(Script(recipients={"no@far.example": "550 5.1.1 nobody here"}))
+
+
+@pytest.fixture(scope="module")
+def running(module_world, far):
+    return module_world.gateway({"routes": [{"domain": "far.example",
+                                             "to": f"smtp://{far.address}:{far.port}"}]})
+
+
+def test_accepted_and_delivered(running):
+    reply = running.receive(BOB[0], "Subject: told\nMessage-ID: <told@x.example>\n\nx\n")
+    text = running.explained(queue_id(reply.text), "delivered")
+    for part in ("client.peers.example", "127.0.0.1", "someone@peers.example", BOB[0], "250",
+                 running.mailboxes.address):
+        assert part in text, f"{part} is missing:\n{text}"
+    order = [text.index(p) for p in ("client.peers.example", "someone@peers.example", "delivered")]
+    assert order == sorted(order)
+
+
+def test_submitted_with_user_and_tls(running):
+    text = running.explained(running.submit(JACK[0]), "delivered")
+    assert BOB[0] in text and "TLSv1.3" in text
+
+
+def test_refused_recipient_leaves_a_trace(running):
+    with running.dialogue() as client:
+        client.ehlo("probe.peers.example")
+        client.expect(250, "MAIL FROM:<prober@peers.example>")
+        client.expect(550, "RCPT TO:<nobody@kartapuce.com>")
+        client.quit()
+    found = wait_for(lambda: running.gateway.trace("--recipient", "nobody@kartapuce.com"), 10)
+    text = running.explained(found[0]["id"], "nobody@kartapuce.com")
+    assert "prober@peers.example" in text and "550" in text and "RFC 5321" in text
+
+
+def test_relay_attempt_leaves_a_trace(running):
+    with running.dialogue() as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<spammer@peers.example>")
+        client.command("RCPT TO:<tom@elsewhere.example>")
+        client.quit()
+    found = wait_for(lambda: running.gateway.trace("--sender", "spammer@peers.example"), 10)
+    assert "relay" in running.explained(found[0]["id"], "tom@elsewhere.example")
+
+
+def test_refused_content_leaves_a_trace(running):
+    with running.dialogue() as client:
+        client.ehlo()
+        reply = client.mail("nul@peers.example", BOB[0], b"Subject: x\r\n\r\n\0\r\n")
+        assert reply.code in (550, 554)
+        client.quit()
+    found = wait_for(lambda: running.gateway.trace("--sender", "nul@peers.example"), 10)
+    assert "NUL" in running.explained(found[0]["id"], "nul@peers.example")
+
+
+def test_bounced(running):
+    identifier = running.submit("no@far.example")
+    text = running.explained(identifier, "550", "nobody here")
+    assert "no@far.example" in text and ("bounce" in text or "report" in text)
+
+
+@pytest.mark.parametrize("option,value", [
+    ("--sender", "findme@peers.example"), ("--recipient", JACK[0]), ("--subject", "needle"),
+    ("--message-id", "<needle-1@peers.example>"), ("--client", "127.0.0.1"),
+])
+def test_search(running, option, value):
+    reply = running.receive(JACK[0], "Message-ID: <needle-1@peers.example>\n"
+                            "Subject: a needle in it\n\nx\n", sender="findme@peers.example")
+    identifier = queue_id(reply.text)
+    wait_for(lambda: identifier in {t["id"] for t in running.gateway.trace(option, value)}, 10)
+    other = queue_id(running.receive(BOB[0], "Subject: hay\n\nx\n").text)
+    if option != "--client":
+        assert other not in {t["id"] for t in running.gateway.trace(option, value)}
+
+
+def test_trace_of_one_message(running):
+    identifier = queue_id(running.receive(BOB[0]).text)
+    running.explained(identifier, "delivered")
+    printed = running.gateway.command("trace", identifier).stdout
+    assert identifier in printed or "mail_accepted" in printed
+    events = json.loads(running.gateway.command("trace", identifier, "--json").stdout)
+    assert "mail_accepted" in json.dumps(events)
+
+
+def test_follow(running):
+    follower = subprocess.Popen([binary(), "trace", "--follow", "--config", running.gateway.file],
+                                stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(0.5)
+        identifier = queue_id(running.receive(BOB[0]).text)
+        deadline = time.monotonic() + 10
+        for line in follower.stdout:
+            if identifier in line:
+                break
+            assert time.monotonic() < deadline
+    finally:
+        follower.kill()
+        follower.wait()
+
+
+def test_unknown_id(running):
+    for command in ("explain", "trace"):
+        done = running.gateway.command(command, "0123456789ab", check=False)
+        assert done.returncode != 0 and "0123456789ab" in done.stderr
+
+
+def test_what_the_sender_wrote_cannot_steer_the_terminal(running):
+    """Escape sequences and line breaks in what a client says are shown, not obeyed."""
+    with running.dialogue() as client:
+        client.raw(b"EHLO x\x1b[2Jy\r\n")
+        client.reply()
+        reply = client.command("EHLO fine.example")
+        assert reply.code == 250
+        subject = b"Subject: \x1b]0;owned\x07 red\r\n\r\nx\r\n"
+        reply = client.mail("esc@peers.example", BOB[0], subject)
+    found = wait_for(lambda: running.gateway.trace("--sender", "esc@peers.example"), 10)
+    text = running.explained(found[0]["id"], "esc@peers.example")
+    text += running.gateway.command("trace").stdout + running.gateway.log.read_text()
+    assert "\x1b" not in text and "\x07" not in text
+
+
+def test_traces_survive_a_restart(running):
+    identifier = queue_id(running.receive(BOB[0]).text)
+    before = running.explained(identifier, "delivered")
+    running.gateway.stop()
+    running.gateway.start()
+    assert running.explained(identifier, "delivered") == before
