@@ -14,7 +14,7 @@
 #define CONTROL_FD 3
 
 /* In the new process, between fork and exec: only calls that are safe there. */
-[[noreturn]] static void
+_Noreturn static void
 become_role(const char *name, const char *instance, int control)
 {
     char program[] = "postern";

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,8 +13,8 @@
 #include "base/log.h"
 #include "ipc/body.h"
 #include "roles/parent/directories.h"
+#include "tls/identity.h"
 #include "tls/self_signed.h"
-#include "tls/server.h"
 
 #define MATERIAL_ARENA_MAX (CONFIG_TEXT_MAX + (8u << 20))
 #define SELF_SIGNED_NAME   "self-signed"
@@ -139,11 +140,12 @@ load_pair(struct material *material, struct arena *secrets, const struct config_
         *report_out = read_reason(material->arena, key_path, status);
         return status;
     }
-    const char *fault = NULL;
-    status = tls_certificate_check(chain, key, &fault);
+    char fault[TLS_ERROR_MAX] = "";
+    struct tls_identity *identity = NULL;
+    status = tls_identity_parse(chain, key, &identity, fault);
+    tls_identity_unref(&identity);
     if (status != STATUS_OK) {
-        *report_out = arena_printf(material->arena, "%s with %s: %s", chain_path, key_path,
-                                   fault != NULL ? fault : "not a certificate and its key");
+        *report_out = arena_printf(material->arena, "%s with %s: %s", chain_path, key_path, fault);
         return status;
     }
     return keep_certificate(material, pair->certificate, chain, key);

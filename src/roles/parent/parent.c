@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,17 +194,16 @@ parent_end_misbehaver(struct parent *parent, const struct msg_misbehaved *fields
     }
 }
 
-static struct child *
-child_of_channel(struct parent *parent, struct channel *channel)
-{
-    return parent_find_child(parent, channel_peer(channel), channel_instance(channel));
-}
-
 static void
 on_child_message(void *context, struct channel *channel, struct ipc_message *message)
 {
     struct parent *parent = context;
-    struct child *child = child_of_channel(parent, channel);
+    struct child *child =
+        parent_find_child(parent, channel_peer(channel), channel_instance(channel));
+    if (child == NULL) {
+        ipc_message_free(&message);
+        return;
+    }
     switch ((int)message->type) {
     case MSG_READY:
         child->ready = true;

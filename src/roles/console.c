@@ -1,0 +1,322 @@
+#include "roles/console.h"
+
+#include <event2/event.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define STATUS_TIMEOUT_MS 3000
+#define RESPONSE_MAX      (4u << 20)
+#define CONNECTIONS_MAX   64
+#define CONNECTION_IDLE_S 10
+/* libmicrohttpd's own time-outs are looked after this often. */
+#define TICK_MS           500
+
+struct console {
+    struct role_runtime *runtime;
+    struct MHD_Daemon *daemon;
+    struct event *readable;
+    struct event *tick;
+    int listener;
+    int64_t requests;
+};
+
+/* A request that waits for the parent's report. */
+struct scrape {
+    struct console *console;
+    struct MHD_Connection *connection;
+    struct buf text;
+    bool answered;
+    bool abandoned; /* the client has gone before the answer */
+    bool waiting;
+};
+
+/* ---- the text */
+
+/* The same name must stand together: so every metric is written when its first role has it. */
+static bool
+already_written(const struct msg_status_report *report, size_t role, size_t metric)
+{
+    struct str name = report->roles.items[role].metrics.items[metric].name;
+    for (size_t i = 0; i < role; i++) {
+        const struct record_role_status *earlier = &report->roles.items[i];
+        for (size_t k = 0; k < earlier->metrics.n; k++) {
+            if (str_eq(earlier->metrics.items[k].name, name)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static enum status
+write_value(const struct record_role_status *role, struct str name, int64_t value, struct buf *out)
+{
+    return buf_printf(out, "postern_%.*s{role=\"%s\",instance=\"%u\"} %lld\n", STR_ARG(name),
+                      ipc_role_name((enum role)role->role), role->instance, (long long)value);
+}
+
+static enum status
+write_family(const struct msg_status_report *report, size_t first, struct str name, struct buf *out)
+{
+    enum status status = buf_printf(out, "# TYPE postern_%.*s untyped\n", STR_ARG(name));
+    for (size_t i = first; status == STATUS_OK && i < report->roles.n; i++) {
+        const struct record_role_status *role = &report->roles.items[i];
+        for (size_t k = 0; status == STATUS_OK && k < role->metrics.n; k++) {
+            if (str_eq(role->metrics.items[k].name, name)) {
+                status = write_value(role, name, role->metrics.items[k].value, out);
+            }
+        }
+    }
+    return status;
+}
+
+static enum status
+write_roles(const struct msg_status_report *report, struct buf *out)
+{
+    enum status status = buf_append(out, STR("# TYPE postern_role_restarts counter\n"));
+    for (size_t i = 0; status == STATUS_OK && i < report->roles.n; i++) {
+        const struct record_role_status *role = &report->roles.items[i];
+        status = write_value(role, STR("role_restarts"), role->restarts, out);
+    }
+    if (status == STATUS_OK) {
+        status = buf_append(out, STR("# TYPE postern_role_ready gauge\n"));
+    }
+    for (size_t i = 0; status == STATUS_OK && i < report->roles.n; i++) {
+        const struct record_role_status *role = &report->roles.items[i];
+        status = write_value(role, STR("role_ready"), role->ready, out);
+    }
+    return status;
+}
+
+enum status
+console_write_metrics(const struct msg_status_report *report, struct buf *out)
+{
+    enum status status =
+        buf_printf(out,
+                   "# TYPE postern_uptime_seconds gauge\n"
+                   "postern_uptime_seconds %llu\n"
+                   "# TYPE postern_info gauge\n"
+                   "postern_info{version=\"%.*s\"} 1\n",
+                   (unsigned long long)(report->uptime_ms / 1000), STR_ARG(report->version));
+    if (status == STATUS_OK) {
+        status = write_roles(report, out);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < report->roles.n; i++) {
+        const struct record_role_status *role = &report->roles.items[i];
+        for (size_t k = 0; status == STATUS_OK && k < role->metrics.n; k++) {
+            if (!already_written(report, i, k)) {
+                status = write_family(report, i, role->metrics.items[k].name, out);
+            }
+        }
+    }
+    return status;
+}
+
+/* ---- HTTP */
+
+static enum MHD_Result
+respond(struct MHD_Connection *connection, unsigned code, struct str text)
+{
+    /* libmicrohttpd copies: it takes a pointer to changeable memory but does not change it. */
+    void *octets = NULL;
+    memcpy(&octets, &text.p, sizeof text.p);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(text.n, octets, MHD_RESPMEM_MUST_COPY);
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    enum MHD_Result done =
+        MHD_add_response_header(response, "Content-Type", "text/plain; version=0.0.4");
+    if (done == MHD_YES) {
+        done = MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    }
+    if (done == MHD_YES) {
+        done = MHD_queue_response(connection, code, response);
+    }
+    MHD_destroy_response(response);
+    return done;
+}
+
+static void
+scrape_free(struct scrape *scrape)
+{
+    buf_free(&scrape->text);
+    free(scrape);
+}
+
+static void
+on_report(void *context, enum status status, struct ipc_message *reply)
+{
+    struct scrape *scrape = context;
+    scrape->waiting = false;
+    if (status == STATUS_OK && reply->type == MSG_STATUS_REPORT) {
+        status = console_write_metrics(MSG_BODY(reply, status_report), &scrape->text);
+    }
+    ipc_message_free(&reply);
+    if (scrape->abandoned) {
+        scrape_free(scrape);
+        return;
+    }
+    if (status != STATUS_OK) {
+        buf_clear(&scrape->text);
+    }
+    scrape->answered = true;
+    MHD_resume_connection(scrape->connection);
+    event_active(scrape->console->tick, EV_TIMEOUT, 0);
+}
+
+static enum MHD_Result
+begin_scrape(struct console *console, struct MHD_Connection *connection, void **request_state)
+{
+    struct scrape *scrape = calloc(1, sizeof *scrape);
+    if (scrape == NULL) {
+        return MHD_NO;
+    }
+    scrape->console = console;
+    scrape->connection = connection;
+    buf_init(&scrape->text, RESPONSE_MAX);
+    *request_state = scrape;
+    MHD_suspend_connection(connection);
+    scrape->waiting = true;
+    if (channel_request(role_parent(console->runtime), MSG_STATUS_REQUEST, NULL, STATUS_TIMEOUT_MS,
+                        on_report, scrape) != STATUS_OK) {
+        scrape->waiting = false;
+        scrape->answered = true;
+        MHD_resume_connection(connection);
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result
+on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+           const char *version, const char *upload, size_t *upload_size, void **request_state)
+{
+    struct console *console = context;
+    struct scrape *scrape = *request_state;
+    (void)version;
+    (void)upload;
+    if (scrape != NULL && scrape->answered) {
+        struct str text = buf_str(&scrape->text);
+        return text.n > 0 ? respond(connection, MHD_HTTP_OK, text)
+                          : respond(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                    STR("the parent did not answer\n"));
+    }
+    console->requests++;
+    if (*upload_size > 0 || !str_eq(str_from_cstr(method), STR("GET"))) {
+        *upload_size = 0;
+        return respond(connection, MHD_HTTP_METHOD_NOT_ALLOWED, STR("only GET\n"));
+    }
+    if (str_eq(str_from_cstr(url), STR("/metrics"))) {
+        return begin_scrape(console, connection, request_state);
+    }
+    if (str_eq(str_from_cstr(url), STR("/health"))) {
+        return respond(connection, MHD_HTTP_OK, STR("ok\n"));
+    }
+    return respond(connection, MHD_HTTP_NOT_FOUND, STR("there are /metrics and /health\n"));
+}
+
+static void
+on_completed(void *context, struct MHD_Connection *connection, void **request_state,
+             enum MHD_RequestTerminationCode why)
+{
+    struct scrape *scrape = *request_state;
+    (void)context;
+    (void)connection;
+    (void)why;
+    if (scrape == NULL) {
+        return;
+    }
+    if (scrape->waiting) {
+        scrape->abandoned = true; /* on_report frees it */
+    } else {
+        scrape_free(scrape);
+    }
+    *request_state = NULL;
+}
+
+static void
+on_activity(evutil_socket_t fd, short what, void *context)
+{
+    struct console *console = context;
+    (void)fd;
+    (void)what;
+    MHD_run(console->daemon);
+}
+
+/* ---- role */
+
+static void
+console_listener(void *state, uint32_t index, int fd)
+{
+    struct console *console = state;
+    (void)index;
+    if (console->listener >= 0) {
+        close(fd);
+        return;
+    }
+    console->listener = fd;
+}
+
+static enum status
+console_open(struct role_runtime *runtime, void **state_out)
+{
+    struct console *console = calloc(1, sizeof *console);
+    if (console == NULL) {
+        return STATUS_LIMIT;
+    }
+    console->runtime = runtime;
+    console->listener = -1;
+    *state_out = console;
+    return STATUS_OK;
+}
+
+static enum status
+console_start(struct role_runtime *runtime, void *state)
+{
+    struct console *console = state;
+    struct timeval tick = {0, TICK_MS * 1000};
+    console->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, console,
+        MHD_OPTION_LISTEN_SOCKET, console->listener, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, console, MHD_OPTION_END);
+    if (console->daemon == NULL) {
+        LOG_ERROR("the metrics listener cannot be served");
+        return STATUS_IO;
+    }
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(console->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    console->readable =
+        event_new(role_loop(runtime), info->epoll_fd, EV_READ | EV_PERSIST, on_activity, console);
+    console->tick = event_new(role_loop(runtime), -1, EV_PERSIST, on_activity, console);
+    if (console->readable == NULL || console->tick == NULL ||
+        event_add(console->readable, NULL) != 0 || event_add(console->tick, &tick) != 0) {
+        return STATUS_IO;
+    }
+    return STATUS_OK;
+}
+
+static void
+console_metrics(void *state, struct role_metrics *metrics_out)
+{
+    struct console *console = state;
+    role_metric_add(metrics_out, "http_requests", console->requests);
+}
+
+static const struct sandbox_profile console_sandbox = {
+    .name = "console",
+    .allow = SANDBOX_ALLOW_ACCEPT,
+    .descriptors = 1024,
+};
+
+const struct role_definition console_role = {
+    .role = ROLE_CONSOLE,
+    .sandbox = &console_sandbox,
+    .open = console_open,
+    .start = console_start,
+    .listener = console_listener,
+    .metrics = console_metrics,
+};
