@@ -98,7 +98,7 @@ struct config_endpoint {
 
 /* local@domain */
 struct config_mailbox {
-    struct str text;   /* as written; n == 0: not set */
+    struct str text;   /* normal form: quotes only where needed; n == 0: not set */
     struct str local;  /* without quotes, case kept */
     struct str domain; /* lower case, A-labels */
 };

@@ -222,6 +222,24 @@ parse_written_local_part(struct scalar_input *in, struct str written, struct str
     return true;
 }
 
+/* local@domain, the local part in quotes where it needs them; {NULL,0} past the ceiling. */
+static struct str
+mailbox_text(struct arena *arena, struct str local, struct str domain)
+{
+    if (is_dot_string(local)) {
+        return arena_printf(arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
+    }
+    char quoted[LOCAL_PART_MAX * 2];
+    size_t n = 0;
+    for (size_t i = 0; i < local.n && i < LOCAL_PART_MAX; i++) {
+        if (local.p[i] == '"' || local.p[i] == '\\') {
+            quoted[n++] = '\\';
+        }
+        quoted[n++] = local.p[i];
+    }
+    return arena_printf(arena, "\"%.*s\"@%.*s", (int)n, quoted, STR_ARG(domain));
+}
+
 bool
 scalar_parse_mailbox(struct scalar_input *in, void *out)
 {
@@ -239,7 +257,7 @@ scalar_parse_mailbox(struct scalar_input *in, void *out)
     if (status != STATUS_OK) {
         return false;
     }
-    mailbox.text = arena_str_dup(in->arena, in->text);
+    mailbox.text = mailbox_text(in->arena, mailbox.local, mailbox.domain);
     if (mailbox.text.p == NULL) {
         in->reason = too_large;
         return false;

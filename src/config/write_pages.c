@@ -26,14 +26,13 @@ static const char *const example_lines[] = {
 
 /* The choices with their meanings, one sentence each, for the end of a key's text. */
 static const char *
-choices_doc(struct writer *writer, const struct schema_field *field, const char *open,
-            const char *close)
+choices_doc(struct writer *writer, const struct schema_field *field)
 {
     struct str text = STR("");
     for (size_t i = 0; field->choices != NULL && field->choices[i].name != NULL; i++) {
         const struct schema_choice *choice = &field->choices[i];
-        text = arena_printf(writer->arena, "%.*s %s%s%s: %s.", STR_ARG(text), open, choice->name,
-                            close, choice->doc);
+        text =
+            arena_printf(writer->arena, "%.*s `%s`: %s.", STR_ARG(text), choice->name, choice->doc);
     }
     return text.p != NULL ? text.p : "";
 }
@@ -69,7 +68,7 @@ put_anchor(struct writer *writer, const char *path, const char *name)
 static void
 put_markdown_row(struct writer *writer, const struct schema_field *field, const char *path)
 {
-    const char *quote = field->fallback != NULL ? "`" : "";
+    const char *quote = field->fallback != NULL && field->unset == NULL ? "`" : "";
     if (field->map != NULL) {
         writer_put(writer, "| [`%s`](", field->name);
         put_anchor(writer, path, field->name);
@@ -79,7 +78,7 @@ put_markdown_row(struct writer *writer, const struct schema_field *field, const 
     }
     writer_put(writer, " | %s | %s%s%s | %s%s", cell(writer, field_values(writer, field)), quote,
                cell(writer, field_default(field)), quote, cell(writer, field->doc),
-               cell(writer, choices_doc(writer, field, "`", "`")));
+               cell(writer, choices_doc(writer, field)));
     if (field->example != NULL) {
         writer_put(writer, " For example `%s: %s`.", field->name, cell(writer, field->example));
     }
@@ -150,6 +149,33 @@ put_mdoc_text(struct writer *writer, const char *text)
 }
 
 static void
+put_manual_key(struct writer *writer, const struct schema_field *field)
+{
+    writer_put(writer, ".It Cm %s\n", field->name);
+    put_mdoc_text(writer, field->doc);
+    if (field->type == SCHEMA_MAP && !field->is_list && field->unset == NULL) {
+        return;
+    }
+    if (field->choices != NULL) {
+        writer_put(writer, ".Bl -tag -width opportunistic -compact\n");
+        for (const struct schema_choice *choice = field->choices; choice->name != NULL; choice++) {
+            writer_put(writer, ".It Cm %s\n", choice->name);
+            put_mdoc_text(writer, choice->doc);
+        }
+        writer_put(writer, ".El\n");
+    }
+    struct str facts = arena_printf(
+        writer->arena, "Value: %s. %s%s.", field_values(writer, field),
+        field->required ? "" : "Default: ", field->required ? "Required" : field_default(field));
+    writer_put(writer, ".br\n");
+    put_mdoc_text(writer, facts.p != NULL ? facts.p : "");
+    if (field->example != NULL) {
+        writer_put(writer, ".br\nExample: ");
+        put_mdoc_text(writer, field->example);
+    }
+}
+
+static void
 put_manual_map(struct writer *writer, const struct schema_map *map,
                const struct schema_field *field, const char *path)
 {
@@ -159,23 +185,7 @@ put_manual_map(struct writer *writer, const struct schema_map *map,
     }
     writer_put(writer, ".Bl -tag -width Ds\n");
     for (size_t i = 0; i < map->count; i++) {
-        const struct schema_field *inner = &map->fields[i];
-        writer_put(writer, ".It Cm %s\n", inner->name);
-        put_mdoc_text(writer, inner->doc);
-        const char *choices = choices_doc(writer, inner, "", "");
-        if (choices[0] != '\0') {
-            put_mdoc_text(writer, choices);
-        }
-        writer_put(writer, ".br\n");
-        struct str facts =
-            arena_printf(writer->arena, "Value: %s. %s%s.", field_values(writer, inner),
-                         inner->required ? "" : "Default: ",
-                         inner->required ? "Required" : field_default(inner));
-        put_mdoc_text(writer, facts.p != NULL ? facts.p : "");
-        if (inner->example != NULL) {
-            writer_put(writer, ".br\nExample: ");
-            put_mdoc_text(writer, inner->example);
-        }
+        put_manual_key(writer, &map->fields[i]);
     }
     writer_put(writer, ".El\n");
 }

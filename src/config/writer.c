@@ -54,7 +54,7 @@ text_or_empty(struct str s)
     return s.p != NULL ? s.p : "";
 }
 
-/* "none (no TLS), opportunistic (TLS when both sides can)" would be long: names only. */
+/* The names only; what they mean is told apart. */
 static const char *
 choice_values(struct writer *writer, const struct schema_choice *choices)
 {
@@ -70,13 +70,9 @@ static const char *
 list_values(struct writer *writer, const struct schema_field *field)
 {
     const char *what = field->map != NULL ? "map" : scalar_type_of(field->type)->name;
-    if (field->least > 0) {
-        return text_or_empty(arena_printf(writer->arena, "list of %llu to %llu: %s",
-                                          (unsigned long long)field->least,
-                                          (unsigned long long)field->most, what));
-    }
-    return text_or_empty(arena_printf(writer->arena, "list of at most %llu: %s",
-                                      (unsigned long long)field->most, what));
+    return text_or_empty(arena_printf(writer->arena, "list (%s), %llu to %llu entries", what,
+                                      (unsigned long long)field->least,
+                                      (unsigned long long)field->most));
 }
 
 const char *
@@ -112,7 +108,7 @@ field_default(const struct schema_field *field)
     if (field->unset != NULL) {
         return field->unset;
     }
-    return field->fallback != NULL ? field->fallback : "as below";
+    return field->fallback != NULL ? field->fallback : "those of its keys";
 }
 
 void

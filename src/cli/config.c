@@ -1,0 +1,299 @@
+#include "cli/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "config/reference.h"
+
+/* Room for the texts of all errors. */
+#define MESSAGES_MAX ((size_t)1 << 20)
+
+enum exit_status {
+    EXIT_GOOD = 0,
+    EXIT_ERRORS = 1,
+    EXIT_USAGE = 2,
+    EXIT_INPUT_OUTPUT = 3,
+};
+
+static const char general_help[] =
+    "usage: postern config check|defaults|schema|reference [OPTIONS]\n"
+    "\n"
+    "  check [FILE]  say whether a configuration is right, and where it is not\n"
+    "  defaults      print a configuration with every key, its meaning and its default\n"
+    "  schema        print the JSON schema, for editors\n"
+    "  reference     print the reference page\n"
+    "\n"
+    "Without FILE, " CONFIG_FILE_DEFAULT " is read; \"-\" is standard input.\n"
+    "\n"
+    "Exit status: 0 all right; 1 the configuration has errors; 2 wrong use of the command;\n"
+    "3 the file cannot be read, or the output not be written.\n"
+    "\n"
+    "Example:\n"
+    "  postern config check /etc/postern/postern.yaml\n";
+
+static const char check_help[] =
+    "usage: postern config check [--json] [FILE]\n"
+    "\n"
+    "Reads FILE (" CONFIG_FILE_DEFAULT " when none is named, standard input for \"-\") and prints "
+    "each\nerror as file:line:column: what is wrong, what was expected, what was probably meant.\n"
+    "Neither certificates nor users are looked at, nothing is changed.\n"
+    "\n"
+    "  --json  print {\"file\", \"valid\", \"errors\": [{\"line\", \"column\", \"text\"}]}\n"
+    "\n"
+    "Exit status: 0 all right; 1 there are errors; 2 wrong use; 3 FILE cannot be read.\n"
+    "\n"
+    "Example:\n"
+    "  postern config check ./postern.yaml && systemctl reload postern\n";
+
+static const char defaults_help[] =
+    "usage: postern config defaults\n"
+    "\n"
+    "Prints a configuration with every key, its meaning and its default, to begin one with.\n"
+    "\n"
+    "Example:\n"
+    "  postern config defaults > postern.yaml\n";
+
+static const char schema_help[] =
+    "usage: postern config schema\n"
+    "\n"
+    "Prints the JSON schema (draft 2020-12) of the configuration. Editors with a YAML language\n"
+    "server complete and check with it.\n"
+    "\n"
+    "Example:\n"
+    "  postern config schema > ~/.config/postern.schema.json\n"
+    "  # first line of postern.yaml:\n"
+    "  # yaml-language-server: $schema=~/.config/postern.schema.json\n";
+
+static const char reference_help[] =
+    "usage: postern config reference [--man]\n"
+    "\n"
+    "Prints the reference page of the configuration in Markdown.\n"
+    "\n"
+    "  --man  print the manual page postern.yaml(5) in mdoc instead\n"
+    "\n"
+    "Example:\n"
+    "  postern config reference --man | man -l -\n";
+
+/* Writes all of `text` to standard output. */
+static int
+print(struct str text)
+{
+    if (fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0) {
+        fprintf(stderr, "postern config: cannot write the output: %s\n", strerror(errno));
+        return EXIT_INPUT_OUTPUT;
+    }
+    return EXIT_GOOD;
+}
+
+static bool
+is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+static int
+wrong_use(const char *command, const char *argument)
+{
+    fprintf(stderr, "postern config%s%s: %s \"%s\"; see postern config%s%s --help\n",
+            command[0] != '\0' ? " " : "", command,
+            argument[0] == '-' ? "unknown option" : "unknown argument", argument,
+            command[0] != '\0' ? " " : "", command);
+    return EXIT_USAGE;
+}
+
+/* Reads until the end, at most one octet more than a configuration may have. */
+static enum status
+read_all(int fd, struct buf *out)
+{
+    for (;;) {
+        char *room = buf_reserve(out, 64u << 10);
+        if (room == NULL) {
+            return STATUS_OK; /* CONFIG_TEXT_MAX is passed: config_load_text says so */
+        }
+        ssize_t n = read(fd, room, 64u << 10);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n == 0 ? STATUS_OK : STATUS_IO;
+        }
+        buf_commit(out, (size_t)n);
+    }
+}
+
+static enum status
+read_file(const char *name, struct buf *out)
+{
+    bool is_stdin = strcmp(name, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return STATUS_IO;
+    }
+    enum status status = read_all(fd, out);
+    if (!is_stdin) {
+        int error = errno;
+        close(fd);
+        errno = error;
+    }
+    return status;
+}
+
+static int
+print_errors(struct arena *arena, const char *name, const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++) {
+        struct str line = config_error_format(arena, str_from_cstr(name), &errors->items[i]);
+        fprintf(stderr, "%.*s\n", STR_ARG(line));
+    }
+    if (errors->more) {
+        fprintf(stderr, "%s: there are more errors; the first %u are shown\n", name,
+                CONFIG_ERRORS_MAX);
+    } else if (errors->count > 0) {
+        fprintf(stderr, "%s: %zu error%s\n", name, errors->count, errors->count == 1 ? "" : "s");
+    } else {
+        printf("%s: the configuration is right\n", name);
+    }
+    return errors->count == 0 ? EXIT_GOOD : EXIT_ERRORS;
+}
+
+static int
+print_json(const char *name, const struct config_errors *errors)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < errors->count; i++) {
+        const struct config_error *error = &errors->items[i];
+        json_t *item = json_pack("{s:i, s:i, s:s%}", "line", (int)error->line, "column",
+                                 (int)error->column, "text", error->text.p, error->text.n);
+        if (json_array_append_new(list, item) != 0) {
+            abort(); /* no memory */
+        }
+    }
+    json_t *report = json_pack("{s:s+, s:b, s:b, s:o}", "file", name, "", "valid",
+                               errors->count == 0, "more", errors->more, "errors", list);
+    char *text = json_dumps(report, JSON_INDENT(2));
+    json_decref(report);
+    if (text == NULL) {
+        fprintf(stderr, "postern config check: the file's name is not UTF-8\n");
+        return EXIT_USAGE;
+    }
+    int written = print(str_from_cstr(text));
+    free(text);
+    if (written == EXIT_GOOD) {
+        written = print(STR("\n"));
+    }
+    return written != EXIT_GOOD ? written : errors->count == 0 ? EXIT_GOOD : EXIT_ERRORS;
+}
+
+static int
+check_file(const char *name, bool json)
+{
+    struct buf text;
+    buf_init(&text, CONFIG_TEXT_MAX + (64u << 10));
+    if (read_file(name, &text) != STATUS_OK) {
+        fprintf(stderr, "postern config check: cannot read %s: %s\n", name, strerror(errno));
+        buf_free(&text);
+        return EXIT_INPUT_OUTPUT;
+    }
+    struct arena *arena = arena_create(MESSAGES_MAX);
+    const struct config *config = NULL;
+    struct config_errors errors;
+    enum status status = config_load_text(arena, buf_str(&text), &config, &errors);
+    if (status == STATUS_OK) {
+        config_unref(&config);
+    }
+    int result = json ? print_json(name, &errors) : print_errors(arena, name, &errors);
+    arena_destroy(&arena);
+    buf_free(&text);
+    return result;
+}
+
+static int
+run_check(int argc, char **argv)
+{
+    const char *name = NULL;
+    bool json = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            json = true;
+        } else if ((argv[i][0] == '-' && argv[i][1] != '\0') || name != NULL) {
+            return wrong_use("check", argv[i]);
+        } else {
+            name = argv[i];
+        }
+    }
+    return check_file(name != NULL ? name : CONFIG_FILE_DEFAULT, json);
+}
+
+static int print_page(enum status (*write)(struct buf *out))
+{
+    struct buf page;
+    buf_init(&page, CONFIG_REFERENCE_MAX);
+    if (write(&page) != STATUS_OK) {
+        abort(); /* what is written is fixed and fits */
+    }
+    int result = print(buf_str(&page));
+    buf_free(&page);
+    return result;
+}
+
+static int
+run_defaults(int argc, char **argv)
+{
+    return argc > 1 ? wrong_use("defaults", argv[1]) : print_page(config_write_defaults);
+}
+
+static int
+run_schema(int argc, char **argv)
+{
+    return argc > 1 ? wrong_use("schema", argv[1]) : print_page(config_write_json_schema);
+}
+
+static int
+run_reference(int argc, char **argv)
+{
+    bool man = argc > 1 && strcmp(argv[1], "--man") == 0;
+    if (argc > (man ? 2 : 1)) {
+        return wrong_use("reference", argv[man ? 2 : 1]);
+    }
+    return print_page(man ? config_write_manual : config_write_markdown);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"check", run_check, check_help},
+    {"defaults", run_defaults, defaults_help},
+    {"schema", run_schema, schema_help},
+    {"reference", run_reference, reference_help},
+};
+
+int
+cli_config(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(general_help, stderr);
+        return EXIT_USAGE;
+    }
+    if (is_help(argv[1])) {
+        return print(str_from_cstr(general_help));
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0) {
+            continue;
+        }
+        if (argc > 2 && is_help(argv[2])) {
+            return print(str_from_cstr(commands[i].help));
+        }
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    return wrong_use("", argv[1]);
+}
