@@ -1,0 +1,135 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipc/sandbox.h"
+
+static char directory[64];
+
+enum attempt {
+    TRY_WRITE_INSIDE,
+    TRY_WRITE_OUTSIDE,
+    TRY_READ_PASSWD,
+    TRY_INET_SOCKET,
+    TRY_UNIX_SOCKET,
+    TRY_EXEC,
+    TRY_MANY_FILES,
+};
+
+/* The exit status of the child: 0 it worked, else errno. */
+static int
+attempt_now(enum attempt what)
+{
+    char path[128];
+    switch (what) {
+    case TRY_WRITE_INSIDE:
+        snprintf(path, sizeof path, "%s/file", directory);
+        return open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0 ? 0 : errno;
+    case TRY_WRITE_OUTSIDE:
+        snprintf(path, sizeof path, "%s-outside", directory);
+        return open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0 ? 0 : errno;
+    case TRY_READ_PASSWD:
+        return open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : errno;
+    case TRY_INET_SOCKET:
+        return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno;
+    case TRY_UNIX_SOCKET:
+        return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno;
+    case TRY_EXEC:
+        execl("/bin/true", "true", (char *)NULL);
+        return errno;
+    case TRY_MANY_FILES:
+        for (int i = 0; i < 64; i++) {
+            if (dup(0) < 0) {
+                return errno;
+            }
+        }
+        return 0;
+    }
+    return 255;
+}
+
+/* The child's exit status, or minus the signal that ended it. */
+static int
+run_in_sandbox(uint32_t allow, enum attempt what)
+{
+    struct sandbox_profile profile = {.name = "test", .allow = allow, .descriptors = 32};
+    struct sandbox_paths paths = {.writable = {directory}};
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(sandbox_enter(&profile, &paths) == STATUS_OK ? attempt_now(what) : 254);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void
+test_profiles(void **state)
+{
+    static const struct {
+        uint32_t allow;
+        enum attempt what;
+        int want;
+    } cases[] = {
+        {0, TRY_WRITE_INSIDE, EPERM},
+        {0, TRY_INET_SOCKET, EPERM},
+        {0, TRY_UNIX_SOCKET, EPERM},
+        {0, TRY_EXEC, -SIGSYS},
+        {0, TRY_MANY_FILES, EMFILE},
+        {SANDBOX_ALLOW_FILES, TRY_WRITE_INSIDE, 0},
+        {SANDBOX_ALLOW_FILES, TRY_WRITE_OUTSIDE, EACCES},
+        {SANDBOX_ALLOW_FILES, TRY_READ_PASSWD, EACCES},
+        {SANDBOX_ALLOW_FILES, TRY_INET_SOCKET, EPERM},
+        {SANDBOX_ALLOW_INTERNET, TRY_INET_SOCKET, 0},
+        {SANDBOX_ALLOW_INTERNET, TRY_UNIX_SOCKET, EPERM},
+        {SANDBOX_ALLOW_UNIX, TRY_UNIX_SOCKET, 0},
+        {SANDBOX_ALLOW_INTERNET, TRY_READ_PASSWD, EPERM},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int got = run_in_sandbox(cases[i].allow, cases[i].what);
+        if (got != cases[i].want) {
+            fail_msg("case %zu: got %d, want %d", i, got, cases[i].want);
+        }
+    }
+}
+
+static int
+make_directory(void **state)
+{
+    (void)state;
+    snprintf(directory, sizeof directory, "/tmp/postern-sandbox-XXXXXX");
+    return mkdtemp(directory) != NULL ? 0 : -1;
+}
+
+static int
+remove_directory(void **state)
+{
+    char path[128];
+    (void)state;
+    snprintf(path, sizeof path, "%s/file", directory);
+    unlink(path);
+    return rmdir(directory);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_profiles, make_directory, remove_directory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

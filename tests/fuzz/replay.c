@@ -1,0 +1,75 @@
+/*
+ * Runs a fuzz target over the files of a directory, each whole and cut short at every length up to
+ * REPLAY_CUTS: what a fuzzer has found once is tested in every build.
+ *
+ * usage: NAME_replay DIRECTORY (an absent one is an empty one)
+ */
+#include <dirent.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPLAY_FILE_MAX (1u << 20)
+#define REPLAY_CUTS     512u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* An exact copy, so that a sanitizer sees a read past its end. */
+static void
+run_copy(const uint8_t *data, size_t size)
+{
+    uint8_t *copy = malloc(size > 0 ? size : 1);
+    if (copy == NULL) {
+        abort();
+    }
+    memcpy(copy, data, size);
+    LLVMFuzzerTestOneInput(copy, size);
+    free(copy);
+}
+
+static int
+run_file(const char *directory, const char *name, uint8_t *room)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "rbe");
+    if (file == NULL) {
+        perror(path);
+        return 1;
+    }
+    size_t size = fread(room, 1, REPLAY_FILE_MAX, file);
+    fclose(file);
+    run_copy(room, size);
+    for (size_t cut = 0; cut < size && cut < REPLAY_CUTS; cut++) {
+        run_copy(room, cut);
+    }
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    uint8_t *room = malloc(REPLAY_FILE_MAX);
+    int failures = 0;
+    unsigned files = 0;
+    if (argc != 2 || room == NULL) {
+        fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+        return 2;
+    }
+    run_copy((const uint8_t *)"", 0);
+    DIR *directory = opendir(argv[1]);
+    for (struct dirent *e = directory != NULL ? readdir(directory) : NULL; e != NULL;
+         e = readdir(directory)) {
+        if (e->d_name[0] != '.') {
+            failures += run_file(argv[1], e->d_name, room);
+            files++;
+        }
+    }
+    if (directory != NULL) {
+        closedir(directory);
+    }
+    free(room);
+    printf("%u files\n", files);
+    return failures > 0;
+}
