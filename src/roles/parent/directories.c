@@ -11,8 +11,11 @@
 
 #include "roles/users.h"
 
-/* Roles that keep files. */
-static const enum role keepers[] = {ROLE_SPOOL, ROLE_LEDGER, ROLE_RESOLVER};
+/* Roles that keep files. The ledger's group may pass to the users' file that Dovecot reads. */
+static const struct {
+    enum role role;
+    mode_t mode;
+} keepers[] = {{ROLE_SPOOL, 0700}, {ROLE_LEDGER, 0710}, {ROLE_RESOLVER, 0700}};
 
 enum status
 directories_make(struct str path)
@@ -47,7 +50,7 @@ directories_make(struct str path)
 static enum status
 give_to(int directory_fd, uid_t uid, gid_t gid)
 {
-    if (fchown(directory_fd, uid, gid) != 0 || fchmod(directory_fd, 0700) != 0) {
+    if (fchown(directory_fd, uid, gid) != 0) {
         return STATUS_IO;
     }
     int copy = dup(directory_fd);
@@ -69,23 +72,29 @@ give_to(int directory_fd, uid_t uid, gid_t gid)
 }
 
 static enum status
-prepare_keeper(const struct config *config, enum role role, struct arena *arena,
+prepare_keeper(const struct config *config, size_t keeper, struct arena *arena,
                struct str *path_out)
 {
+    enum role role = keepers[keeper].role;
     uid_t uid;
     gid_t gid;
     *path_out =
         arena_printf(arena, "%.*s/%s", STR_ARG(config->directories.state), ipc_role_name(role));
     enum status status = directories_make(*path_out);
-    if (status != STATUS_OK || geteuid() != 0) {
+    if (status != STATUS_OK) {
         return status;
     }
-    role_user_find(config, role, &uid, &gid);
     int fd = open(path_out->p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return STATUS_IO;
     }
-    status = give_to(fd, uid, gid);
+    if (geteuid() == 0) {
+        role_user_find(config, role, &uid, &gid);
+        status = give_to(fd, uid, gid);
+    }
+    if (status == STATUS_OK && fchmod(fd, keepers[keeper].mode) != 0) {
+        status = STATUS_IO;
+    }
     close(fd);
     return status;
 }
@@ -132,7 +141,7 @@ directories_prepare(const struct config *config, struct arena *arena, int *lock_
         status = directories_make(path);
     }
     for (size_t i = 0; status == STATUS_OK && i < sizeof keepers / sizeof keepers[0]; i++) {
-        status = prepare_keeper(config, keepers[i], arena, &path);
+        status = prepare_keeper(config, i, arena, &path);
     }
     if (status != STATUS_OK) {
         *reason_out = arena_printf(arena, "directory %.*s: %s", STR_ARG(path), strerror(errno));

@@ -10,7 +10,8 @@
 [[nodiscard]] enum status directories_make(struct str path);
 
 /*
- * Makes state, run and one directory a role (0700, its user's, also the files already in it), locks
+ * Makes state, run and one directory a role (its user's, also the files already in it;
+ * closed to others, but that of the ledger lets its group through to the file it keeps for Dovecot), locks
  * the state so that no second Postern works on it, and writes run/postern.pid. On failure
  * *reason_out (in `arena`) says why. *lock_fd_out holds the lock.
  */

@@ -17,7 +17,6 @@
 #include "tls/self_signed.h"
 
 #define MATERIAL_ARENA_MAX (CONFIG_TEXT_MAX + (8u << 20))
-#define SELF_SIGNED_NAME   "self-signed"
 
 /* ---- files */
 
@@ -172,9 +171,9 @@ load_self_signed(struct material *material, struct arena *secrets, struct str *r
     char key_path[PATH_MAX];
     struct str chain;
     struct str key;
-    snprintf(chain_path, sizeof chain_path, "%.*s/" SELF_SIGNED_NAME ".pem",
+    snprintf(chain_path, sizeof chain_path, "%.*s/" MATERIAL_SELF_SIGNED_NAME ".pem",
              STR_ARG(config->directories.state));
-    snprintf(key_path, sizeof key_path, "%.*s/" SELF_SIGNED_NAME ".key",
+    snprintf(key_path, sizeof key_path, "%.*s/" MATERIAL_SELF_SIGNED_NAME ".key",
              STR_ARG(config->directories.state));
     material->self_signed = true;
     if (directories_make(config->directories.state) != STATUS_OK) {

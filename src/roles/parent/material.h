@@ -9,6 +9,8 @@
 
 #define MATERIAL_CERTIFICATES_MAX 1000
 #define MATERIAL_PEM_MAX          (1u << 20)
+/* The certificate of Postern's own making: this name with .pem and .key, in the state directory. */
+#define MATERIAL_SELF_SIGNED_NAME "self-signed"
 
 struct material_certificate {
     struct str name; /* file of the certificate */
