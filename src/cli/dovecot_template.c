@@ -61,8 +61,9 @@ static bool
 settings_are_plain(const struct dovecot_settings *s, struct str *offender_out)
 {
     const struct str values[] = {
-        s->base_directory, s->mail_directory, s->mail_owner,  s->users_file, s->users_group,
-        s->process_user,   s->process_group,  s->certificate, s->key,        s->imaps_address,
+        s->base_directory, s->mail_directory, s->mail_user,  s->mail_group,
+        s->users_file,     s->users_group,    s->lmtp_group, s->process_user,
+        s->process_group,  s->certificate,    s->key,        s->imaps_address,
     };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         if (!value_is_plain(values[i])) {
@@ -93,7 +94,7 @@ write_general(struct buf *out, const struct dovecot_settings *s)
                                     HEAD, s->tls_minimum == CONFIG_TLS_1_3 ? "TLSv1.3" : "TLSv1.2",
                                     STR_ARG(s->certificate), STR_ARG(s->key),
                                     STR_ARG(s->base_directory), STR_ARG(s->base_directory));
-    if (status != STATUS_OK || s->process_user.n == 0) {
+    if (status != STATUS_OK || s->started_as_root) {
         return status;
     }
     /* Without root there is nobody else to be, and no chroot. */
@@ -106,6 +107,23 @@ write_general(struct buf *out, const struct dovecot_settings *s)
                       "}\n",
                       STR_ARG(s->process_user), STR_ARG(s->process_group),
                       STR_ARG(s->process_user));
+}
+
+/*
+ * Who may read the users' file: Dovecot's own account with the group of Postern's ledger. Where
+ * that group has no name (a trial without the package's accounts), Dovecot cannot be told of it,
+ * and root reads the file.
+ */
+static enum status
+write_auth(struct buf *out, const struct dovecot_settings *s)
+{
+    enum status status = buf_append(out, STR("service auth {\n  vsz_limit = " AUTH_MEMORY "\n"));
+    if (status == STATUS_OK && s->users_group.n > 0) {
+        status = buf_printf(out, "  extra_groups = %.*s\n", STR_ARG(s->users_group));
+    } else if (status == STATUS_OK && s->started_as_root) {
+        status = buf_append(out, STR("  user = root\n"));
+    }
+    return status == STATUS_OK ? buf_append(out, STR("}\n\n")) : status;
 }
 
 static enum status
@@ -122,16 +140,17 @@ write_users(struct buf *out, const struct dovecot_settings *s)
                    "  driver = passwd-file\n"
                    "  args = username_format=%%Lu %.*s\n"
                    "  default_fields = uid=%.*s gid=%.*s home=%.*s/%%Ld/%%Ln\n"
-                   "}\n"
-                   "service auth {\n"
-                   "  vsz_limit = " AUTH_MEMORY "\n",
-                   STR_ARG(s->users_file), STR_ARG(s->users_file), STR_ARG(s->mail_owner),
-                   STR_ARG(s->mail_owner), STR_ARG(s->mail_directory));
-    if (status == STATUS_OK && s->users_group.n > 0) {
-        status = buf_printf(out, "  extra_groups = %.*s\n", STR_ARG(s->users_group));
+                   "}\n",
+                   STR_ARG(s->users_file), STR_ARG(s->users_file), STR_ARG(s->mail_user),
+                   STR_ARG(s->mail_group), STR_ARG(s->mail_directory));
+    if (status == STATUS_OK && s->mail_uid_first > 0) {
+        status = buf_printf(out, "first_valid_uid = %u\n", (unsigned)s->mail_uid_first);
     }
     if (status == STATUS_OK) {
-        status = buf_printf(out, "}\n\n%s", MAILBOXES);
+        status = write_auth(out, s);
+    }
+    if (status == STATUS_OK) {
+        status = buf_append(out, str_from_cstr(MAILBOXES));
     }
     if (status == STATUS_OK && s->plus_separator != 0) {
         status = buf_printf(out, "recipient_delimiter = %c\n", s->plus_separator);
@@ -154,7 +173,7 @@ write_imaps(struct buf *out, const struct dovecot_settings *s)
                       "    ssl = yes\n"
                       "  }\n"
                       "}\n",
-                      s->process_user.n > 0 ? "  chroot =\n" : "", STR_ARG(s->imaps_address),
+                      s->started_as_root ? "" : "  chroot =\n", STR_ARG(s->imaps_address),
                       (unsigned)s->imaps_port);
 }
 
@@ -170,12 +189,14 @@ write_lmtp_listener(struct buf *out, const struct dovecot_settings *s, size_t i)
                           "  }\n",
                           i + 1, STR_ARG(lmtp->host), (unsigned)lmtp->port);
     }
+    /* Without a group that Postern's relay is in, any local user may deliver: it is only mail. */
+    bool open_to_all = s->started_as_root && s->lmtp_group.n == 0;
     enum status status = buf_printf(out,
                                     "  unix_listener %.*s {\n"
-                                    "    mode = 0660\n",
-                                    STR_ARG(lmtp->path));
-    if (status == STATUS_OK && s->users_group.n > 0) {
-        status = buf_printf(out, "    group = %.*s\n", STR_ARG(s->users_group));
+                                    "    mode = %s\n",
+                                    STR_ARG(lmtp->path), open_to_all ? "0666" : "0660");
+    if (status == STATUS_OK && s->lmtp_group.n > 0) {
+        status = buf_printf(out, "    group = %.*s\n", STR_ARG(s->lmtp_group));
     }
     return status == STATUS_OK ? buf_append(out, STR("  }\n")) : status;
 }

@@ -21,11 +21,15 @@
 struct dovecot_settings {
     struct str base_directory; /* sockets and process id; short, Unix socket paths are limited */
     struct str mail_directory; /* DIRECTORY/domain/user/Maildir */
-    struct str mail_owner;     /* user or uid that owns the mail */
-    struct str users_file;     /* written by the ledger: name:{ARGON2ID}...:::::: */
-    /* Group that may read users_file and use Postern's sockets; n == 0: not started as root. */
-    struct str users_group;
-    /* Whom Dovecot's own processes run as; n == 0: Dovecot's accounts (started as root). */
+    struct str mail_user;      /* who owns the mail, a name or a number */
+    struct str mail_group;
+    uint32_t mail_uid_first; /* least uid that may own mail; 0: Dovecot's default */
+    struct str users_file;   /* written by the ledger: name:{ARGON2ID}...:::::: */
+    bool started_as_root;    /* then Dovecot changes to its own accounts */
+    /* Groups of Postern that Dovecot works with when started as root; n == 0: they have no name. */
+    struct str users_group; /* may read users_file */
+    struct str lmtp_group;  /* may connect to LMTP over a Unix socket */
+    /* Whom Dovecot's processes run as when not started as root. */
     struct str process_user;
     struct str process_group;
     struct str certificate; /* PEM files */

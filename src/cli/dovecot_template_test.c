@@ -24,9 +24,13 @@ as_root(void)
     return (struct dovecot_settings){
         .base_directory = STR("/run/dovecot"),
         .mail_directory = STR("/var/vmail"),
-        .mail_owner = STR("vmail"),
+        .mail_user = STR("vmail"),
+        .mail_group = STR("mail"),
+        .mail_uid_first = 120,
         .users_file = STR("/var/lib/postern/ledger/dovecot-users"),
+        .started_as_root = true,
         .users_group = STR("postern-ledger"),
+        .lmtp_group = STR("postern-relay"),
         .certificate = STR("/etc/postern/cert.pem"),
         .key = STR("/etc/postern/key.pem"),
         .imaps_address = STR("*"),
@@ -66,9 +70,10 @@ test_started_as_root(void **state)
         "  inet_listener imap {\n    port = 0\n",
         "    address = *\n    port = 993\n    ssl = yes\n",
         "  inet_listener lmtp-1 {\n    address = 127.0.10.2\n    port = 24\n",
-        "  unix_listener /run/dovecot/lmtp {\n    mode = 0660\n    group = postern-ledger\n",
+        "  unix_listener /run/dovecot/lmtp {\n    mode = 0660\n    group = postern-relay\n",
         "args = scheme=ARGON2ID username_format=%Lu /var/lib/postern/ledger/dovecot-users\n",
-        "uid=vmail gid=vmail home=/var/vmail/%Ld/%Ln\n",
+        "uid=vmail gid=mail home=/var/vmail/%Ld/%Ln\n",
+        "\nfirst_valid_uid = 120\n",
         "  extra_groups = postern-ledger\n",
         "\nrecipient_delimiter = +\n",
         NULL,
@@ -92,13 +97,29 @@ test_started_by_a_user(void **state)
         "\nssl_min_protocol = TLSv1.3\n",
         NULL,
     };
-    static const char *const NOT[] = {"extra_groups", "recipient_delimiter", NULL};
+    static const char *const NOT[] = {"extra_groups", "recipient_delimiter", "user = root", "0666",
+                                      NULL};
     struct dovecot_settings settings = as_root();
     settings.process_user = STR("bob");
     settings.process_group = STR("staff");
+    settings.started_as_root = false;
     settings.users_group = STR("");
+    settings.lmtp_group = STR("");
     settings.plus_separator = 0;
     settings.tls_minimum = CONFIG_TLS_1_3;
+    expect_holds(&settings, WANT, true);
+    expect_holds(&settings, NOT, false);
+}
+
+static void
+test_postern_has_no_accounts(void **state)
+{
+    (void)state;
+    static const char *const WANT[] = {"  user = root\n", "    mode = 0666\n", NULL};
+    static const char *const NOT[] = {"extra_groups", "group = ", "chroot", NULL};
+    struct dovecot_settings settings = as_root();
+    settings.users_group = STR("");
+    settings.lmtp_group = STR("");
     expect_holds(&settings, WANT, true);
     expect_holds(&settings, NOT, false);
 }
@@ -146,6 +167,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_started_as_root),
         cmocka_unit_test(test_started_by_a_user),
+        cmocka_unit_test(test_postern_has_no_accounts),
         cmocka_unit_test(test_what_the_format_would_misread_is_refused),
         cmocka_unit_test(test_ceiling_is_told),
     };

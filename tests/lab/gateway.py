@@ -149,7 +149,7 @@ class Gateway:
         directory.mkdir(parents=True, exist_ok=True)
         out = directory / "dovecot.conf"
         self.command("dovecot-config", "--output", str(out), "--imaps", f"{imaps[0]}:{imaps[1]}",
-                     "--mail-directory", str(path), "--mail-uid", str(uid),
+                     "--mail-directory", str(path), "--mail-owner", str(uid),
                      "--base-directory", str(self.run_directory / "dovecot"))
         return out
 
