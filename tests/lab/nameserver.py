@@ -89,10 +89,13 @@ class Zone:
 
 
 class Dns:
-    def __init__(self, directory, address, port=53, *, ttl=60):
+    """`negative_ttl`: how long a resolver may keep that a name does not exist (RFC 2308)."""
+
+    def __init__(self, directory, address, port=53, *, ttl=60, negative_ttl=30):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.address, self.port, self.ttl = address, port, ttl
+        self.address, self.port = address, port
+        self.ttl, self.negative_ttl = ttl, negative_ttl
         self.zones, self.keys, self.process = {}, {}, None
         self.serial = int(time.time())
         self.anchor = self.directory / "root.key"
@@ -162,7 +165,7 @@ class Dns:
         server = absolute("ns.nic" if zone.origin == "." else "ns." + zone.origin)
         lines = [f"$ORIGIN {zone.origin}",
                  f"@ {zone.ttl} IN SOA {server} hostmaster.{zone.origin.lstrip('.')} "
-                 f"{self.serial} 3600 600 86400 {min(zone.ttl, 30)}",
+                 f"{self.serial} 3600 600 86400 {self.negative_ttl}",
                  f"@ {zone.ttl} IN NS {server}", f"{server} {zone.ttl} IN A {self.address}"]
         lines += [f"{owner} {ttl} IN {kind} {data}" for owner, ttl, kind, data in zone.records]
         for child in self._children(zone.origin):
