@@ -1,0 +1,29 @@
+/*
+ * checks.h - the table of checks, and running it.
+ */
+#ifndef POSTERN_POLICY_CHECKS_H
+#define POSTERN_POLICY_CHECKS_H
+
+#include "check/check.h"
+#include "ipc/messages.h"
+
+/* A row of checks.def. */
+struct check {
+    const char *name;
+    enum check_stage stage;
+    enum role role;
+    unsigned directions; /* set of enum check_direction */
+    check_function *run;
+    const char *meaning;
+};
+
+/* All rows, in the order of the table. */
+const struct check *checks_table(size_t *count_out);
+
+/*
+ * Runs the checks that a role has for the message's direction, stage after stage. A check that
+ * could not be made leaves FINDING_CHECK_FAILED with its name and its status.
+ */
+void checks_run(enum role role, const struct check_input *input, struct finding_list *findings);
+
+#endif

@@ -1,0 +1,137 @@
+#include "policy/decision.h"
+
+#include <stdlib.h>
+
+static const struct decision_rule defaults[] = {
+#define RULE(NAME, in, out, code, class, subject, detail, text)                                    \
+    {FINDING_##NAME,                                                                               \
+     DECISION_##in,                                                                                \
+     DECISION_##out,                                                                               \
+     {(code), {(class), (subject), (detail)}, STR_INIT(text)}},
+#include "policy/rules.def"
+#undef RULE
+};
+
+#define RULE_COUNT (sizeof defaults / sizeof defaults[0])
+
+enum {
+#define FINDING(number, NAME, name, check, verdict, weight, meaning, standard) COUNTED_##NAME,
+#include "finding/findings.def"
+#undef FINDING
+    FINDING_ROWS,
+};
+_Static_assert(RULE_COUNT == FINDING_ROWS, "each finding has one rule");
+
+struct decision_rules {
+    struct decision_rule rules[RULE_COUNT];
+};
+
+const char *
+decision_action_name(enum decision_action action)
+{
+    static const char *const names[] = {
+        [DECISION_ACCEPT] = "accept", [DECISION_TAG] = "tag",       [DECISION_HOLD] = "hold",
+        [DECISION_DEFER] = "defer",   [DECISION_REJECT] = "reject",
+    };
+    return (size_t)action < sizeof names / sizeof names[0] ? names[action] : "unknown";
+}
+
+static size_t
+rule_index(enum finding_id finding)
+{
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        if (defaults[i].finding == finding) {
+            return i;
+        }
+    }
+    abort(); /* a finding without a rule: the assertion above and the test exclude it */
+}
+
+static void
+rule_set(struct decision_rules *rules, enum finding_id finding, enum decision_action action)
+{
+    struct decision_rule *rule = &rules->rules[rule_index(finding)];
+    rule->inbound = action;
+    rule->outbound = action;
+}
+
+struct decision_rules *
+decision_rules_create(const struct config *config)
+{
+    struct decision_rules *rules = calloc(1, sizeof *rules);
+    if (rules == NULL) {
+        abort();
+    }
+    memcpy(rules->rules, defaults, sizeof defaults);
+    if (config->limits.bare_lf == CONFIG_BARE_LF_DATA) {
+        /* The administrator lets it in; the relay frames it anew. */
+        rule_set(rules, FINDING_LINE_BARE_LF, DECISION_TAG);
+    }
+    return rules;
+}
+
+void
+decision_rules_destroy(struct decision_rules **rules)
+{
+    if (rules != NULL) {
+        free(*rules);
+        *rules = NULL;
+    }
+}
+
+static const struct smtp_reply deferred =
+    SMTP_REPLY(451, 4, 7, 1, "The message is not accepted now; try again later");
+
+static struct smtp_reply
+rule_reply(const struct decision_rule *rule, enum decision_action action)
+{
+    if (action == DECISION_REJECT && smtp_reply_is_temporary(&rule->reply)) {
+        return SMTP_REPLY(554, 5, 7, 1, "The message is refused");
+    }
+    if (action == DECISION_DEFER && !smtp_reply_is_temporary(&rule->reply)) {
+        return deferred;
+    }
+    return rule->reply;
+}
+
+/* Appends a name to the tags, once. False when the arena is full. */
+static bool
+tag_add(struct arena *arena, struct str *tags, const char *name)
+{
+    struct str rest = *tags;
+    struct str tag;
+    while (rest.n > 0) {
+        str_cut(rest, ',', &tag, &rest);
+        if (str_eq(str_trim(tag), str_from_cstr(name))) {
+            return true;
+        }
+    }
+    struct str longer =
+        arena_printf(arena, "%.*s%s%s", STR_ARG(*tags), tags->n > 0 ? ", " : "", name);
+    if (longer.p != NULL) {
+        *tags = longer;
+    }
+    return longer.p != NULL;
+}
+
+struct decision
+decision_make(const struct decision_rules *rules, enum check_direction direction,
+              const struct finding_list *findings, struct arena *arena)
+{
+    struct decision decision = {.action = DECISION_ACCEPT};
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *finding = &findings->items[i];
+        const struct decision_rule *rule = &rules->rules[rule_index(finding->id)];
+        enum decision_action action = direction == CHECK_INBOUND ? rule->inbound : rule->outbound;
+        if (action == DECISION_TAG &&
+            !tag_add(arena, &decision.tags, finding_row(finding->id)->name)) {
+            return (struct decision){.action = DECISION_DEFER, .cause = finding, .reply = deferred};
+        }
+        if (action > decision.action) {
+            decision.cause = finding;
+            decision.action = action;
+            decision.reply = rule_reply(rule, action);
+        }
+    }
+    return decision;
+}

@@ -1,0 +1,55 @@
+/*
+ * decision.h - from findings to what is done with a message.
+ *
+ * The policy knows no check and looks at no message: it reads findings. For each, rules.def says
+ * what is done by default, and the configuration may say otherwise. The strictest action wins; the
+ * finding that first asked for it is the cause that trace and reply tell.
+ */
+#ifndef POSTERN_POLICY_DECISION_H
+#define POSTERN_POLICY_DECISION_H
+
+#include "check/check.h"
+#include "smtp/reply.h"
+
+/* From the mildest to the strictest. */
+enum decision_action {
+    DECISION_ACCEPT,
+    DECISION_TAG,    /* accepted, with the finding's name in X-Postern-Findings */
+    DECISION_HOLD,   /* accepted and kept in the queue until an administrator releases it */
+    DECISION_DEFER,  /* the client shall try again later: 4yz */
+    DECISION_REJECT, /* 5yz */
+};
+
+struct decision_rule {
+    enum finding_id finding;
+    enum decision_action inbound;
+    enum decision_action outbound;
+    struct smtp_reply reply; /* text static */
+};
+
+/* Rules with the configuration's overrides; as many as findings.def has rows. */
+struct decision_rules;
+
+struct decision {
+    enum decision_action action;
+    const struct finding *cause; /* in the list it was made of; NULL for ACCEPT */
+    struct smtp_reply reply;     /* for DEFER and REJECT; text static */
+    struct str tags;             /* names of the findings to tag, ", " between; in the arena */
+};
+
+/* The rules for a configuration. The caller destroys them; they hold no reference to it. */
+[[nodiscard]] struct decision_rules *decision_rules_create(const struct config *config);
+/* Frees and sets *rules to NULL. NULL is allowed. */
+void decision_rules_destroy(struct decision_rules **rules);
+
+/*
+ * Decides. The tags need `arena`: when it is full, the message is deferred, since it could not be
+ * marked as it must be.
+ */
+struct decision decision_make(const struct decision_rules *rules, enum check_direction direction,
+                              const struct finding_list *findings, struct arena *arena);
+
+/* "accept", "tag", "hold", "defer", "reject": as the configuration writes them; never NULL. */
+const char *decision_action_name(enum decision_action action);
+
+#endif
