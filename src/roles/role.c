@@ -520,6 +520,7 @@ role_open_as_user(struct role_runtime *runtime)
     snprintf(runtime->directory, sizeof runtime->directory, "%.*s/%s",
              STR_ARG(runtime->config->directories.state), ipc_role_name(runtime->definition->role));
     role_user_find(runtime->config, runtime->definition->role, &uid, &gid);
+    umask(0077); /* what a role keeps is its own, unless it says otherwise */
     enum status status = sandbox_set_user(uid, gid);
     if (status == STATUS_OK && runtime->definition->open != NULL) {
         status = runtime->definition->open(runtime, &runtime->state);
