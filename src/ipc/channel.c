@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "ipc/packet.h"
 
 /* How often time-outs of requests are looked for. */
@@ -74,6 +75,10 @@ channel_create(const struct channel_settings *settings)
     channel->queue_tail = &channel->queue_head;
     pthread_mutex_init(&channel->mutex, NULL);
     buf_init(&channel->scratch, IPC_PACKET_MAX + 4096);
+    /* A process that was started again must not take a late reply to its forerunner for its own:
+     * that would be an "accepted" for the wrong message. */
+    random_bytes(&channel->last_request, sizeof channel->last_request);
+    channel->last_request >>= 1;
     return channel;
 }
 
