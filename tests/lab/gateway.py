@@ -14,8 +14,8 @@ from .process import Failed, Process, run
 
 
 def binary():
-    """The program under test: $POSTERN, or build/postern of this tree."""
-    path = Path(os.environ.get("POSTERN") or Path(__file__).parents[2] / "build" / "postern")
+    """The program under test: $POSTERN (it or its build folder), or build/postern of this tree."""
+    path = Path(os.environ.get("POSTERN") or Path(__file__).parents[2] / "build").absolute()
     return path / "postern" if path.is_dir() else path
 
 
