@@ -1,0 +1,115 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+static int destroyed;
+static char order[8];
+
+static void
+note_destroy(void *object)
+{
+    order[destroyed++] = *(char *)object;
+}
+
+static void
+test_ceiling(void **state)
+{
+    struct arena *arena = arena_create(100);
+    (void)state;
+    assert_non_null(arena_alloc(arena, 64));
+    assert_null(arena_alloc(arena, 64));
+    assert_non_null(arena_alloc(arena, 32));
+    assert_null(arena_alloc(arena, 16));
+    assert_null(arena_alloc(arena, SIZE_MAX));
+    assert_null(arena_alloc_array(arena, SIZE_MAX / 2, 4));
+    arena_reset(arena);
+    assert_int_equal(arena_used(arena), 0);
+    assert_non_null(arena_alloc(arena, 96));
+    arena_destroy(&arena);
+    assert_null(arena);
+    arena_destroy(&arena);
+}
+
+static void
+test_memory_is_zeroed_after_reset(void **state)
+{
+    struct arena *arena = arena_create(10000);
+    (void)state;
+    memset(arena_alloc(arena, 512), 'x', 512);
+    arena_reset(arena);
+    const char *again = arena_alloc(arena, 512);
+    for (size_t i = 0; i < 512; i++) {
+        assert_int_equal(again[i], 0);
+    }
+    arena_destroy(&arena);
+}
+
+static void
+test_destructors_run_newest_first(void **state)
+{
+    static char names[] = "abc";
+    struct arena *arena = arena_create(1000);
+    (void)state;
+    destroyed = 0;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(arena_on_destroy(arena, note_destroy, &names[i]), STATUS_OK);
+    }
+    arena_destroy(&arena);
+    assert_memory_equal(order, "cba", 3);
+}
+
+static void
+test_text(void **state)
+{
+    struct arena *arena = arena_create(1000);
+    (void)state;
+    struct str copy = arena_str_dup(arena, STR("abc"));
+    assert_true(str_eq(copy, STR("abc")));
+    assert_int_equal(copy.p[3], '\0');
+    assert_true(str_eq(arena_printf(arena, "%d-%s", 5, "x"), STR("5-x")));
+    assert_null(arena_printf(arena, "%2000d", 1).p);
+    assert_null(arena_str_dup(arena, str_make("x", 5000)).p);
+    arena_destroy(&arena);
+}
+
+static void
+test_buffer(void **state)
+{
+    struct buf buf;
+    (void)state;
+    buf_init(&buf, 10);
+    assert_int_equal(buf_append(&buf, STR("12345678")), STATUS_OK);
+    assert_int_equal(buf_append(&buf, STR("90a")), STATUS_LIMIT);
+    assert_int_equal(buf_length(&buf), 8);
+    buf_consume(&buf, 3);
+    assert_true(str_eq(buf_str(&buf), STR("45678")));
+    assert_int_equal(buf_append(&buf, STR("90abc")), STATUS_OK);
+    assert_true(str_eq(buf_str(&buf), STR("4567890abc")));
+    buf_consume(&buf, 100);
+    assert_int_equal(buf_length(&buf), 0);
+    assert_int_equal(buf_printf(&buf, "%s", "123456789"), STATUS_OK);
+    assert_int_equal(buf_printf(&buf, "%s", "12"), STATUS_LIMIT);
+    assert_int_equal(buf_length(&buf), 9);
+    buf_free_wiped(&buf);
+    assert_int_equal(buf_append(&buf, STR("again")), STATUS_OK);
+    buf_free(&buf);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_memory_is_zeroed_after_reset),
+        cmocka_unit_test(test_destructors_run_newest_first),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_buffer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
