@@ -15,7 +15,6 @@ import email.policy
 import email.utils
 import smtplib
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.gateway import queue_id
 from lab.process import wait_for
+from world import BOB, JACK
 
 
 @pytest.fixture(scope="module")

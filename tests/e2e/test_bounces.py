@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.process import wait_for
 from lab.sink import Script
+from world import BOB
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.gateway import binary
 from lab.net import privileged
 from lab.process import Failed, run, wait_for
+from world import BOB, JACK
 
 
 def test_reload_keeps_connections_and_takes_the_new_configuration(world):

@@ -6,10 +6,10 @@ import ssl
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.ca import Authority
 from lab.dovecot import Dovecot, mail_directory
 from lab.process import run, wait_for
+from world import BOB, JACK
 
 IMAP = "imap.kartapuce.com"
 

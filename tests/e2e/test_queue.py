@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.net import privileged
 from lab.process import run, wait_for
 from lab.sink import Script
+from world import BOB, JACK
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.dialogue import Dialogue
 from lab.gateway import queue_id
 from lab.postfix import smtp_source
 from lab.process import run, wait_for
+from world import BOB
 
 
 def test_greeting_and_extensions(plain):

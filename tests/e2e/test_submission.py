@@ -6,8 +6,8 @@ import ssl
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.process import run
+from world import BOB, JACK
 
 
 def swaks(running, kind, *options, check=True):

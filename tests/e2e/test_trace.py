@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from conftest import BOB, JACK
 from lab.gateway import binary, queue_id
 from lab.process import wait_for
 from lab.sink import Script
+from world import BOB, JACK
 
 
 @pytest.fixture(scope="module")
