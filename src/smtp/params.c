@@ -349,18 +349,6 @@ utf8_addr_decode(struct target *target, struct str s, struct str *octets_out)
     return STATUS_OK;
 }
 
-static enum status
-orcpt_decode(struct target *target, struct str type, struct str value, struct str *octets_out)
-{
-    if (str_eq_nocase(type, STR("utf-8"))) {
-        /* RFC 6533 3 allows the xtext form of the same address type too. */
-        enum status status = utf8_addr_decode(target, value, octets_out);
-        return status == STATUS_SYNTAX ? smtp_xtext_decode(target->arena, value, octets_out)
-                                       : status;
-    }
-    return smtp_xtext_decode(target->arena, value, octets_out);
-}
-
 static bool
 has_control(struct str s)
 {
@@ -386,7 +374,9 @@ read_orcpt(struct target *target, const struct param *param)
         type.n > SMTP_ORCPT_TYPE_MAX || !keyword_is_valid(type)) {
         return STATUS_SYNTAX;
     }
-    enum status status = orcpt_decode(target, type, value, &octets);
+    enum status status = str_eq_nocase(type, STR("utf-8"))
+                             ? utf8_addr_decode(target, value, &octets)
+                             : smtp_xtext_decode(target->arena, value, &octets);
     if (status == STATUS_OK && (octets.n == 0 || has_control(octets) || !str_is_utf8(octets))) {
         status = STATUS_SYNTAX;
     }
