@@ -1,0 +1,178 @@
+#include "roles/filter/header.h"
+
+#include "base/clock.h"
+#include "smtp/envelope.h"
+#include "smtp/received.h"
+
+/* Where a list of tags is folded (RFC 5322 2.1.1 recommends lines of at most 78). */
+#define FOLD_AT 70u
+
+bool
+filter_is_submission(const struct msg_submit *submit)
+{
+    return submit->user.n > 0 || submit->listener_kind != CONFIG_LISTENER_MX;
+}
+
+/* ---- what goes */
+
+static enum status
+remove_all(struct mail_edits *edits, enum mail_field_id id, const char *why)
+{
+    const struct mail_head *head = edits->head;
+    for (size_t i = 0; i < head->field_count && head->counts[id] > 0; i++) {
+        if (head->fields[i].id != id) {
+            continue;
+        }
+        enum status status = mail_edits_remove(edits, &head->fields[i], why);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status
+remove_fields(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    enum status status = remove_all(edits, MAIL_FIELD_RETURN_PATH, "RFC 5321 4.4");
+    if (status == STATUS_OK) {
+        status = remove_all(edits, MAIL_FIELD_X_POSTERN_FINDINGS, "not ours");
+    }
+    if (status == STATUS_OK && filter_is_submission(input->submit)) {
+        /* RFC 5322 3.6.3: the recipients are in the envelope; nobody else shall see them. */
+        status = remove_all(edits, MAIL_FIELD_BCC, "RFC 5322 3.6.3");
+    }
+    if (status == STATUS_OK && filter_is_submission(input->submit)) {
+        status = remove_all(edits, MAIL_FIELD_RESENT_BCC, "RFC 5322 3.6.6");
+    }
+    return status;
+}
+
+/* ---- what comes */
+
+static enum status
+add_date(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    if (!input->config->submission.add_date || input->head->counts[MAIL_FIELD_DATE] > 0) {
+        return STATUS_OK;
+    }
+    struct str date = clock_format_rfc5322(edits->arena, input->submit->received_ms);
+    return mail_edits_prepend(edits, mail_field_name(MAIL_FIELD_DATE), date, "RFC 6409 8.2");
+}
+
+static enum status
+add_message_id(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    if (!input->config->submission.add_message_id ||
+        input->head->counts[MAIL_FIELD_MESSAGE_ID] > 0) {
+        return STATUS_OK;
+    }
+    struct str id = arena_printf(edits->arena, "<%.*s@%.*s>", STR_ARG(input->submit->id),
+                                 STR_ARG(input->config->hostname));
+    return mail_edits_prepend(edits, mail_field_name(MAIL_FIELD_MESSAGE_ID), id, "RFC 6409 8.3");
+}
+
+/* Puts a line break behind the first ", " after FOLD_AT octets of a line. */
+static struct str
+fold_list(struct arena *arena, struct str list)
+{
+    struct str folded = {0};
+    size_t line = 0;
+    char *out = arena_alloc(arena, 2 * list.n + 1);
+    if (out == NULL) {
+        return folded;
+    }
+    folded.p = out;
+    for (size_t i = 0; i < list.n; i++) {
+        bool fold = list.p[i] == ' ' && line >= FOLD_AT;
+        if (fold) {
+            out[folded.n++] = '\r';
+            out[folded.n++] = '\n';
+        }
+        out[folded.n++] = list.p[i];
+        line = fold ? 1 : line + 1;
+    }
+    return folded;
+}
+
+static enum status
+add_tags(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    if (input->decision->tags.n == 0) {
+        return STATUS_OK;
+    }
+    return mail_edits_prepend(edits, mail_field_name(MAIL_FIELD_X_POSTERN_FINDINGS),
+                              fold_list(edits->arena, input->decision->tags), "findings");
+}
+
+/* What RCPT said, when it said one thing only. */
+static struct str
+only_original(const struct msg_submit *submit)
+{
+    const struct record_recipient *recipients = submit->recipients.items;
+    for (size_t i = 1; i < submit->recipients.n; i++) {
+        if (!str_eq(recipients[i].original, recipients[0].original)) {
+            return str_make(NULL, 0);
+        }
+    }
+    return recipients[0].original;
+}
+
+/*
+ * Of a message that is forwarded, the address it was forwarded from: when it comes back, the check
+ * `loop` knows it. Only where RCPT named one address: a field with the others would tell recipients
+ * of each other. (With several, the number of Received fields ends a loop.)
+ */
+static enum status
+add_delivered_to(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    struct str original = only_original(input->submit);
+    for (size_t i = 0; original.n > 0 && i < input->submit->recipients.n; i++) {
+        if (!str_eq_nocase(input->submit->recipients.items[i].address, original)) {
+            return mail_edits_prepend(edits, mail_field_name(MAIL_FIELD_DELIVERED_TO), original,
+                                      "RFC 9228 4");
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status
+add_received(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    const struct msg_submit *submit = input->submit;
+    struct smtp_received received = {
+        .helo = submit->helo,
+        .hide_client =
+            filter_is_submission(submit) && input->config->submission.hide_client_address,
+        .hostname = input->config->hostname,
+        .id = submit->id,
+        .tls = submit->tls,
+        .esmtp = submit->esmtp,
+        .authenticated = submit->user.n > 0,
+        .smtputf8 = (submit->flags & SMTP_MESSAGE_SMTPUTF8) != 0,
+        .address = only_original(submit),
+        .received_ms = submit->received_ms,
+    };
+    memcpy(&received.client, submit->client_ip.p, sizeof received.client);
+    struct str value = smtp_received_value(edits->arena, &received);
+    if (value.p == NULL) {
+        return STATUS_LIMIT;
+    }
+    return mail_edits_prepend(edits, mail_field_name(MAIL_FIELD_RECEIVED), value, "RFC 5321 4.4");
+}
+
+enum status
+filter_header_edit(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    typedef enum status step(const struct filter_header_input *, struct mail_edits *);
+    static step *const for_submissions[] = {add_date, add_message_id};
+    static step *const for_all[] = {add_tags, add_delivered_to, add_received};
+    enum status status = remove_fields(input, edits);
+    for (size_t i = 0; i < 2 && status == STATUS_OK && filter_is_submission(input->submit); i++) {
+        status = for_submissions[i](input, edits);
+    }
+    for (size_t i = 0; i < 3 && status == STATUS_OK; i++) {
+        status = for_all[i](input, edits); /* Received last: it stands on top */
+    }
+    return status;
+}

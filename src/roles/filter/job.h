@@ -1,0 +1,104 @@
+/*
+ * job.h - one message on its way through the filter, and what all of them share.
+ */
+#ifndef POSTERN_ROLES_FILTER_JOB_H
+#define POSTERN_ROLES_FILTER_JOB_H
+
+#include <stdatomic.h>
+
+#include "base/random.h"
+#include "config/config.h"
+#include "ipc/body.h"
+#include "ipc/channel.h"
+#include "policy/decision.h"
+#include "roles/trace_sender.h"
+#include "smtp/reply.h"
+
+/* Octets of messages that may be with the filter at one time; more are answered 451. */
+#define FILTER_MEMORY_MAX  (256u * 1024u * 1024u)
+/* Memory that the work on one message may take, beside the message. */
+#define FILTER_ARENA_MAX   (64u * 1024u * 1024u)
+/* How long the spool may take to commit. */
+#define FILTER_COMMIT_MS   60000
+/* Octets of a field that the trace keeps. */
+#define FILTER_TRACE_VALUE 300u
+
+/* What a configuration means to the filter; shared by the messages that began under it. */
+struct filter_settings {
+    atomic_uint references;
+    const struct config *config; /* one reference */
+    struct decision_rules *rules;
+};
+
+struct filter_settings *filter_settings_create(const struct config *config);
+struct filter_settings *filter_settings_ref(struct filter_settings *settings);
+void filter_settings_unref(struct filter_settings **settings);
+
+/* How messages left the filter; for the metrics. */
+enum filter_outcome {
+    FILTER_ACCEPTED,
+    FILTER_HELD,
+    FILTER_REJECTED,
+    FILTER_DEFERRED, /* by decision */
+    FILTER_FAILED,   /* spool or resources */
+    FILTER_OUTCOME_COUNT,
+};
+
+/* What all jobs share; made before the first and destroyed after the last. */
+struct filter_shared {
+    struct channel *spool;
+    struct trace_sender *sender;
+    atomic_size_t active; /* jobs that have not been answered */
+    atomic_size_t memory; /* octets of their messages */
+    atomic_uint_fast64_t outcomes[FILTER_OUTCOME_COUNT];
+};
+
+/* The message itself, which nobody needs any more once its commit was sent. */
+struct filter_content {
+    struct ipc_message *message; /* owned */
+    struct msg_submit *submit;   /* its fields */
+    struct ipc_body_view view;   /* of submit->content */
+    size_t memory;               /* counted in shared->memory */
+};
+
+/*
+ * A message between MSG_SUBMIT and its answer. It belongs to one thread at a time: the loop, the
+ * queue, a worker, and after its commit was sent the loop again.
+ */
+struct filter_job {
+    struct filter_job *next; /* in the queue */
+    struct filter_shared *shared;
+    struct filter_settings *settings; /* one reference */
+    struct channel *edge;
+    uint64_t request;
+    struct filter_content content;
+    struct trace trace;
+    /* What is told when the spool has answered. */
+    char id[ID_LENGTH + 1];
+    char session[ID_LENGTH + 1];
+    struct str hold; /* name of the finding, static; empty: not held */
+    uint64_t size;   /* of the message with its edited header */
+    size_t recipients;
+};
+
+/*
+ * Takes a MSG_SUBMIT over. STATUS_SYNTAX: an honest edge does not send this; STATUS_LIMIT: there is
+ * too much in the filter already. On failure the message stays the caller's.
+ */
+[[nodiscard]] enum status filter_job_create(struct filter_shared *shared,
+                                            struct filter_settings *settings, struct channel *edge,
+                                            struct ipc_message *message,
+                                            struct filter_job **job_out);
+/* Answers the edge, hands the trace to the ledger and frees the job. */
+void filter_job_finish(struct filter_job *job, enum filter_outcome outcome,
+                       const struct smtp_reply *reply);
+/* Frees a content, which may be empty already. */
+void filter_content_free(struct filter_shared *shared, struct filter_content *content);
+
+/*
+ * All that is done with a message, in a worker thread; `arena` is empty and is reset by the caller.
+ * Ends in filter_job_finish, here or when the spool has answered.
+ */
+void filter_message_process(struct filter_job *job, struct arena *arena);
+
+#endif

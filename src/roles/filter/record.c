@@ -1,0 +1,74 @@
+#include "roles/filter/record.h"
+
+#include <stdio.h>
+
+#include "mail/encoded_word.h"
+#include "roles/filter/job.h"
+#include "trace/finding.h"
+
+static struct str
+field_text(struct arena *arena, const struct mail_head *head, enum mail_field_id id)
+{
+    return mail_text_decode(arena, mail_head_value(arena, head, id), FILTER_TRACE_VALUE);
+}
+
+void
+record_header(struct trace *trace, struct arena *arena, const struct mail_head *head)
+{
+    TRACE(trace, message_header, .from = field_text(arena, head, MAIL_FIELD_FROM),
+          .to = field_text(arena, head, MAIL_FIELD_TO),
+          .subject = field_text(arena, head, MAIL_FIELD_SUBJECT),
+          .message_id = field_text(arena, head, MAIL_FIELD_MESSAGE_ID),
+          .date = field_text(arena, head, MAIL_FIELD_DATE), .fields = (int64_t)head->field_count);
+}
+
+void
+record_findings(struct trace *trace, const struct finding_list *findings)
+{
+    for (size_t i = 0; i < findings->count; i++) {
+        finding_record(trace, &findings->items[i]);
+    }
+}
+
+static int64_t
+total_weight(const struct finding_list *findings)
+{
+    int64_t weight = 0;
+    for (size_t i = 0; i < findings->count; i++) {
+        weight += finding_row(findings->items[i].id)->weight;
+    }
+    return weight;
+}
+
+void
+record_decision(struct trace *trace, const struct decision *decision,
+                const struct finding_list *findings)
+{
+    char enhanced[16] = "";
+    if (decision->reply.code != 0 && decision->action >= DECISION_DEFER) {
+        snprintf(enhanced, sizeof enhanced, "%u.%u.%u", (unsigned)decision->reply.enhanced.class,
+                 (unsigned)decision->reply.enhanced.subject,
+                 (unsigned)decision->reply.enhanced.detail);
+    }
+    bool refused = decision->action >= DECISION_DEFER;
+    const char *rule = decision->cause != NULL ? finding_row(decision->cause->id)->name : NULL;
+    TRACE(trace, decision, .action = str_from_cstr(decision_action_name(decision->action)),
+          .rule = str_from_cstr(rule), .code = refused ? decision->reply.code : 0,
+          .enhanced = str_from_cstr(enhanced),
+          .text = refused ? decision->reply.text : str_make(NULL, 0),
+          .weight = total_weight(findings));
+}
+
+void
+record_edits(struct trace *trace, const struct mail_edits *edits)
+{
+    static const char *const actions[] = {
+        [MAIL_EDIT_PREPEND] = "added",
+        [MAIL_EDIT_REMOVE] = "removed",
+        [MAIL_EDIT_REPLACE] = "replaced",
+    };
+    for (const struct mail_edit *e = edits->first; e != NULL; e = e->next) {
+        TRACE(trace, header_edited, .action = str_from_cstr(actions[e->kind]), .name = e->name,
+              .value = str_head(e->value, FILTER_TRACE_VALUE), .why = str_from_cstr(e->why));
+    }
+}

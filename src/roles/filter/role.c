@@ -1,0 +1,196 @@
+/* The filter's loop: messages in, settings, metrics, an orderly stop. */
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "roles/filter.h"
+#include "roles/filter/job.h"
+#include "roles/filter/pool.h"
+
+/* How often a filter that is to stop looks whether all messages are answered. */
+#define STOP_POLL_MS 20
+
+struct filter {
+    struct role_runtime *runtime;
+    struct filter_shared shared;
+    struct filter_settings *settings;
+    struct pool *pool;
+    struct event *stop_poll;
+    bool stopping;
+    uint64_t received;
+    uint64_t turned_away; /* there was too much, or the filter was stopping */
+};
+
+/* ---- messages */
+
+/* For messages that do not become a job. */
+static void
+answer_busy(struct filter *filter, struct channel *edge, uint64_t request)
+{
+    struct msg_submit_reply reply = {
+        .code = 451,
+        .enhanced = STR("4.3.2"),
+        .text = filter->stopping ? STR("The gateway is stopping; try again later")
+                                 : STR("Too many messages at one time; try again later"),
+    };
+    filter->turned_away++;
+    if (channel_send(edge, MSG_SUBMIT_REPLY, request, &reply) != STATUS_OK) {
+        LOG_WARN("the edge cannot be answered");
+    }
+}
+
+static void
+take_submit(struct filter *filter, struct channel *edge, struct ipc_message *message)
+{
+    struct filter_job *job;
+    enum status status = STATUS_LIMIT;
+    filter->received++;
+    if (!filter->stopping) {
+        status = filter_job_create(&filter->shared, filter->settings, edge, message, &job);
+    }
+    if (status == STATUS_OK) {
+        pool_add(filter->pool, job);
+        return;
+    }
+    if (status == STATUS_SYNTAX) {
+        role_peer_misbehaved(filter->runtime, edge);
+    } else {
+        answer_busy(filter, edge, message->request);
+    }
+    ipc_message_free(&message);
+}
+
+static void
+filter_on_message(void *state, struct channel *channel, struct ipc_message *message)
+{
+    if (message->type == MSG_SUBMIT) {
+        take_submit(state, channel, message);
+    } else {
+        ipc_message_free(&message);
+    }
+}
+
+/* ---- start, reload, stop */
+
+static enum status
+filter_open(struct role_runtime *runtime, void **state_out)
+{
+    struct filter *filter = calloc(1, sizeof *filter);
+    if (filter == NULL) {
+        return STATUS_LIMIT;
+    }
+    filter->runtime = runtime;
+    filter->settings = filter_settings_create(role_config(runtime));
+    *state_out = filter;
+    return STATUS_OK;
+}
+
+static void
+on_all_traces_sent(void *context)
+{
+    struct filter *filter = context;
+    role_stopped(filter->runtime);
+}
+
+static void
+on_stop_poll(evutil_socket_t fd, short what, void *context)
+{
+    struct filter *filter = context;
+    (void)fd;
+    (void)what;
+    if (atomic_load(&filter->shared.active) == 0) {
+        event_del(filter->stop_poll);
+        trace_sender_on_empty(filter->shared.sender, on_all_traces_sent, filter);
+    }
+}
+
+static enum status
+filter_start(struct role_runtime *runtime, void *state)
+{
+    struct filter *filter = state;
+    struct event_base *loop = role_loop(runtime);
+    filter->shared.spool = role_channel(runtime, ROLE_SPOOL, 0);
+    filter->shared.sender =
+        trace_sender_create(loop, role_channel(runtime, ROLE_LEDGER, 0), TRACE_SENDER_CEILING);
+    filter->stop_poll = event_new(loop, -1, EV_PERSIST, on_stop_poll, filter);
+    if (filter->shared.sender == NULL || filter->stop_poll == NULL) {
+        LOG_ERROR("no memory to start with");
+        return STATUS_LIMIT;
+    }
+    filter->pool = pool_create(filter->settings->config->workers.filter, FILTER_ARENA_MAX,
+                               filter_message_process);
+    return filter->pool != NULL ? STATUS_OK : STATUS_IO;
+}
+
+static void
+filter_reload(void *state, const struct config *config)
+{
+    struct filter *filter = state;
+    if (config->workers.filter != filter->settings->config->workers.filter) {
+        LOG_WARN("workers.filter changes with the next start only");
+    }
+    filter_settings_unref(&filter->settings);
+    filter->settings = filter_settings_create(config);
+}
+
+static void
+filter_stop(void *state, int grace_ms)
+{
+    struct filter *filter = state;
+    struct timeval interval = {0, STOP_POLL_MS * 1000};
+    (void)grace_ms;
+    filter->stopping = true;
+    event_add(filter->stop_poll, &interval);
+}
+
+static void
+filter_metrics(void *state, struct role_metrics *metrics)
+{
+    static const char *const names[FILTER_OUTCOME_COUNT] = {
+        [FILTER_ACCEPTED] = "messages_accepted", [FILTER_HELD] = "messages_held",
+        [FILTER_REJECTED] = "messages_rejected", [FILTER_DEFERRED] = "messages_deferred",
+        [FILTER_FAILED] = "messages_failed",
+    };
+    struct filter *filter = state;
+    role_metric_add(metrics, "messages_received", (int64_t)filter->received);
+    role_metric_add(metrics, "messages_turned_away", (int64_t)filter->turned_away);
+    for (size_t i = 0; i < FILTER_OUTCOME_COUNT; i++) {
+        role_metric_add(metrics, names[i], (int64_t)atomic_load(&filter->shared.outcomes[i]));
+    }
+    role_metric_add(metrics, "messages_now", (int64_t)atomic_load(&filter->shared.active));
+    role_metric_add(metrics, "message_octets_now", (int64_t)atomic_load(&filter->shared.memory));
+    role_metric_add(metrics, "traces_waiting",
+                    (int64_t)trace_sender_waiting(filter->shared.sender));
+    role_metric_add(metrics, "traces_dropped",
+                    (int64_t)trace_sender_dropped(filter->shared.sender));
+}
+
+static void
+filter_close(void *state)
+{
+    struct filter *filter = state;
+    pool_destroy(&filter->pool);
+    trace_sender_destroy(&filter->shared.sender);
+    if (filter->stop_poll != NULL) {
+        event_free(filter->stop_poll);
+    }
+    filter_settings_unref(&filter->settings);
+    free(filter);
+}
+
+static const struct sandbox_profile filter_sandbox = {
+    .name = "filter",
+    .descriptors = 8192, /* a body in a memfd each, while its commit waits to be sent */
+};
+
+const struct role_definition filter_role = {
+    .role = ROLE_FILTER,
+    .sandbox = &filter_sandbox,
+    .open = filter_open,
+    .start = filter_start,
+    .on_message = filter_on_message,
+    .reload = filter_reload,
+    .stop = filter_stop,
+    .metrics = filter_metrics,
+    .close = filter_close,
+};
