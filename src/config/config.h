@@ -34,7 +34,7 @@
 /* Deepest chain of aliases that name each other, and most addresses one alias comes to in the end.
  */
 #define CONFIG_ALIAS_DEPTH_MAX   10u
-#define CONFIG_ALIAS_TARGETS_MAX 10000u
+#define CONFIG_ALIAS_TARGETS_MAX 1000u
 /* Where the configuration is when nothing else is said. */
 #define CONFIG_FILE_DEFAULT      "/etc/postern/postern.yaml"
 
@@ -243,7 +243,7 @@ struct config_server_timeouts {
 /* Bounds on what a client can make the server do. */
 struct config_limits {
     uint64_t message_size;   /* [50MiB, 64KiB..2GiB] SIZE; also while streaming */
-    uint32_t recipients;     /* [1000, 100..100000] of a message (RFC 5321 4.5.3.1.8) */
+    uint32_t recipients;     /* [1000, 100..10000] of a message (RFC 5321 4.5.3.1.8) */
     uint32_t messages;       /* [1000, 1..1000000] of a connection (MAILMAX, RFC 9422) */
     uint32_t commands;       /* [100000, 100..10000000] of a connection */
     uint32_t junk_commands;  /* [100, 10..10000] that bring no mail forward, per message */

@@ -87,19 +87,19 @@ static const struct broken_case value_cases[] = {
     {HEAD "limits: {errors: }\n",
      "3:18: limits.errors: expected a whole number from 1 to 1000, found nothing\n"},
     {HEAD "limits: {recipients: 99}\n",
-     "3:22: limits.recipients: expected a whole number from 100 to 100000, found \"99\"\n"},
-    {HEAD "limits: {recipients: 100001}\n",
-     "3:22: limits.recipients: expected a whole number from 100 to 100000, found \"100001\"\n"},
+     "3:22: limits.recipients: expected a whole number from 100 to 10000, found \"99\"\n"},
+    {HEAD "limits: {recipients: 10001}\n",
+     "3:22: limits.recipients: expected a whole number from 100 to 10000, found \"10001\"\n"},
     {HEAD "limits: {recipients: 99999999999999999999}\n",
-     "3:22: limits.recipients: expected a whole number from 100 to 100000, found "
+     "3:22: limits.recipients: expected a whole number from 100 to 10000, found "
      "\"99999999999999999999\"\n"},
     {HEAD "limits: {recipients: -5}\n",
-     "3:22: limits.recipients: expected a whole number from 100 to 100000, found \"-5\"\n"},
+     "3:22: limits.recipients: expected a whole number from 100 to 10000, found \"-5\"\n"},
     {HEAD "limits: {recipients: \"200\"}\n",
-     "3:22: limits.recipients: expected a whole number from 100 to 100000, found \"200\"; leave "
+     "3:22: limits.recipients: expected a whole number from 100 to 10000, found \"200\"; leave "
      "out the quotation marks\n"},
     {HEAD "limits: {recipients: 0200}\n",
-     "3:22: limits.recipients: expected a whole number from 100 to 100000, found \"0200\"; leave "
+     "3:22: limits.recipients: expected a whole number from 100 to 10000, found \"0200\"; leave "
      "out the leading zero\n"},
     {HEAD "limits: {message_size: 50mb}\n",
      "3:24: limits.message_size: expected a size such as 512KiB, 50MiB or 10MB, from 64KiB to "

@@ -383,7 +383,7 @@ static const struct schema_map server_timeouts_map =
 static const struct schema_field limits_fields[] = {
     SIZE(config_limits, message_size, "50MiB", 64 * KIB, 2 * GIB,
          "Largest message; announced as SIZE, refused at MAIL and while it comes in."),
-    COUNT(config_limits, recipients, "1000", 100, 100000,
+    COUNT(config_limits, recipients, "1000", 100, 10000,
           "Recipients of one message. RFC 5321 section 4.5.3.1.8 asks for 100 at least."),
     COUNT(config_limits, messages, "1000", 1, 1000000,
           "Messages over one connection; announced as MAILMAX (RFC 9422)."),

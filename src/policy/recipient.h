@@ -1,0 +1,105 @@
+/*
+ * recipient.h - what becomes of a recipient: accepted, expanded, asked about, or refused.
+ *
+ * The edge calls this at RCPT. It is a pure function of the configuration and of answers: whether a
+ * user exists (the ledger knows), whether the server behind takes an address (a call-out). When an
+ * answer is missing, the outcome says what to ask; ask, keep the answers, and call again with the
+ * same request. Since only known answers are used, calling again is cheap and gives the same
+ * result.
+ *
+ * For an address in one of our domains, in this order:
+ *   1. an alias of that name, else one of the name before the plus separator: its targets, each
+ *      resolved in turn; an alias among its own targets is the mailbox of that name;
+ *   2. the mailbox, as the domain's `recipients` says: a user, in the list, known to the server
+ *      behind, or anybody; with plus-addressing also the name before the separator;
+ *   3. for postmaster and abuse (RFC 5321 4.5.1, RFC 2142), which are always accepted: abuse
+ * becomes postmaster of the domain, and that becomes bounce.postmaster;
+ *   4. the domain's catch_all;
+ *   5. unknown.
+ * <postmaster> without a domain, at the gateway's host name and at the address of one of its
+ * listeners is bounce.postmaster, else postmaster of the first domain.
+ *
+ * Never an open relay: an address outside is accepted only when the caller says that the client may
+ * relay (authenticated, or in a zone with relay), or as the target of an alias. Local parts with
+ * "@", "%" or "!" in domains where the server behind decides are refused otherwise too: an old
+ * server there would take them for a route onwards.
+ *
+ * Bounds: CONFIG_ALIAS_DEPTH_MAX, CONFIG_ALIAS_TARGETS_MAX. No state; any thread.
+ */
+#ifndef POSTERN_POLICY_RECIPIENT_H
+#define POSTERN_POLICY_RECIPIENT_H
+
+#include "base/arena.h"
+#include "config/config.h"
+#include "smtp/address.h"
+#include "smtp/reply.h"
+
+enum recipient_verdict {
+    RECIPIENT_ACCEPT,    /* outcome->targets, at least one */
+    RECIPIENT_ASK,       /* outcome->questions, at least one; then resolve again */
+    RECIPIENT_UNKNOWN,   /* our domain, but nobody there */
+    RECIPIENT_NO_RELAY,  /* not our domain, and the client may not relay */
+    RECIPIENT_TRY_LATER, /* an answer cannot be had now */
+    RECIPIENT_LIMIT,     /* aliases come to more, or go deeper, than the bounds allow */
+};
+
+enum recipient_question_kind {
+    RECIPIENT_QUESTION_USER,    /* is `address` an enabled user of the ledger */
+    RECIPIENT_QUESTION_CALLOUT, /* does the delivery of `domain` take `address` at RCPT */
+};
+
+struct recipient_question {
+    enum recipient_question_kind kind;
+    struct str address; /* USER: lower case, as the ledger has it; CALLOUT: as it would be sent */
+    const struct config_domain *domain;
+};
+
+enum recipient_answer {
+    RECIPIENT_ANSWER_PENDING, /* not known yet */
+    RECIPIENT_ANSWER_YES,
+    RECIPIENT_ANSWER_NO,
+    RECIPIENT_ANSWER_FAILED, /* could not be found out */
+};
+
+/* Where the message goes for this recipient. */
+struct recipient_target {
+    struct str address; /* normal form; with what stands after the plus separator */
+    struct str user;    /* the user of the ledger who it belongs to; empty for others */
+    const struct config_domain *domain; /* NULL: outside */
+};
+
+struct recipient_request {
+    const struct config *config; /* must live as long as the outcome */
+    const struct smtp_address *address;
+    bool may_relay; /* the client has logged in or is in a zone with relay */
+    /* What is known about a question; called many times for the same one. */
+    enum recipient_answer (*answer)(void *context, const struct recipient_question *question);
+    void *context;
+};
+
+struct recipient_outcome {
+    enum recipient_verdict verdict;
+    const struct recipient_target *targets; /* ACCEPT: no address twice (ASCII case folded) */
+    size_t target_count;
+    const struct recipient_question *questions; /* ASK */
+    size_t question_count;
+    /* ACCEPT: targets of aliases that do not exist and were left out; worth a warning. */
+    const struct str *missing;
+    size_t missing_count;
+    bool is_expanded; /* ACCEPT: an alias, a catch-all or postmaster led to the targets */
+};
+
+/*
+ * Resolves one recipient; everything in *outcome_out is in `arena` or the configuration.
+ * STATUS_LIMIT: the arena is full (answer 452).
+ */
+[[nodiscard]] enum status recipient_resolve(const struct recipient_request *request,
+                                            struct arena *arena,
+                                            struct recipient_outcome *outcome_out);
+
+/* The reply to RCPT for a verdict; not for ASK. Text static. */
+struct smtp_reply recipient_reply(enum recipient_verdict verdict);
+/* "accept", "ask", "unknown", "no_relay", "try_later", "limit"; static, never NULL. */
+const char *recipient_verdict_name(enum recipient_verdict verdict);
+
+#endif

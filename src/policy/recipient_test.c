@@ -1,0 +1,418 @@
+/* Recipients against one configuration and what the ledger and the servers behind would say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "policy/recipient.h"
+
+#define ROOM ((size_t)1 << 20)
+
+static const char config_text[] =
+    "hostname: mx.example.com\n"
+    "listeners: [{address: 192.0.2.25, port: 25, kind: mx}]\n"
+    "bounce: {postmaster: bob@users.example}\n"
+    "domains:\n"
+    "  - name: users.example\n"
+    "    delivery: lmtp:/run/lmtp\n"
+    "    aliases:\n"
+    "      - {name: sales, to: [bob@users.example, jack@users.example, tom@outside.example]}\n"
+    "      - {name: all, to: [sales@users.example, bob@users.example, zoe@list.example]}\n"
+    "      - {name: jack, to: [jack@users.example, copy@outside.example]}\n"
+    "      - {name: half, to: [bob@users.example, gone@users.example]}\n"
+    "      - {name: none, to: [gone@users.example]}\n"
+    "      - {name: '\"odd name\"', to: ['\"b q\"@outside.example']}\n"
+    "      - {name: slow, to: [bob@users.example, late@callout.example]}\n"
+    "      - {name: twice, to: [Tom@outside.example, tom@OUTSIDE.example]}\n"
+    "  - name: list.example\n"
+    "    delivery: smtp://127.0.0.1:2525\n"
+    "    recipients: list\n"
+    "    list: [zoe@list.example, '\"anna maria\"@list.example']\n"
+    "    catch_all: zoe@list.example\n"
+    "    plus_separator: \"-\"\n"
+    "  - name: callout.example\n"
+    "    delivery: smtp://127.0.0.1:2526\n"
+    "    recipients: callout\n"
+    "    plus_addressing: false\n"
+    "  - name: any.example\n"
+    "    delivery: smtp://127.0.0.1:2527\n"
+    "    recipients: any\n"
+    "    aliases: [{name: abuse, to: [security@any.example]}]\n"
+    "  - name: catch.example\n"
+    "    delivery: lmtp:/run/lmtp\n"
+    "    catch_all: sales@users.example\n";
+
+/* What is true in the world; "?" before an address: cannot be found out. */
+static const char *const world[] = {
+    "bob@users.example",        "jack@users.example",    "carol+x@users.example",
+    "carol@users.example",      "known@callout.example", "?late@callout.example",
+    "postmaster@catch.example",
+};
+
+struct knowledge {
+    bool asked_only;        /* only what is in `learned` is known */
+    struct str learned[64]; /* addresses that were asked for, in an arena */
+    size_t learned_count;
+};
+
+static enum recipient_answer
+truth(struct str address)
+{
+    for (size_t i = 0; i < sizeof world / sizeof world[0]; i++) {
+        struct str fact = str_from_cstr(world[i]);
+        if (fact.p[0] == '?' && str_eq(str_skip(fact, 1), address)) {
+            return RECIPIENT_ANSWER_FAILED;
+        }
+        if (str_eq(fact, address)) {
+            return RECIPIENT_ANSWER_YES;
+        }
+    }
+    return RECIPIENT_ANSWER_NO;
+}
+
+static enum recipient_answer
+answer(void *context, const struct recipient_question *question)
+{
+    const struct knowledge *knowledge = context;
+    bool wants_callout = question->domain->recipients == CONFIG_RECIPIENTS_CALLOUT;
+    assert_int_equal(question->kind == RECIPIENT_QUESTION_CALLOUT, wants_callout);
+    for (size_t i = 0; knowledge->asked_only && i < knowledge->learned_count; i++) {
+        if (str_eq(knowledge->learned[i], question->address)) {
+            return truth(question->address);
+        }
+    }
+    return knowledge->asked_only ? RECIPIENT_ANSWER_PENDING : truth(question->address);
+}
+
+struct recipient_case {
+    const char *address;
+    bool may_relay;
+    enum recipient_verdict verdict;
+    const char *targets; /* with blanks between; "(user)" after those of the ledger */
+    const char *missing;
+};
+
+static const struct recipient_case cases[] = {
+    /* users */
+    {"bob@users.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)", ""},
+    {"Bob@USERS.example", false, RECIPIENT_ACCEPT, "Bob@users.example(bob@users.example)", ""},
+    {"bob+news@users.example", false, RECIPIENT_ACCEPT, "bob+news@users.example(bob@users.example)",
+     ""},
+    {"bob+a+b@users.example", false, RECIPIENT_ACCEPT, "bob+a+b@users.example(bob@users.example)",
+     ""},
+    {"carol+x@users.example", false, RECIPIENT_ACCEPT,
+     "carol+x@users.example(carol+x@users.example)", ""},
+    {"+bob@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"bob-news@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"nobody@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"nobody@users.example", true, RECIPIENT_UNKNOWN, "", ""},
+    {"bob@sub.users.example", false, RECIPIENT_NO_RELAY, "", ""},
+    /* aliases */
+    {"SALES@users.example", false, RECIPIENT_ACCEPT,
+     "bob@users.example(bob@users.example) jack@users.example(jack@users.example) "
+     "copy@outside.example tom@outside.example",
+     ""},
+    {"sales+x@users.example", false, RECIPIENT_ACCEPT,
+     "bob@users.example(bob@users.example) jack@users.example(jack@users.example) "
+     "copy@outside.example tom@outside.example",
+     ""},
+    {"all@users.example", false, RECIPIENT_ACCEPT,
+     "bob@users.example(bob@users.example) jack@users.example(jack@users.example) "
+     "copy@outside.example tom@outside.example zoe@list.example",
+     ""},
+    {"jack@users.example", false, RECIPIENT_ACCEPT,
+     "jack@users.example(jack@users.example) copy@outside.example", ""},
+    {"half@users.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     "gone@users.example"},
+    {"none@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"\"odd name\"@users.example", false, RECIPIENT_ACCEPT, "\"b q\"@outside.example", ""},
+    {"slow@users.example", false, RECIPIENT_TRY_LATER, "", ""},
+    {"twice@users.example", false, RECIPIENT_ACCEPT, "Tom@outside.example", ""},
+    /* postmaster and abuse */
+    {"postmaster@users.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     ""},
+    {"PostMaster@list.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     ""},
+    {"abuse@users.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)", ""},
+    {"abuse@catch.example", false, RECIPIENT_ACCEPT,
+     "postmaster@catch.example(postmaster@catch.example)", ""},
+    {"abuse@any.example", false, RECIPIENT_ACCEPT, "security@any.example", ""},
+    {"postmaster@callout.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     ""},
+    {"postmaster", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)", ""},
+    {"postmaster@mx.example.com", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     ""},
+    {"postmaster@[192.0.2.25]", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     ""},
+    {"postmaster@[192.0.2.26]", false, RECIPIENT_NO_RELAY, "", ""},
+    {"abuse@mx.example.com", false, RECIPIENT_NO_RELAY, "", ""},
+    {"postmaster@outside.example", false, RECIPIENT_NO_RELAY, "", ""},
+    /* list and catch-all */
+    {"zoe@list.example", false, RECIPIENT_ACCEPT, "zoe@list.example", ""},
+    {"ZOE-news@list.example", false, RECIPIENT_ACCEPT, "ZOE-news@list.example", ""},
+    {"\"anna maria\"@list.example", false, RECIPIENT_ACCEPT, "\"anna maria\"@list.example", ""},
+    {"nobody@list.example", false, RECIPIENT_ACCEPT, "zoe@list.example", ""},
+    {"nobody@catch.example", false, RECIPIENT_ACCEPT,
+     "bob@users.example(bob@users.example) jack@users.example(jack@users.example) "
+     "copy@outside.example tom@outside.example",
+     ""},
+    /* callout and any */
+    {"known@callout.example", false, RECIPIENT_ACCEPT, "known@callout.example", ""},
+    {"unknown@callout.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"known+x@callout.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"late@callout.example", false, RECIPIENT_TRY_LATER, "", ""},
+    {"whoever@any.example", false, RECIPIENT_ACCEPT, "whoever@any.example", ""},
+    /* relaying and its disguises */
+    {"x@outside.example", false, RECIPIENT_NO_RELAY, "", ""},
+    {"x@outside.example", true, RECIPIENT_ACCEPT, "x@outside.example", ""},
+    {"x@[198.51.100.1]", false, RECIPIENT_NO_RELAY, "", ""},
+    {"x@[198.51.100.1]", true, RECIPIENT_ACCEPT, "x@[198.51.100.1]", ""},
+    {"x%outside.example@any.example", false, RECIPIENT_NO_RELAY, "", ""},
+    {"x%outside.example@callout.example", false, RECIPIENT_NO_RELAY, "", ""},
+    {"outside.example!x@any.example", false, RECIPIENT_NO_RELAY, "", ""},
+    {"\"x@outside.example\"@any.example", false, RECIPIENT_NO_RELAY, "", ""},
+    {"x%outside.example@any.example", true, RECIPIENT_ACCEPT, "x%outside.example@any.example", ""},
+    {"\"x@outside.example\"@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+};
+
+static const struct config *
+load(const char *text)
+{
+    struct arena *arena = arena_create(ROOM);
+    const struct config *config = NULL;
+    struct config_errors errors;
+    if (config_load_text(arena, str_from_cstr(text), &config, &errors) != STATUS_OK) {
+        fail_msg("%u: %.*s", errors.items[0].line, STR_ARG(errors.items[0].text));
+    }
+    arena_destroy(&arena);
+    return config;
+}
+
+static struct smtp_address
+parse(struct arena *arena, const char *text)
+{
+    struct smtp_address address = {0};
+    struct str rest;
+    struct str path = arena_printf(arena, "<%s>", text);
+    assert_int_equal(
+        smtp_path_parse(arena, path, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_POSTMASTER, &address, &rest),
+        STATUS_OK);
+    return address;
+}
+
+static void
+check_outcome(struct arena *arena, const struct recipient_case *c,
+              const struct recipient_outcome *outcome)
+{
+    struct str targets = STR("");
+    for (size_t i = 0; i < outcome->target_count; i++) {
+        const struct recipient_target *target = &outcome->targets[i];
+        targets = arena_printf(arena, "%.*s%s%.*s", STR_ARG(targets), i > 0 ? " " : "",
+                               STR_ARG(target->address));
+        if (target->user.n > 0) {
+            targets = arena_printf(arena, "%.*s(%.*s)", STR_ARG(targets), STR_ARG(target->user));
+        }
+    }
+    struct str missing = STR("");
+    for (size_t i = 0; i < outcome->missing_count; i++) {
+        missing = arena_printf(arena, "%.*s%s%.*s", STR_ARG(missing), i > 0 ? " " : "",
+                               STR_ARG(outcome->missing[i]));
+    }
+    if (outcome->verdict != c->verdict || !str_eq(targets, str_from_cstr(c->targets)) ||
+        !str_eq(missing, str_from_cstr(c->missing))) {
+        fail_msg("%s%s: got %s \"%.*s\" missing \"%.*s\", want %s \"%s\" missing \"%s\"",
+                 c->address, c->may_relay ? " (may relay)" : "",
+                 recipient_verdict_name(outcome->verdict), STR_ARG(targets), STR_ARG(missing),
+                 recipient_verdict_name(c->verdict), c->targets, c->missing);
+    }
+}
+
+static void
+test_cases(void **state)
+{
+    (void)state;
+    const struct config *config = load(config_text);
+    struct arena *arena = arena_create(ROOM);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct knowledge knowledge = {0};
+        struct smtp_address address = parse(arena, cases[i].address);
+        struct recipient_request request = {config, &address, cases[i].may_relay, answer,
+                                            &knowledge};
+        struct recipient_outcome outcome;
+        assert_int_equal(recipient_resolve(&request, arena, &outcome), STATUS_OK);
+        check_outcome(arena, &cases[i], &outcome);
+        arena_reset(arena);
+    }
+    arena_destroy(&arena);
+    config_unref(&config);
+}
+
+/* Asking question by question leads to the same outcome as knowing everything. */
+static void
+test_asking(void **state)
+{
+    (void)state;
+    const struct config *config = load(config_text);
+    struct arena *arena = arena_create(ROOM);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct knowledge knowledge = {.asked_only = true};
+        struct smtp_address address = parse(arena, cases[i].address);
+        struct recipient_request request = {config, &address, cases[i].may_relay, answer,
+                                            &knowledge};
+        struct recipient_outcome outcome;
+        assert_int_equal(recipient_resolve(&request, arena, &outcome), STATUS_OK);
+        for (unsigned round = 0; outcome.verdict == RECIPIENT_ASK; round++) {
+            assert_true(round < 10);
+            assert_true(outcome.question_count > 0);
+            for (size_t k = 0; k < outcome.question_count; k++) {
+                knowledge.learned[knowledge.learned_count++] = outcome.questions[k].address;
+                assert_true(knowledge.learned_count < 64);
+            }
+            assert_int_equal(recipient_resolve(&request, arena, &outcome), STATUS_OK);
+        }
+        check_outcome(arena, &cases[i], &outcome);
+        arena_reset(arena);
+    }
+    arena_destroy(&arena);
+    config_unref(&config);
+}
+
+/* Catch-alls that multiply each other meet the bound instead of the end of time. */
+static void
+test_limit(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create((size_t)64 << 20);
+    struct str text = STR("hostname: mx.example.com\n"
+                          "listeners: [{address: 192.0.2.25, port: 25, kind: mx}]\ndomains:\n");
+    for (unsigned d = 0; d < 5; d++) {
+        text =
+            arena_printf(arena,
+                         "%.*s- name: d%u.example\n  delivery: mx\n  catch_all: all@d%u.example\n"
+                         "  aliases:\n  - name: all\n    to: [",
+                         STR_ARG(text), d, d);
+        for (unsigned i = 0; i < 50; i++) {
+            text = arena_printf(arena, "%.*sn%u@d%u.example,", STR_ARG(text), i, (d + 1) % 5);
+        }
+        text = arena_printf(arena, "%.*s]\n", STR_ARG(text));
+    }
+    const struct config *config = load(arena_cstr(arena, text));
+    struct knowledge knowledge = {0};
+    struct smtp_address address = parse(arena, "x@d0.example");
+    struct recipient_request request = {config, &address, false, answer, &knowledge};
+    struct recipient_outcome outcome;
+    assert_int_equal(recipient_resolve(&request, arena, &outcome), STATUS_OK);
+    assert_int_equal(outcome.verdict, RECIPIENT_LIMIT);
+    assert_int_equal(recipient_reply(outcome.verdict).code, 450);
+
+    struct arena *small = arena_create(64);
+    assert_int_equal(recipient_resolve(&request, small, &outcome), STATUS_LIMIT);
+    arena_destroy(&small);
+    arena_destroy(&arena);
+    config_unref(&config);
+}
+
+/* Without bounce.postmaster; and without any domain. */
+static void
+test_no_postmaster(void **state)
+{
+    (void)state;
+    static const struct recipient_case with_domain[] = {
+        {"postmaster", false, RECIPIENT_ACCEPT, "postmaster@a.example", ""},
+        {"abuse@b.example", false, RECIPIENT_ACCEPT, "c@a.example", ""},
+    };
+    static const struct recipient_case without[] = {
+        {"postmaster", false, RECIPIENT_UNKNOWN, "", ""},
+        {"postmaster@mx.example.com", false, RECIPIENT_UNKNOWN, "", ""},
+    };
+    static const char head[] = "hostname: mx.example.com\n"
+                               "listeners: [{address: 192.0.2.25, port: 25, kind: mx}]\n";
+    struct arena *arena = arena_create(ROOM);
+    struct str text =
+        arena_printf(arena,
+                     "%sdomains:\n- {name: a.example, delivery: mx, recipients: any}\n"
+                     "- {name: b.example, delivery: mx, catch_all: c@a.example}\n",
+                     head);
+    const struct config *configs[2] = {load(text.p), load(head)};
+    const struct recipient_case *tables[2] = {with_domain, without};
+    for (size_t i = 0; i < 4; i++) {
+        const struct recipient_case *c = &tables[i / 2][i % 2];
+        struct knowledge knowledge = {0};
+        struct smtp_address address = parse(arena, c->address);
+        struct recipient_request request = {configs[i / 2], &address, false, answer, &knowledge};
+        struct recipient_outcome outcome;
+        assert_int_equal(recipient_resolve(&request, arena, &outcome), STATUS_OK);
+        check_outcome(arena, c, &outcome);
+    }
+    config_unref(&configs[0]);
+    config_unref(&configs[1]);
+    arena_destroy(&arena);
+}
+
+/* The configuration reads addresses with its own parser; both must come to the same form. */
+static void
+test_same_reading(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {
+        "bob@Example.COM",
+        "\"bob\"@example.com",
+        "\"bob smith\"@example.com",
+        "\"a\\\"b\\\\c\"@example.com",
+        "b.o.b@example.com",
+        "!#$%&'*+-/=?^_`{|}~@example.com",
+        "b\xc3\xb6"
+        "b@example.com",
+        "bob@b\xc3\xbc"
+        "cher.example",
+        "\"a@b\"@example.com",
+        "\"a\\b\"@example.com",
+        "bob@xn--bcher-kva.example",
+    };
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        struct arena *arena = arena_create(ROOM);
+        struct str quoted = STR("");
+        for (const char *p = addresses[i]; *p != '\0'; p++) {
+            quoted = arena_printf(arena, "%.*s%s%c", STR_ARG(quoted), *p == '\'' ? "'" : "", *p);
+        }
+        struct str text = arena_printf(arena,
+                                       "hostname: mx.example.com\n"
+                                       "listeners: [{address: 192.0.2.25, port: 25, kind: mx}]\n"
+                                       "bounce: {postmaster: '%.*s'}\n",
+                                       STR_ARG(quoted));
+        const struct config *config = load(text.p);
+        const struct config_mailbox *ours = &config->bounce.postmaster;
+        struct smtp_address theirs = parse(arena, addresses[i]);
+        if (!str_eq(ours->text, theirs.text) || !str_eq(ours->local, theirs.local) ||
+            !str_eq(ours->domain, theirs.domain)) {
+            fail_msg("%s: \"%.*s\" and \"%.*s\"", addresses[i], STR_ARG(ours->text),
+                     STR_ARG(theirs.text));
+        }
+        config_unref(&config);
+        arena_destroy(&arena);
+    }
+}
+
+static void
+test_replies(void **state)
+{
+    (void)state;
+    for (int verdict = RECIPIENT_ACCEPT; verdict <= RECIPIENT_LIMIT; verdict++) {
+        struct smtp_reply reply = recipient_reply((enum recipient_verdict)verdict);
+        assert_true(smtp_reply_is_valid(&reply));
+        assert_int_equal(smtp_reply_is_positive(&reply), verdict == RECIPIENT_ACCEPT);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),        cmocka_unit_test(test_asking),
+        cmocka_unit_test(test_limit),        cmocka_unit_test(test_no_postmaster),
+        cmocka_unit_test(test_same_reading), cmocka_unit_test(test_replies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
