@@ -1,87 +1,109 @@
 #include "smtp/received.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
-#include "smtp/address.h"
 
-/* What may stand in the field's words and comments without a meaning of its own. */
-static bool
-is_harmless(char c)
-{
-    return char_is_alnum(c) ||
-           (c > ' ' && c < 0x7f && str_contains_char(STR("!#$%&'*+-/=?^_`{|}~.:[]@"), c));
-}
-
-/* A copy with "?" for what is not harmless; blanks stay where `blanks` says so. */
-static struct str
-cleaned(struct arena *arena, struct str s, bool blanks)
-{
-    char *copy = arena_cstr(arena, s);
-    for (size_t i = 0; copy != NULL && i < s.n; i++) {
-        if (!is_harmless(copy[i]) && !(blanks && copy[i] == ' ')) {
-            copy[i] = '?';
-        }
-    }
-    return str_make(copy, copy != NULL ? s.n : 0);
-}
+/* Several times the longest field: two names, a recipient and a HELO of full length. */
+#define RECEIVED_MAX 4096u
 
 const char *
-smtp_received_protocol(const struct smtp_received *received)
+smtp_with_keyword(bool esmtp, bool tls, bool authenticated, bool smtputf8)
 {
-    static const char *const names[2][2][2] = {
-        {{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
-        {{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
+    static const char *const names[2][4] = {
+        {"ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA"},
+        {"UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA"},
     };
-    if (!received->esmtp) {
-        return "SMTP";
+    if (!esmtp && !smtputf8) {
+        return "SMTP"; /* RFC 3848 has no form of it for TLS or AUTH, which are extensions */
     }
-    return names[received->smtputf8][received->tls.n > 0][received->authenticated];
+    return names[smtputf8][(tls ? 2 : 0) + (authenticated ? 1 : 0)];
 }
 
-/* "from mail.example ([192.0.2.1])" */
-static struct str
-from_clause(struct arena *arena, const struct smtp_received *received)
+/* Text for a comment (RFC 5322 3.2.2): printable ASCII without parentheses and backslash. */
+static enum status
+append_comment_text(struct buf *buf, struct str s)
 {
-    struct str literal = smtp_literal_format(arena, &received->client);
-    struct str name;
-    if (smtp_domain_parse(arena, received->helo, SMTP_ADDRESS_UTF8, &name) != STATUS_OK) {
-        name = cleaned(arena, received->helo, false);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < s.n && status == STATUS_OK; i++) {
+        char c = s.p[i];
+        bool plain = c > ' ' && c <= '~' && c != '(' && c != ')' && c != '\\';
+        status = buf_append_char(buf, plain ? c : '?');
     }
-    if (name.n == 0) {
-        name = literal;
-    }
-    return arena_printf(arena, "from %.*s (%.*s)\r\n ", STR_ARG(name), STR_ARG(literal));
+    return status;
 }
 
-static struct str
-for_clause(struct arena *arena, const struct smtp_received *received)
+/* "from name (reverse [address])"; the name in front must be a domain or a literal. */
+static enum status
+append_from(struct buf *buf, const struct smtp_received *received)
 {
-    struct smtp_address address;
-    /* A quoted local part may hold anything; it is left out rather than cleaned. */
-    bool simple =
-        smtp_mailbox_parse(arena, received->address, SMTP_ADDRESS_UTF8, &address) == STATUS_OK &&
-        (!address.utf8 || received->smtputf8) && !str_contains_char(address.text, '"');
-    if (!simple) {
-        return STR("");
+    if (received->hide_client) {
+        return buf_append(buf, STR("from localhost (client not told)"));
     }
-    return arena_printf(arena, "\r\n for <%.*s>", STR_ARG(address.text));
+    char ip[IP_TEXT_MAX];
+    char literal[IP_TEXT_MAX + sizeof "[IPv6:]"];
+    snprintf(literal, sizeof literal, "[%s%s]",
+             ip_is_v4(&received->client) ? "" : "IPv6:", ip_format(&received->client, ip));
+    bool helo_fits =
+        received->helo_form != SMTP_HELO_MALFORMED && received->helo_form != SMTP_HELO_NONE;
+    struct str name = helo_fits ? received->helo : str_from_cstr(literal);
+    enum status status =
+        buf_printf(buf, "from %.*s (%.*s%s%s)", STR_ARG(name), STR_ARG(received->client_name),
+                   received->client_name.n > 0 ? " " : "", literal);
+    if (status == STATUS_OK && !helo_fits && received->helo.n > 0) {
+        status = buf_append(buf, STR("\r\n\t(HELO "));
+        status = status == STATUS_OK ? append_comment_text(buf, received->helo) : status;
+        status = status == STATUS_OK ? buf_append_char(buf, ')') : status;
+    }
+    return status;
+}
+
+static enum status
+append_tls(struct buf *buf, const struct smtp_received *received)
+{
+    if (!received->tls) {
+        return STATUS_OK;
+    }
+    enum status status = buf_append(buf, STR("\r\n\t(using "));
+    status = status == STATUS_OK ? append_comment_text(buf, received->tls_version) : status;
+    status = status == STATUS_OK ? buf_append(buf, STR(" with cipher ")) : status;
+    status = status == STATUS_OK ? append_comment_text(buf, received->tls_cipher) : status;
+    return status == STATUS_OK ? buf_printf(buf, " (%u bits))", received->tls_bits) : status;
+}
+
+static enum status
+append_by(struct buf *buf, const struct smtp_received *received)
+{
+    enum status status = buf_printf(buf, "\r\n\tby %.*s (Postern) with %s", STR_ARG(received->by),
+                                    smtp_with_keyword(received->esmtp, received->tls,
+                                                      received->authenticated, received->smtputf8));
+    if (status == STATUS_OK && received->id.n > 0) {
+        status = buf_printf(buf, " id %.*s", STR_ARG(received->id));
+    }
+    /* A recipient that needs UTF-8 would make the header need it too. */
+    if (status == STATUS_OK && received->recipient.n > 0 && str_is_ascii(received->recipient)) {
+        status = buf_printf(buf, "\r\n\tfor <%.*s>", STR_ARG(received->recipient));
+    }
+    return status;
 }
 
 struct str
-smtp_received_value(struct arena *arena, const struct smtp_received *received)
+smtp_received_format(struct arena *arena, const struct smtp_received *received)
 {
-    struct str from = received->hide_client ? STR("") : from_clause(arena, received);
-    struct str to = for_clause(arena, received);
-    struct str date = clock_format_rfc5322(arena, received->received_ms);
-    struct str tls = STR("");
-    if (received->tls.n > 0) {
-        struct str text = cleaned(arena, received->tls, true);
-        tls = arena_printf(arena, "\r\n (%.*s)", STR_ARG(text));
+    struct buf buf;
+    buf_init(&buf, RECEIVED_MAX);
+    enum status status = buf_append(&buf, STR("Received: "));
+    status = status == STATUS_OK ? append_from(&buf, received) : status;
+    status = status == STATUS_OK ? append_tls(&buf, received) : status;
+    status = status == STATUS_OK ? append_by(&buf, received) : status;
+    struct str date = clock_format_rfc5322(arena, received->wall_ms);
+    if (status == STATUS_OK) {
+        status = buf_printf(&buf, ";\r\n\t%.*s\r\n", STR_ARG(date));
     }
-    if (from.p == NULL || to.p == NULL || date.p == NULL || tls.p == NULL) {
-        return str_make(NULL, 0);
+    struct str field = {NULL, 0};
+    if (status == STATUS_OK && date.p != NULL) {
+        field = arena_str_dup(arena, buf_str(&buf));
     }
-    return arena_printf(arena, "%.*sby %.*s (Postern) with %s id %.*s%.*s%.*s;\r\n %.*s",
-                        STR_ARG(from), STR_ARG(received->hostname),
-                        smtp_received_protocol(received), STR_ARG(received->id), STR_ARG(tls),
-                        STR_ARG(to), STR_ARG(date));
+    buf_free(&buf);
+    return field;
 }

@@ -1,34 +1,42 @@
 /*
- * received.h - the trace field that a server puts above each message it takes (RFC 5321 4.4, RFC
- * 3848, RFC 6531 3.7.3).
+ * received.h - the Received field that a server puts on top of what it takes (RFC 5321 4.4).
  */
 #ifndef POSTERN_SMTP_RECEIVED_H
 #define POSTERN_SMTP_RECEIVED_H
 
-#include "base/arena.h"
-#include "base/ip.h"
+#include "smtp/server.h"
 
+/* All text is borrowed. */
 struct smtp_received {
-    struct str helo;          /* as the client gave it */
-    struct ip_address client; /* shown as an address literal */
-    bool hide_client;         /* leaves the whole `from` clause out: a user's home address */
-    struct str hostname;      /* ours */
-    struct str id;            /* of the message */
-    struct str tls;           /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: in the clear */
-    bool esmtp;               /* EHLO, not HELO */
+    struct str helo; /* as the client gave it */
+    enum smtp_helo_form helo_form;
+    struct ip_address client;
+    struct str client_name; /* verified reverse name in normal form; empty: none */
+    /* Leaves out who the client is: for submission, where its address is nobody's business. */
+    bool hide_client;
+    struct str by; /* our host name */
+    struct str id; /* printable ASCII; empty: no `id` clause */
+    bool esmtp;
     bool authenticated;
-    bool smtputf8;      /* announced for this message */
-    struct str address; /* what RCPT said, where it was one address only; else empty */
-    int64_t received_ms;
+    bool smtputf8; /* SMTPUTF8 was on the MAIL command */
+    bool tls;
+    struct str tls_version; /* "TLSv1.3" */
+    struct str tls_cipher;
+    unsigned tls_bits;
+    struct str recipient; /* the only recipient; empty when there are several (RFC 5321 7.2) */
+    int64_t wall_ms;      /* when the end of data came */
 };
 
 /*
- * The value of the field, folded, in the arena; {NULL,0} when that is full. Octets of the client
- * that could end a comment, a word or the field become "?".
+ * The keyword of the `with` clause: SMTP, ESMTP, ESMTPA, ESMTPS, ESMTPSA (RFC 3848), or UTF8SMTP
+ * with the same endings (RFC 6531 4.3). A static string.
  */
-struct str smtp_received_value(struct arena *arena, const struct smtp_received *received);
+const char *smtp_with_keyword(bool esmtp, bool tls, bool authenticated, bool smtputf8);
 
-/* "SMTP", "ESMTPSA", "UTF8SMTPS", ...; static. */
-const char *smtp_received_protocol(const struct smtp_received *received);
+/*
+ * The field, folded, in lines that end in CRLF. Nothing a client sent can add a line or end a
+ * comment. {NULL,0} past the arena's ceiling.
+ */
+struct str smtp_received_format(struct arena *arena, const struct smtp_received *received);
 
 #endif
