@@ -1,0 +1,337 @@
+#include "tls/client.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/ip.h"
+
+/*
+ * Servers that are older than their operators know: 1024-bit RSA and SHA-1 signatures are worth
+ * more than the clear text that would follow a refusal.
+ */
+#define SECURITY_LEVEL 1
+
+struct tls_client {
+    atomic_uint references;
+    SSL_CTX *context;
+};
+
+struct tls_stream {
+    SSL *ssl;
+    struct tls_client *client;
+    char host[TLS_HOST_NAME_MAX + 1]; /* empty: none */
+    bool host_is_ip;
+    bool wants_write;
+    unsigned long error; /* OpenSSL's code of the last failure */
+};
+
+/* ---- contexts */
+
+/* A text setting as the library wants it; `fallback` (may be NULL: leave alone) when not set. */
+static bool
+apply_text(SSL_CTX *context, struct str value, const char *fallback,
+           int (*apply)(SSL_CTX *context, const char *text))
+{
+    char *text = str_is_empty(value) ? NULL : strndup(value.p, value.n);
+    const char *chosen = text != NULL ? text : fallback;
+    bool done = chosen == NULL || apply(context, chosen) == 1;
+    free(text);
+    return done;
+}
+
+static int
+apply_groups(SSL_CTX *context, const char *text)
+{
+    return (int)SSL_CTX_set1_groups_list(context, text);
+}
+
+/* Certificates that cannot be read are left out: one bad root must not end all trust. */
+static bool
+apply_trust(SSL_CTX *context, struct str pem)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509 *certificate;
+    if (str_is_empty(pem)) {
+        return true;
+    }
+    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+    if (bio == NULL) {
+        return false;
+    }
+    while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        (void)X509_STORE_add_cert(store, certificate);
+        X509_free(certificate);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return true;
+}
+
+static enum status
+client_configure(SSL_CTX *context, const struct tls_client_settings *settings,
+                 char error_out[TLS_ERROR_MAX])
+{
+    const char *failed = NULL;
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_security_level(context, SECURITY_LEVEL);
+    /* The library verifies all the same and keeps the result for tls_stream_facts. */
+    SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_set_min_proto_version(context,
+                                      settings->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) {
+        failed = "minimum version";
+    } else if (!apply_text(context, settings->ciphers, TLS_CLIENT_CIPHERS,
+                           SSL_CTX_set_cipher_list)) {
+        failed = "ciphers";
+    } else if (!apply_text(context, settings->ciphersuites, NULL, SSL_CTX_set_ciphersuites)) {
+        failed = "ciphersuites";
+    } else if (!apply_text(context, settings->groups, NULL, apply_groups)) {
+        failed = "groups";
+    } else if (!apply_trust(context, settings->trust_pem)) {
+        failed = "trusted certificates";
+    }
+    if (failed != NULL) {
+        tls_error_take(failed, error_out);
+        return STATUS_SYNTAX;
+    }
+    return STATUS_OK;
+}
+
+enum status
+tls_client_create(const struct tls_client_settings *settings, struct tls_client **client_out,
+                  char error_out[static TLS_ERROR_MAX])
+{
+    if (settings->trust_pem.n > TLS_TRUST_PEM_MAX) {
+        snprintf(error_out, TLS_ERROR_MAX, "more than %u octets of trusted certificates",
+                 TLS_TRUST_PEM_MAX);
+        return STATUS_LIMIT;
+    }
+    struct tls_client *client = calloc(1, sizeof *client);
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    if (client == NULL || context == NULL) {
+        abort();
+    }
+    client->context = context;
+    atomic_init(&client->references, 1);
+    enum status status = client_configure(context, settings, error_out);
+    if (status != STATUS_OK) {
+        tls_client_unref(&client);
+        return status;
+    }
+    *client_out = client;
+    return STATUS_OK;
+}
+
+struct tls_client *
+tls_client_ref(struct tls_client *client)
+{
+    atomic_fetch_add(&client->references, 1);
+    return client;
+}
+
+void
+tls_client_unref(struct tls_client **client)
+{
+    struct tls_client *c = *client;
+    *client = NULL;
+    if (c == NULL || atomic_fetch_sub(&c->references, 1) > 1) {
+        return;
+    }
+    SSL_CTX_free(c->context);
+    free(c);
+}
+
+/* ---- streams */
+
+/*
+ * Keeps the host for the facts and tells it to the server. The library is not told to compare it:
+ * it would stop at a wrong name, before signatures and dates are checked.
+ */
+static bool
+set_host(struct tls_stream *stream, SSL *ssl, struct str host)
+{
+    struct ip_address ip;
+    if (host.n > TLS_HOST_NAME_MAX || str_contains_char(host, '\0')) {
+        return false;
+    }
+    memcpy(stream->host, host.p, host.n);
+    stream->host_is_ip = ip_parse(host, &ip) == STATUS_OK;
+    return stream->host_is_ip || SSL_set_tlsext_host_name(ssl, stream->host) == 1;
+}
+
+enum status
+tls_stream_create(struct tls_client *client, int fd, struct str host,
+                  struct tls_stream **stream_out)
+{
+    struct tls_stream *stream = calloc(1, sizeof *stream);
+    SSL *ssl = SSL_new(client->context);
+    enum status status = STATUS_OK;
+    if (stream == NULL || ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
+        status = STATUS_LIMIT;
+    } else if (host.n > 0 && !set_host(stream, ssl, host)) {
+        status = STATUS_SYNTAX;
+    }
+    if (status != STATUS_OK) {
+        free(stream);
+        SSL_free(ssl);
+        ERR_clear_error();
+        return status;
+    }
+    SSL_set_connect_state(ssl);
+    stream->ssl = ssl;
+    stream->client = tls_client_ref(client);
+    *stream_out = stream;
+    return STATUS_OK;
+}
+
+void
+tls_stream_destroy(struct tls_stream **stream)
+{
+    struct tls_stream *s = *stream;
+    *stream = NULL;
+    if (s == NULL) {
+        return;
+    }
+    SSL_free(s->ssl);
+    tls_client_unref(&s->client);
+    free(s);
+}
+
+/* What the outcome of an SSL_ function means; keeps the error's code for tls_stream_error. */
+static enum status
+stream_status(struct tls_stream *stream, int result)
+{
+    int saved_errno = errno;
+    int error = SSL_get_error(stream->ssl, result);
+    stream->wants_write = error == SSL_ERROR_WANT_WRITE;
+    stream->error = ERR_peek_error();
+    ERR_clear_error();
+    switch (error) {
+    case SSL_ERROR_NONE:
+        return STATUS_OK;
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return STATUS_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return STATUS_END;
+    case SSL_ERROR_SYSCALL:
+        return saved_errno == 0 || saved_errno == ECONNRESET || saved_errno == EPIPE ? STATUS_END
+                                                                                     : STATUS_IO;
+    default:
+        /* A cut connection is no more in TLS than without: SMTP tells itself what is whole. */
+        return ERR_GET_REASON(stream->error) == SSL_R_UNEXPECTED_EOF_WHILE_READING ? STATUS_END
+                                                                                   : STATUS_SYNTAX;
+    }
+}
+
+enum status
+tls_stream_handshake(struct tls_stream *stream)
+{
+    ERR_clear_error();
+    errno = 0;
+    return stream_status(stream, SSL_do_handshake(stream->ssl));
+}
+
+enum status
+tls_stream_read(struct tls_stream *stream, char *out, size_t size, size_t *read_out)
+{
+    ERR_clear_error();
+    errno = 0;
+    return stream_status(stream, SSL_read_ex(stream->ssl, out, size, read_out));
+}
+
+enum status
+tls_stream_write(struct tls_stream *stream, struct str octets, size_t *written_out)
+{
+    ERR_clear_error();
+    errno = 0;
+    return stream_status(stream, SSL_write_ex(stream->ssl, octets.p, octets.n, written_out));
+}
+
+void
+tls_stream_close_notify(struct tls_stream *stream)
+{
+    ERR_clear_error();
+    (void)SSL_shutdown(stream->ssl); /* sends; the peer's own is not waited for */
+    ERR_clear_error();
+}
+
+bool
+tls_stream_wants_write(const struct tls_stream *stream)
+{
+    return stream->wants_write;
+}
+
+size_t
+tls_stream_pending(const struct tls_stream *stream)
+{
+    return (size_t)SSL_pending(stream->ssl);
+}
+
+const char *
+tls_stream_error(const struct tls_stream *stream)
+{
+    const char *text = stream->error != 0 ? ERR_reason_error_string(stream->error) : NULL;
+    return text != NULL ? text : "connection lost";
+}
+
+/* ---- facts */
+
+static int64_t
+not_after_ms(const X509 *certificate)
+{
+    struct tm tm;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1) {
+        return INT64_MAX;
+    }
+    return (int64_t)timegm(&tm) * 1000;
+}
+
+static bool
+certificate_is_for(X509 *certificate, const struct tls_stream *stream)
+{
+    if (stream->host[0] == '\0') {
+        return false;
+    }
+    if (stream->host_is_ip) {
+        return X509_check_ip_asc(certificate, stream->host, 0) == 1;
+    }
+    return X509_check_host(certificate, stream->host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+                           NULL) == 1;
+}
+
+void
+tls_stream_facts(const struct tls_stream *stream, struct tls_facts *facts_out)
+{
+    SSL *ssl = stream->ssl;
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    long verdict = SSL_get_verify_result(ssl);
+    struct tls_facts facts = {.version = SSL_get_version(ssl),
+                              .cipher = SSL_get_cipher_name(ssl),
+                              .bits = (unsigned)SSL_get_cipher_bits(ssl, NULL),
+                              .trust_error = ""};
+    if (certificate == NULL) {
+        facts.trust_error = "no certificate";
+        *facts_out = facts;
+        return;
+    }
+    facts.name_matches = certificate_is_for(certificate, stream);
+    facts.trusted = verdict == X509_V_OK;
+    if (!facts.trusted) {
+        facts.trust_error = X509_verify_cert_error_string(verdict);
+    }
+    facts.not_after_ms = not_after_ms(certificate);
+    unsigned n = 0;
+    (void)X509_digest(certificate, EVP_sha256(), facts.fingerprint, &n);
+    ERR_clear_error();
+    *facts_out = facts;
+}

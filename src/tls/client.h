@@ -1,0 +1,87 @@
+/*
+ * client.h - the client's side of TLS, towards next hops.
+ *
+ * A server's certificate never decides here whether the connection goes on: mail between servers is
+ * encrypted opportunistically (RFC 7435), where any encryption is better than none. What the
+ * certificate is worth is found out and told (tls_stream_facts): it chains to a trusted root or it
+ * does not, it is good for the name that was called or it is not. Whoever demands more decides by
+ * these facts.
+ *
+ * A struct tls_client is read-only after its creation and may be used by many threads; a stream
+ * belongs to one thread at a time. Sockets are non-blocking, with statuses as in server.h.
+ */
+#ifndef POSTERN_TLS_CLIENT_H
+#define POSTERN_TLS_CLIENT_H
+
+#include "tls/identity.h"
+
+#define TLS_FINGERPRINT_SIZE 32
+/* Largest text of trusted certificates, in octets. */
+#define TLS_TRUST_PEM_MAX    (8u << 20)
+/* TLS 1.2; forward secrecy first, old servers last, nothing without authentication. */
+#define TLS_CLIENT_CIPHERS                                                                         \
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:DHE+AES:RSA+AES:!aNULL:!eNULL"
+
+struct tls_client;
+struct tls_stream;
+
+struct tls_client_settings {
+    bool only_1_3;
+    struct str groups;       /* OpenSSL's syntax; empty: the library's own list */
+    struct str ciphers;      /* of TLS 1.2; empty: TLS_CLIENT_CIPHERS */
+    struct str ciphersuites; /* of TLS 1.3; empty: the library's own list */
+    struct str trust_pem;    /* certificates that are trusted; empty: none is */
+};
+
+/*
+ * The caller owns one reference to *client_out. STATUS_SYNTAX with a text in error_out when a
+ * setting is not understood; STATUS_LIMIT for more than TLS_TRUST_PEM_MAX.
+ */
+[[nodiscard]] enum status tls_client_create(const struct tls_client_settings *settings,
+                                            struct tls_client **client_out,
+                                            char error_out[static TLS_ERROR_MAX]);
+/* Thread-safe. */
+struct tls_client *tls_client_ref(struct tls_client *client);
+/* Gives one reference back and sets *client to NULL; NULL is allowed. Thread-safe. */
+void tls_client_unref(struct tls_client **client);
+
+/*
+ * The client's side over a connected non-blocking socket, which stays the caller's. `host` is what
+ * the certificate is compared with and, unless it is an address, told to the server (SNI); empty:
+ * neither. STATUS_LIMIT when there is no memory, STATUS_SYNTAX when `host` cannot be a name.
+ */
+[[nodiscard]] enum status tls_stream_create(struct tls_client *client, int fd, struct str host,
+                                            struct tls_stream **stream_out);
+/* Frees it without a word to the peer, sets *stream to NULL; NULL is allowed. */
+void tls_stream_destroy(struct tls_stream **stream);
+
+[[nodiscard]] enum status tls_stream_handshake(struct tls_stream *stream);
+[[nodiscard]] enum status tls_stream_read(struct tls_stream *stream, char *out, size_t size,
+                                          size_t *read_out);
+/* After STATUS_AGAIN the same octets come first in the next call. */
+[[nodiscard]] enum status tls_stream_write(struct tls_stream *stream, struct str octets,
+                                           size_t *written_out);
+/* Sends close_notify if the socket takes it at once. */
+void tls_stream_close_notify(struct tls_stream *stream);
+bool tls_stream_wants_write(const struct tls_stream *stream);
+/* Octets that can be read although the socket is not readable. */
+size_t tls_stream_pending(const struct tls_stream *stream);
+/* Why the last call failed; static text, never NULL. */
+const char *tls_stream_error(const struct tls_stream *stream);
+
+/* What was agreed and who the server is; the texts are the library's and static. */
+struct tls_facts {
+    const char *version; /* "TLSv1.3" */
+    const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
+    unsigned bits;
+    bool trusted;            /* the certificate chains to a trusted root and is in its time */
+    bool name_matches;       /* it is good for `host` */
+    const char *trust_error; /* why it is not trusted; "" when it is */
+    int64_t not_after_ms;    /* its end, milliseconds since 1970; 0: there is no certificate */
+    unsigned char fingerprint[TLS_FINGERPRINT_SIZE]; /* SHA-256 of the certificate */
+};
+
+/* After the handshake. */
+void tls_stream_facts(const struct tls_stream *stream, struct tls_facts *facts_out);
+
+#endif
