@@ -16,6 +16,7 @@
 
 #include "smtp/server.h"
 
+/* Messages that are kept; what comes above takes the place of the last. */
 #define TEST_EDGE_MESSAGES_MAX 16u
 
 struct test_message {
