@@ -120,26 +120,26 @@ static enum status
 parse_plain(struct parser *parser, struct str words)
 {
     struct mail_mailbox mailbox = {0};
-    if (parse_local(&words, &mailbox.local) != STATUS_OK ||
-        mail_token_skip_cfws(&words) != STATUS_OK || words.n > 0 ||
+    if (parse_local(&words, &mailbox.local) != STATUS_OK || words.n > 0 ||
         parse_domain(&parser->rest, &mailbox.domain) != STATUS_OK) {
         return STATUS_SYNTAX;
     }
     return list_add(parser, &mailbox);
 }
 
-/* Moves over the words of a display name or local part; *words_out is all of them. */
+/* Moves over the words of a display name or local part; *words_out ends with the last of them. */
 static enum status
 skip_words(struct str *rest, struct str *words_out)
 {
     struct str start = *rest;
+    *words_out = str_head(start, 0);
     for (;;) {
         struct str quoted;
         enum status status = mail_token_quoted(rest, &quoted);
         if (status == STATUS_NOT_FOUND && mail_token_atom(rest, true).n == 0) {
-            *words_out = str_head(start, start.n - rest->n);
             return STATUS_OK;
         }
+        *words_out = str_head(start, start.n - rest->n);
         if (status == STATUS_SYNTAX || mail_token_skip_cfws(rest) != STATUS_OK) {
             return STATUS_SYNTAX;
         }
@@ -156,7 +156,7 @@ parse_address(struct parser *parser, bool *group_out)
         return STATUS_SYNTAX;
     }
     if (mail_token_char(&parser->rest, '<')) {
-        return parse_angle(parser, str_trim(words));
+        return parse_angle(parser, words);
     }
     if (words.n > 0 && mail_token_char(&parser->rest, '@')) {
         return parse_plain(parser, words);

@@ -303,9 +303,9 @@ mail_head_parse(struct arena *arena, struct str content, const struct mail_head_
 struct str
 mail_field_unfold(struct arena *arena, const struct mail_field *field)
 {
-    struct str value = str_trim(field->value);
+    struct str value = field->value;
     if (!str_contains_char(value, '\r')) {
-        return value;
+        return str_trim(value);
     }
     char *copy = arena_alloc(arena, value.n);
     size_t used = 0;
