@@ -36,7 +36,8 @@ buf_length(const struct buf *buf)
 static inline struct str
 buf_str(const struct buf *buf)
 {
-    return (struct str){buf->data + buf->start, buf->end - buf->start};
+    /* An empty buffer may have no memory, and NULL + 0 is undefined in C. */
+    return (struct str){buf->data != NULL ? buf->data + buf->start : NULL, buf_length(buf)};
 }
 
 /* STATUS_LIMIT past the ceiling (nothing is appended then), else STATUS_OK. */
