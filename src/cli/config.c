@@ -1,5 +1,3 @@
-#include "cli/config.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -9,18 +7,18 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "cli/cli.h"
 #include "config/config.h"
 #include "config/reference.h"
 
 /* Room for the texts of all errors. */
 #define MESSAGES_MAX ((size_t)1 << 20)
 
-enum exit_status {
-    EXIT_GOOD = 0,
-    EXIT_ERRORS = 1,
-    EXIT_USAGE = 2,
-    EXIT_INPUT_OUTPUT = 3,
-};
+/* Beside CLI_DONE, CLI_FAILED (the configuration has errors) and CLI_USAGE. */
+#define EXIT_INPUT_OUTPUT 3
+
+/* Appends one of the pages made from the schema table. */
+typedef enum status page_writer(struct buf *out);
 
 static const char general_help[] =
     "usage: postern config check|defaults|schema|reference [OPTIONS]\n"
@@ -30,7 +28,8 @@ static const char general_help[] =
     "  schema        print the JSON schema, for editors\n"
     "  reference     print the reference page\n"
     "\n"
-    "Without FILE, " CONFIG_FILE_DEFAULT " is read; \"-\" is standard input.\n"
+    "Without FILE, that of --config is read, else $POSTERN_CONFIG, else\n" CONFIG_FILE_DEFAULT
+    "; \"-\" is standard input.\n"
     "\n"
     "Exit status: 0 all right; 1 the configuration has errors; 2 wrong use of the command;\n"
     "3 the file cannot be read, or the output not be written.\n"
@@ -41,11 +40,13 @@ static const char general_help[] =
 static const char check_help[] =
     "usage: postern config check [--json] [FILE]\n"
     "\n"
-    "Reads FILE (" CONFIG_FILE_DEFAULT " when none is named, standard input for \"-\") and prints "
-    "each\nerror as file:line:column: what is wrong, what was expected, what was probably meant.\n"
-    "Neither certificates nor users are looked at, nothing is changed.\n"
+    "Reads FILE (without it that of --config, $POSTERN_CONFIG or " CONFIG_FILE_DEFAULT ";\n"
+    "standard input for \"-\") and prints each error as file:line:column: what is wrong, what was\n"
+    "expected, what was probably meant. Neither certificates nor users are looked at, nothing is\n"
+    "changed.\n"
     "\n"
-    "  --json  print {\"file\", \"valid\", \"errors\": [{\"line\", \"column\", \"text\"}]}\n"
+    "  --json  print {\"file\", \"valid\", \"more\", \"errors\": [{\"line\", \"column\", "
+    "\"text\"}]}\n"
     "\n"
     "Exit status: 0 all right; 1 there are errors; 2 wrong use; 3 FILE cannot be read.\n"
     "\n"
@@ -89,13 +90,7 @@ print(struct str text)
         fprintf(stderr, "postern config: cannot write the output: %s\n", strerror(errno));
         return EXIT_INPUT_OUTPUT;
     }
-    return EXIT_GOOD;
-}
-
-static bool
-is_help(const char *argument)
-{
-    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+    return CLI_DONE;
 }
 
 static int
@@ -105,7 +100,7 @@ wrong_use(const char *command, const char *argument)
             command[0] != '\0' ? " " : "", command,
             argument[0] == '-' ? "unknown option" : "unknown argument", argument,
             command[0] != '\0' ? " " : "", command);
-    return EXIT_USAGE;
+    return CLI_USAGE;
 }
 
 /* Reads until the end, at most one octet more than a configuration may have. */
@@ -160,7 +155,7 @@ print_errors(struct arena *arena, const char *name, const struct config_errors *
     } else {
         printf("%s: the configuration is right\n", name);
     }
-    return errors->count == 0 ? EXIT_GOOD : EXIT_ERRORS;
+    return errors->count == 0 ? CLI_DONE : CLI_FAILED;
 }
 
 static int
@@ -181,14 +176,14 @@ print_json(const char *name, const struct config_errors *errors)
     json_decref(report);
     if (text == NULL) {
         fprintf(stderr, "postern config check: the file's name is not UTF-8\n");
-        return EXIT_USAGE;
+        return CLI_USAGE;
     }
     int written = print(str_from_cstr(text));
     free(text);
-    if (written == EXIT_GOOD) {
+    if (written == CLI_DONE) {
         written = print(STR("\n"));
     }
-    return written != EXIT_GOOD ? written : errors->count == 0 ? EXIT_GOOD : EXIT_ERRORS;
+    return written != CLI_DONE ? written : errors->count == 0 ? CLI_DONE : CLI_FAILED;
 }
 
 static int
@@ -215,27 +210,23 @@ check_file(const char *name, bool json)
 }
 
 static int
-run_check(int argc, char **argv)
+run_check(int argc, char **argv, const struct cli_common *common)
 {
-    const char *name = NULL;
-    bool json = false;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) {
-            json = true;
-        } else if ((argv[i][0] == '-' && argv[i][1] != '\0') || name != NULL) {
-            return wrong_use("check", argv[i]);
-        } else {
-            name = argv[i];
-        }
+    if (argc > 1 && argv[1][0] == '-' && argv[1][1] != '\0') {
+        return wrong_use("check", argv[1]);
     }
-    return check_file(name != NULL ? name : CONFIG_FILE_DEFAULT, json);
+    if (argc > 2) {
+        return wrong_use("check", argv[2]);
+    }
+    return check_file(argc > 1 ? argv[1] : common->config_file, common->json);
 }
 
-static int print_page(enum status (*write)(struct buf *out))
+static int
+print_page(page_writer *write_page)
 {
     struct buf page;
     buf_init(&page, CONFIG_REFERENCE_MAX);
-    if (write(&page) != STATUS_OK) {
+    if (write_page(&page) != STATUS_OK) {
         abort(); /* what is written is fixed and fits */
     }
     int result = print(buf_str(&page));
@@ -244,20 +235,23 @@ static int print_page(enum status (*write)(struct buf *out))
 }
 
 static int
-run_defaults(int argc, char **argv)
+run_defaults(int argc, char **argv, const struct cli_common *common)
 {
+    (void)common;
     return argc > 1 ? wrong_use("defaults", argv[1]) : print_page(config_write_defaults);
 }
 
 static int
-run_schema(int argc, char **argv)
+run_schema(int argc, char **argv, const struct cli_common *common)
 {
+    (void)common;
     return argc > 1 ? wrong_use("schema", argv[1]) : print_page(config_write_json_schema);
 }
 
 static int
-run_reference(int argc, char **argv)
+run_reference(int argc, char **argv, const struct cli_common *common)
 {
+    (void)common;
     bool man = argc > 1 && strcmp(argv[1], "--man") == 0;
     if (argc > (man ? 2 : 1)) {
         return wrong_use("reference", argv[man ? 2 : 1]);
@@ -267,7 +261,7 @@ run_reference(int argc, char **argv)
 
 static const struct {
     const char *name;
-    int (*run)(int argc, char **argv);
+    int (*run)(int argc, char **argv, const struct cli_common *common);
     const char *help;
 } commands[] = {
     {"check", run_check, check_help},
@@ -279,21 +273,23 @@ static const struct {
 int
 cli_config(int argc, char **argv)
 {
-    if (argc < 2) {
-        fputs(general_help, stderr);
-        return EXIT_USAGE;
+    struct cli_common common;
+    argc = cli_take_common(argc, argv, &common);
+    if (argc < 0) {
+        return CLI_USAGE;
     }
-    if (is_help(argv[1])) {
+    if (argc == 1 && !common.help) {
+        fputs(general_help, stderr);
+        return CLI_USAGE;
+    }
+    if (argc == 1) {
         return print(str_from_cstr(general_help));
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(argv[1], commands[i].name) != 0) {
-            continue;
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return common.help ? print(str_from_cstr(commands[i].help))
+                               : commands[i].run(argc - 1, argv + 1, &common);
         }
-        if (argc > 2 && is_help(argv[2])) {
-            return print(str_from_cstr(commands[i].help));
-        }
-        return commands[i].run(argc - 1, argv + 1);
     }
     return wrong_use("", argv[1]);
 }

@@ -3,11 +3,10 @@
 #include "config/scalar.h"
 
 const char *const writer_introduction[] = {
-    "Postern reads one file in YAML. Its place is /etc/postern/postern.yaml unless another is "
-    "named "
-    "on the command line. postern config check says whether it is right, and where it is not: each "
-    "error with line, column, what was expected and what was probably meant. Unknown keys, keys "
-    "that are given twice and values out of bounds are errors; nothing is ignored.",
+    "Postern reads one file in YAML. Its place is /etc/postern/postern.yaml unless $POSTERN_CONFIG "
+    "or --config names another. postern config check says whether it is right, and where it is "
+    "not: each error with line, column, what was expected and what was probably meant. Unknown "
+    "keys, keys that are given twice and values out of bounds are errors; nothing is ignored.",
     "Durations are a number and one of ms, s, m, h and d, such as 30s or 5d; a number alone is "
     "seconds. Sizes are a number and one of KiB, MiB, GiB, TiB (powers of 1024) or KB, MB, GB, TB "
     "(powers of 1000); a number alone is octets. Anchors, aliases and tags of YAML are not "
