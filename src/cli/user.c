@@ -1,0 +1,311 @@
+/*
+ * postern user: who may log in and receive. Passwords come from the terminal, without echo, or from
+ * standard input; never from the command line, where every process of the machine can read them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "store/ledger_users.h"
+#include "trace/trace.h"
+
+static const char usage[] =
+    "Add, change, list and remove users: who may send with a password, read mail, receive.\n"
+    "\n"
+    "usage: postern user add ADDRESS [--password-stdin]\n"
+    "       postern user passwd ADDRESS [--password-stdin]\n"
+    "       postern user disable|enable|remove ADDRESS\n"
+    "       postern user list\n"
+    "\n"
+    "  --password-stdin  take the password from the first line of standard input\n"
+    "  --config FILE     the configuration of the running Postern\n"
+    "  --json            the result as JSON\n"
+    "\n"
+    "A disabled user may not log in; mail for the address still arrives.\n"
+    "\n"
+    "examples: postern user add bob@kartapuce.com\n"
+    "          printf '%s\\n' \"$SECRET\" | postern user passwd bob@kartapuce.com"
+    " --password-stdin\n";
+
+/* What was asked for on the command line. */
+struct user_command {
+    struct cli_common common;
+    enum user_action action;
+    const char *done; /* "added" */
+    const char *name;
+    bool from_stdin;
+};
+
+/* ---- passwords */
+
+/* Reads one line without its end; -1 at the end of input, when it is too long, or on failure. */
+static ssize_t
+read_line(int fd, char line[static CREDENTIAL_PASSWORD_MAX + 1])
+{
+    size_t n = 0;
+    char c = '\0';
+    ssize_t got;
+    while ((got = read(fd, &c, 1)) == 1 && c != '\n') {
+        if (n == CREDENTIAL_PASSWORD_MAX) {
+            return -1;
+        }
+        line[n++] = c;
+    }
+    if (got < 0 || (got == 0 && n == 0)) {
+        return -1;
+    }
+    if (n > 0 && line[n - 1] == '\r') {
+        n--;
+    }
+    line[n] = '\0';
+    return (ssize_t)n;
+}
+
+/* Asks on the terminal with echo off. */
+static ssize_t
+ask(int tty, const char *prompt, char line[static CREDENTIAL_PASSWORD_MAX + 1])
+{
+    struct termios before;
+    struct termios quiet;
+    if (tcgetattr(tty, &before) != 0 || write(tty, prompt, strlen(prompt)) < 0) {
+        return -1;
+    }
+    quiet = before;
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(tty, TCSAFLUSH, &quiet);
+    ssize_t n = read_line(tty, line);
+    tcsetattr(tty, TCSAFLUSH, &before);
+    if (write(tty, "\n", 1) < 0) {
+        n = -1;
+    }
+    return n;
+}
+
+static ssize_t
+ask_twice(char password[static CREDENTIAL_PASSWORD_MAX + 1])
+{
+    char again[CREDENTIAL_PASSWORD_MAX + 1];
+    int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (tty < 0) {
+        cli_fail("user", CLI_USAGE, "there is no terminal to ask on; use --password-stdin");
+        return -1;
+    }
+    ssize_t n = ask(tty, "Password: ", password);
+    ssize_t m = n >= 0 ? ask(tty, "Again: ", again) : -1;
+    close(tty);
+    bool same = n >= 0 && n == m && memcmp(password, again, (size_t)n) == 0;
+    explicit_bzero(again, sizeof again);
+    if (!same) {
+        cli_fail("user", CLI_FAILED,
+                 n < 0 || m < 0 ? "no password was given" : "the two passwords differ");
+        return -1;
+    }
+    return n;
+}
+
+static ssize_t
+get_password(const struct user_command *command, char password[static CREDENTIAL_PASSWORD_MAX + 1])
+{
+    if (!command->from_stdin) {
+        return ask_twice(password);
+    }
+    ssize_t n = read_line(STDIN_FILENO, password);
+    if (n < 0) {
+        cli_fail("user", CLI_FAILED,
+                 "standard input has no password, or one of more than %u octets",
+                 CREDENTIAL_PASSWORD_MAX);
+    }
+    return n;
+}
+
+/* ---- changes */
+
+static int
+show_change(const struct user_command *command, const struct msg_user_change_reply *reply)
+{
+    static const char *const outcomes[] = {"done",     "exists",       "unknown",
+                                           "bad_name", "bad_password", "failed"};
+    bool done = reply->outcome == USER_DONE;
+    if (command->common.json) {
+        size_t outcome = reply->outcome;
+        json_t *json =
+            json_pack("{s:s, s:s, s:o}", "user", command->name, "outcome",
+                      outcome < sizeof outcomes / sizeof outcomes[0] ? outcomes[outcome] : "failed",
+                      "text", trace_json_text(reply->text));
+        json_dumpf(json, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(json);
+    } else if (done) {
+        printf("%s: %s\n", command->name, command->done);
+        if (reply->text.n > 0) {
+            fprintf(stderr, "%.*s\n", STR_ARG(reply->text));
+        }
+    } else {
+        cli_fail("user", CLI_FAILED, "%s: %.*s", command->name, STR_ARG(reply->text));
+    }
+    return done ? CLI_DONE : CLI_FAILED;
+}
+
+static int
+change_user(const struct user_command *command)
+{
+    char password[CREDENTIAL_PASSWORD_MAX + 1] = "";
+    ssize_t n = 0;
+    if (command->action == USER_ADD || command->action == USER_PASSWORD) {
+        n = get_password(command, password);
+    }
+    int fd = n >= 0 ? cli_connect(command->common.config_file, ROLE_LEDGER) : -1;
+    if (fd < 0) {
+        explicit_bzero(password, sizeof password);
+        return CLI_FAILED;
+    }
+    struct msg_user_change fields = {
+        .action = (uint8_t)command->action,
+        .name = str_from_cstr(command->name),
+        .password = str_make(password, (size_t)n),
+    };
+    struct ipc_message *reply =
+        cli_call(fd, ROLE_LEDGER, MSG_USER_CHANGE, &fields, MSG_USER_CHANGE_REPLY);
+    explicit_bzero(password, sizeof password);
+    int result =
+        reply != NULL ? show_change(command, MSG_BODY(reply, user_change_reply)) : CLI_FAILED;
+    ipc_message_free(&reply);
+    close(fd);
+    return result;
+}
+
+/* ---- the list */
+
+static void
+show_user(const struct record_user_record *user, json_t *list)
+{
+    struct arena *arena = arena_create(4096);
+    struct str created = clock_format_rfc3339(arena, user->created_ms);
+    struct str login =
+        user->last_login_ms > 0 ? clock_format_rfc3339(arena, user->last_login_ms) : STR("");
+    if (list != NULL) {
+        json_t *json =
+            json_pack("{s:o, s:b, s:o, s:o}", "user", trace_json_text(user->name), "disabled",
+                      (int)user->disabled, "created", trace_json_text(created), "last_login",
+                      login.n > 0 ? trace_json_text(login) : json_null());
+        json_array_append_new(list, json);
+    } else {
+        printf("%-36.*s %-9s %.10s  %.*s\n", STR_ARG(user->name),
+               user->disabled ? "disabled" : "active", created.p,
+               STR_ARG(login.n > 0 ? login : STR("never")));
+    }
+    arena_destroy(&arena);
+}
+
+/* One page; the name to go on after is left in `after`. 1: there is more, 0: the end, -1: failed.
+ */
+static int
+show_page(int fd, char after[static USER_NAME_MAX + 1], json_t *list)
+{
+    struct msg_user_list fields = {.after = str_from_cstr(after)};
+    struct ipc_message *reply =
+        cli_call(fd, ROLE_LEDGER, MSG_USER_LIST, &fields, MSG_USER_LIST_REPLY);
+    if (reply == NULL) {
+        return -1;
+    }
+    const struct msg_user_list_reply *page = MSG_BODY(reply, user_list_reply);
+    for (size_t i = 0; i < page->users.n; i++) {
+        show_user(&page->users.items[i], list);
+    }
+    int more = page->more && page->users.n > 0;
+    if (more) {
+        struct str last = str_head(page->users.items[page->users.n - 1].name, USER_NAME_MAX);
+        memcpy(after, last.p, last.n);
+        after[last.n] = '\0';
+    }
+    ipc_message_free(&reply);
+    return more;
+}
+
+static int
+list_users(const struct user_command *command)
+{
+    char after[USER_NAME_MAX + 1] = "";
+    json_t *list = command->common.json ? json_array() : NULL;
+    int fd = cli_connect(command->common.config_file, ROLE_LEDGER);
+    int more = fd >= 0 ? 1 : -1;
+    if (fd >= 0 && list == NULL) {
+        printf("%-36s %-9s %-10s  %s\n", "USER", "STATE", "CREATED", "LAST LOGIN");
+    }
+    while (more > 0) {
+        more = show_page(fd, after, list);
+    }
+    if (more == 0 && list != NULL) {
+        json_dumpf(list, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(list);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return more == 0 ? CLI_DONE : CLI_FAILED;
+}
+
+/* ---- the command line */
+
+static const struct {
+    const char *word;
+    enum user_action action;
+    const char *done;
+} actions[] = {
+    {"add", USER_ADD, "added"},
+    {"passwd", USER_PASSWORD, "the password was changed"},
+    {"disable", USER_DISABLE, "disabled"},
+    {"enable", USER_ENABLE, "enabled"},
+    {"remove", USER_REMOVE, "removed"},
+};
+
+/* False when the words make no command. */
+static bool
+parse(int argc, char **argv, struct user_command *command)
+{
+    int words = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--password-stdin") == 0) {
+            command->from_stdin = true;
+        } else if (argv[i][0] == '-') {
+            cli_fail("user", CLI_USAGE, "there is no option '%s'", argv[i]);
+            return false;
+        } else {
+            argv[++words] = argv[i];
+        }
+    }
+    for (size_t i = 0; words == 2 && i < sizeof actions / sizeof actions[0]; i++) {
+        if (strcmp(argv[1], actions[i].word) == 0) {
+            command->action = actions[i].action;
+            command->done = actions[i].done;
+            command->name = argv[2];
+            return true;
+        }
+    }
+    return words == 1 && strcmp(argv[1], "list") == 0;
+}
+
+int
+cli_user(int argc, char **argv)
+{
+    struct user_command command = {.name = NULL};
+    argc = cli_take_common(argc, argv, &command.common);
+    if (argc < 0) {
+        return CLI_USAGE;
+    }
+    if (command.common.help) {
+        fputs(usage, stdout);
+        return CLI_DONE;
+    }
+    if (!parse(argc, argv, &command)) {
+        fputs(usage, stderr);
+        return CLI_USAGE;
+    }
+    return command.name != NULL ? change_user(&command) : list_users(&command);
+}
