@@ -1,0 +1,138 @@
+#include "roles/edge/certificates.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void
+item_fini(struct certificate_item *item)
+{
+    tls_identity_unref(&item->identity);
+    free(item->name);
+}
+
+void
+certificate_store_fini(struct certificate_store *store)
+{
+    for (size_t i = 0; i < store->count; i++) {
+        item_fini(&store->items[i]);
+    }
+    free(store->items);
+    *store = (struct certificate_store){.items = NULL};
+}
+
+static struct certificate_item *
+store_find(struct certificate_store *store, struct str name)
+{
+    for (size_t i = 0; i < store->count; i++) {
+        if (str_eq(str_from_cstr(store->items[i].name), name)) {
+            return &store->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* A new item without identity; NULL past the bound. */
+static struct certificate_item *
+store_add(struct certificate_store *store, struct str name)
+{
+    /* A reload may bring a whole new set beside the old one. */
+    if (store->count >= 2 * CERTIFICATES_MAX) {
+        return NULL;
+    }
+    struct certificate_item *items = realloc(store->items, (store->count + 1) * sizeof *items);
+    char *copy = strndup(name.p, name.n);
+    if (items == NULL || copy == NULL) {
+        abort();
+    }
+    store->items = items;
+    items[store->count] = (struct certificate_item){.name = copy};
+    return &items[store->count++];
+}
+
+/* The content of a memfd in the arena; {NULL,0} with what is no sealed-size PEM. */
+static struct str
+read_all(struct arena *arena, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || st.st_size <= 0 || (uint64_t)st.st_size > TLS_PEM_MAX) {
+        return str_make(NULL, 0);
+    }
+    size_t const n = (size_t)st.st_size;
+    char *octets = arena_alloc(arena, n);
+    for (size_t done = 0; octets != NULL && done < n;) {
+        ssize_t got = pread(fd, octets + done, n - done, (off_t)done);
+        if (got <= 0) {
+            return str_make(NULL, 0);
+        }
+        done += (size_t)got;
+    }
+    return str_make(octets, octets != NULL ? n : 0);
+}
+
+void
+certificate_store_take(struct certificate_store *store, struct str name, int chain_fd, int key_fd)
+{
+    char error[TLS_ERROR_MAX] = "too many certificates";
+    struct arena *arena = arena_create(2 * TLS_PEM_MAX + 4096);
+    struct str chain = read_all(arena, chain_fd);
+    struct str key = read_all(arena, key_fd);
+    struct tls_identity *identity = NULL;
+    enum status status = tls_identity_parse(chain, key, &identity, error);
+    arena_destroy_wiped(&arena);
+    close(chain_fd);
+    close(key_fd);
+    struct certificate_item *item = status == STATUS_OK ? store_find(store, name) : NULL;
+    if (status == STATUS_OK && item == NULL) {
+        item = store_add(store, name);
+    }
+    if (item == NULL) {
+        LOG_ERROR("a certificate cannot be used", LOG_STR("certificate", name),
+                  LOG_CSTR("reason", error));
+        tls_identity_unref(&identity);
+        return;
+    }
+    tls_identity_unref(&item->identity);
+    item->identity = identity;
+}
+
+/* Drops what no configured name asks for. */
+static void
+store_prune(struct certificate_store *store, const struct config_certificates *wanted)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < store->count; i++) {
+        bool keep = false;
+        for (size_t w = 0; w < wanted->count && !keep; w++) {
+            keep = str_eq(str_from_cstr(store->items[i].name), wanted->items[w].certificate);
+        }
+        if (keep) {
+            store->items[kept++] = store->items[i];
+        } else {
+            item_fini(&store->items[i]);
+        }
+    }
+    store->count = kept;
+}
+
+size_t
+certificate_store_select(struct certificate_store *store, const struct config *config,
+                         struct tls_identity *identities_out[static CERTIFICATES_MAX])
+{
+    const struct config_certificates *wanted = &config->tls.certificates;
+    size_t count = 0;
+    if (wanted->count == 0) {
+        for (; count < store->count && count < CERTIFICATES_MAX; count++) {
+            identities_out[count] = store->items[count].identity;
+        }
+        return count;
+    }
+    store_prune(store, wanted);
+    for (size_t i = 0; i < wanted->count && count < CERTIFICATES_MAX; i++) {
+        struct certificate_item *item = store_find(store, wanted->items[i].certificate);
+        if (item != NULL) {
+            identities_out[count++] = item->identity;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,39 @@
+/*
+ * certificates.h - the certificates that the parent hands to the edge, parsed and kept by name.
+ *
+ * They come as descriptors before the start and again before each reload; a name that comes again
+ * replaces what was there. One that cannot be read is logged, and the one before it stays in use:
+ * a bad renewal must not stop mail.
+ */
+#ifndef POSTERN_ROLES_EDGE_CERTIFICATES_H
+#define POSTERN_ROLES_EDGE_CERTIFICATES_H
+
+#include "config/config.h"
+#include "tls/identity.h"
+
+/* Identities of one configuration: TLS_IDENTITIES_MAX in tls/server.h. */
+#define CERTIFICATES_MAX 1000u
+
+struct certificate_item {
+    char *name; /* owned: the file's name */
+    struct tls_identity *identity;
+};
+
+struct certificate_store {
+    struct certificate_item *items; /* owned */
+    size_t count;
+};
+
+void certificate_store_fini(struct certificate_store *store);
+/* Reads both descriptors and closes them. Failures are logged. */
+void certificate_store_take(struct certificate_store *store, struct str name, int chain_fd,
+                            int key_fd);
+/*
+ * The identities in the order of the configuration; what the store holds besides is dropped. With
+ * none configured, all there are (the self-signed one). Writes at most CERTIFICATES_MAX borrowed
+ * pointers and returns their number.
+ */
+size_t certificate_store_select(struct certificate_store *store, const struct config *config,
+                                struct tls_identity *identities_out[static CERTIFICATES_MAX]);
+
+#endif

@@ -1,0 +1,146 @@
+#include "roles/edge/profile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* RFC 5321 4.5.3.1.6 counts a line with its CRLF; the core without. */
+#define CRLF_SIZE 2u
+
+static enum smtp_listener_kind
+core_kind(enum config_listener_kind kind)
+{
+    switch (kind) {
+    case CONFIG_LISTENER_SUBMISSION:
+        return SMTP_LISTENER_SUBMISSION;
+    case CONFIG_LISTENER_SMTPS:
+        return SMTP_LISTENER_SMTPS;
+    case CONFIG_LISTENER_MX:
+        break;
+    }
+    return SMTP_LISTENER_MX;
+}
+
+static enum smtp_tls_mode
+core_tls(const struct profile_listener *listener)
+{
+    if (listener->config->tls == CONFIG_TLS_REQUIRED) {
+        return SMTP_TLS_REQUIRED; /* without a context too: then nothing is accepted */
+    }
+    if (listener->tls == NULL || listener->config->tls == CONFIG_TLS_NONE) {
+        return SMTP_TLS_NONE;
+    }
+    return SMTP_TLS_OPPORTUNISTIC;
+}
+
+static void
+settings_apply_limits(struct smtp_server_settings *settings, const struct config_limits *limits)
+{
+    settings->limits.message_size = limits->message_size;
+    settings->limits.text_line = limits->line_length - CRLF_SIZE;
+    settings->limits.recipients = limits->recipients < SMTP_SERVER_RECIPIENTS_CEILING
+                                      ? limits->recipients
+                                      : SMTP_SERVER_RECIPIENTS_CEILING;
+    settings->limits.transactions = limits->messages;
+    settings->limits.commands = limits->commands;
+    settings->limits.idle_commands = limits->junk_commands;
+    settings->limits.errors = limits->errors;
+    settings->limits.received = limits->received_count;
+    settings->timeouts.command_ms = limits->timeouts.command_ms;
+    settings->timeouts.data_ms = limits->timeouts.data_ms;
+    settings->timeouts.auth_ms = limits->timeouts.auth_ms;
+    settings->bare_lf =
+        limits->bare_lf == CONFIG_BARE_LF_DATA ? SMTP_BARE_LF_DATA : SMTP_BARE_LF_REFUSE;
+}
+
+static void
+listener_make_settings(struct profile_listener *listener, const struct config *config)
+{
+    smtp_server_settings_init(&listener->settings, core_kind(listener->config->kind));
+    listener->settings.hostname = config->hostname;
+    listener->settings.greeting = config->smtp.banner;
+    listener->settings.tls = core_tls(listener);
+    settings_apply_limits(&listener->settings, &config->limits);
+    listener->settings_tls_required = listener->settings;
+    listener->settings_tls_required.tls = SMTP_TLS_REQUIRED;
+}
+
+static void
+listener_make_tls(struct profile_listener *listener, const struct config_tls *tls,
+                  struct tls_identity *const *identities, size_t identity_count)
+{
+    char error[TLS_ERROR_MAX] = "there is no certificate";
+    struct tls_server_settings settings = {
+        .only_1_3 = tls->minimum == CONFIG_TLS_1_3,
+        .session_tickets = tls->session_tickets,
+        .prefer_server_order = tls->prefer_server_ciphers,
+        .session_lifetime_ms = tls->session_lifetime_ms,
+        .groups = tls->groups,
+        .ciphers = tls->ciphers,
+        .ciphersuites = tls->ciphersuites,
+        .session_context = str_from_cstr(listener->label),
+    };
+    if (identity_count == 0 || tls_server_create(&settings, identities, identity_count,
+                                                 &listener->tls, error) != STATUS_OK) {
+        LOG_ERROR("a listener has no TLS", LOG_CSTR("listener", listener->label),
+                  LOG_CSTR("reason", error));
+    }
+}
+
+struct profile *
+profile_create(const struct config *config, struct tls_identity *const *identities,
+               size_t identity_count)
+{
+    struct profile *profile = calloc(1, sizeof *profile);
+    size_t const count = config->listeners.count;
+    if (profile == NULL ||
+        (profile->listeners = calloc(count, sizeof *profile->listeners)) == NULL) {
+        abort();
+    }
+    profile->references = 1;
+    profile->config = config_ref(config);
+    profile->listener_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct profile_listener *listener = &profile->listeners[i];
+        char address[IP_TEXT_MAX];
+        listener->config = &config->listeners.items[i];
+        snprintf(listener->label, sizeof listener->label, "%s %s:%u",
+                 config_listener_kind_name(listener->config->kind),
+                 ip_format(&listener->config->address, address), listener->config->port);
+        if (listener->config->tls != CONFIG_TLS_NONE ||
+            listener->config->kind == CONFIG_LISTENER_SMTPS) {
+            listener_make_tls(listener, &config->tls, identities, identity_count);
+        }
+        listener_make_settings(listener, config);
+    }
+    return profile;
+}
+
+struct profile *
+profile_ref(struct profile *profile)
+{
+    profile->references++;
+    return profile;
+}
+
+void
+profile_unref(struct profile **profile)
+{
+    struct profile *p = *profile;
+    *profile = NULL;
+    if (p == NULL || --p->references > 0) {
+        return;
+    }
+    for (size_t i = 0; i < p->listener_count; i++) {
+        tls_server_unref(&p->listeners[i].tls);
+    }
+    config_unref(&p->config);
+    free(p->listeners);
+    free(p);
+}
+
+const struct smtp_server_settings *
+profile_settings(const struct profile_listener *listener, const struct config_zone *zone)
+{
+    bool required = zone != NULL && zone->minimum_tls == CONFIG_TLS_REQUIRED;
+    return required ? &listener->settings_tls_required : &listener->settings;
+}

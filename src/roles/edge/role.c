@@ -1,0 +1,331 @@
+/* The edge's definition as a role: start, reload, stop, metrics. */
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "roles/edge.h"
+#include "roles/edge/connection.h"
+
+/* Connections, their bodies' memfds, and some for the program itself. */
+#define EDGE_DESCRIPTORS 262144u
+/* So long before the parent's patience ends, what is still open is ended with a word. */
+#define STOP_MARGIN_MS   1000
+#define TICK_US          (WHEEL_TICK_MS * 1000)
+
+int64_t
+edge_now_ms(void)
+{
+    return clock_monotonic_ms();
+}
+
+/* ---- memory budget */
+
+void
+edge_memory_add(struct edge *edge, uint64_t octets)
+{
+    edge->memory += octets;
+}
+
+void
+edge_memory_remove(struct edge *edge, uint64_t octets)
+{
+    edge->memory -= octets;
+}
+
+bool
+edge_memory_admits(const struct edge *edge, uint64_t more)
+{
+    uint64_t limit = edge->profile->config->limits.memory / 100 * EDGE_MEMORY_PERCENT;
+    return edge->memory <= limit && more <= limit - edge->memory;
+}
+
+bool
+edge_memory_is_spent(const struct edge *edge)
+{
+    return edge->memory > edge->profile->config->limits.memory;
+}
+
+/* ---- generations */
+
+static uint32_t
+edge_processes(const struct edge *edge, const struct config *config)
+{
+    uint32_t wanted = config->workers.edge > 0 ? config->workers.edge : edge->processors;
+    return wanted < ROLE_INSTANCES_MAX ? wanted : ROLE_INSTANCES_MAX;
+}
+
+/* This process's part of a limit that is meant for all of them. */
+static uint32_t
+share(uint32_t limit, uint32_t processes)
+{
+    return limit / processes + (limit % processes > 0 ? 1 : 0);
+}
+
+static void
+edge_share_limits(struct edge *edge, const struct config *config)
+{
+    const struct config_limits *limits = &config->limits;
+    uint32_t const n = edge_processes(edge, config);
+    edge->admission_limits = (struct admission_limits){
+        .connections = share(limits->connections, n),
+        .connections_per_address = share(limits->connections_per_address, n),
+        .connections_per_network = share(limits->connections_per_network, n),
+        .connection_rate = share(limits->connection_rate, n),
+        .connection_rate_per_network = share(limits->connection_rate_per_network, n),
+        .message_rate = share(limits->message_rate, n),
+    };
+}
+
+static void
+edge_adopt(struct edge *edge, const struct config *config)
+{
+    struct tls_identity *identities[CERTIFICATES_MAX];
+    size_t count = certificate_store_select(&edge->certificates, config, identities);
+    profile_unref(&edge->profile);
+    edge->profile = profile_create(config, identities, count);
+    edge_share_limits(edge, config);
+    edge_listen(edge);
+}
+
+/* ---- time */
+
+static void
+on_due(void *context, struct wheel_entry *entry)
+{
+    (void)context;
+    char *start = (char *)entry - offsetof(struct connection, deadline);
+    connection_deadline_due((struct connection *)(void *)start);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct edge *edge = context;
+    (void)fd;
+    (void)what;
+    wheel_turn(&edge->wheel, edge_now_ms(), on_due, edge);
+}
+
+/* ---- stopping */
+
+static void
+on_traces_sent(void *context)
+{
+    struct edge *edge = context;
+    role_stopped(edge->runtime);
+}
+
+void
+edge_consider_stopped(struct edge *edge)
+{
+    if (edge->stopping && !edge->stopped && edge->connections == NULL) {
+        edge->stopped = true;
+        trace_sender_on_empty(edge->traces, on_traces_sent, edge);
+    }
+}
+
+static void
+edge_stop_connections(struct edge *edge, bool at_once)
+{
+    struct connection *connection;
+    struct connection *next;
+    DL_FOREACH_SAFE(edge->connections, connection, next)
+    {
+        connection_stop(connection, at_once);
+        connection_settle(connection);
+    }
+}
+
+static void
+on_grace_over(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    edge_stop_connections(context, true);
+}
+
+static void
+edge_stop(void *state, int grace_ms)
+{
+    struct edge *edge = state;
+    int64_t const wait_ms =
+        grace_ms > 2 * STOP_MARGIN_MS ? grace_ms - STOP_MARGIN_MS : grace_ms / 2;
+    struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
+    edge->stopping = true;
+    edge_listen_stop(edge);
+    edge_stop_connections(edge, false);
+    edge->grace = event_new(edge->loop, -1, 0, on_grace_over, edge);
+    if (edge->grace != NULL) {
+        event_add(edge->grace, &wait);
+    }
+    edge_consider_stopped(edge);
+}
+
+/* ---- the role's callbacks */
+
+static enum status
+edge_open(struct role_runtime *runtime, void **state_out)
+{
+    struct edge *edge = calloc(1, sizeof *edge);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file: not possible later */
+    if (edge == NULL) {
+        return STATUS_LIMIT;
+    }
+    if (tls_library_init() != STATUS_OK) {
+        LOG_ERROR("OpenSSL cannot be started");
+        free(edge);
+        return STATUS_IO;
+    }
+    edge->runtime = runtime;
+    edge->loop = role_loop(runtime);
+    edge->processors = processors > 0 ? (uint32_t)processors : 1;
+    edge->reserve_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    for (size_t i = 0; i < EDGE_LISTENERS_MAX; i++) {
+        edge->offered[i] = -1;
+    }
+    *state_out = edge;
+    return STATUS_OK;
+}
+
+static enum status
+edge_start(struct role_runtime *runtime, void *state)
+{
+    struct edge *edge = state;
+    struct timeval tick = {0, TICK_US};
+    edge->filter = role_channel(runtime, ROLE_FILTER, 0);
+    edge->ledger = role_channel(runtime, ROLE_LEDGER, 0);
+    edge->relay = role_channel(runtime, ROLE_RELAY, 0);
+    edge->traces = trace_sender_create(edge->loop, edge->ledger, TRACE_SENDER_CEILING);
+    edge->admission = admission_create();
+    edge->tick = event_new(edge->loop, -1, EV_PERSIST, on_tick, edge);
+    wheel_init(&edge->wheel, edge_now_ms());
+    if (edge->traces == NULL || edge->admission == NULL || edge->tick == NULL ||
+        event_add(edge->tick, &tick) != 0) {
+        return STATUS_LIMIT;
+    }
+    edge_adopt(edge, role_config(runtime));
+    return STATUS_OK;
+}
+
+static void
+edge_on_message(void *context, struct channel *channel, struct ipc_message *message)
+{
+    struct edge *edge = context;
+    /* Nobody has anything to ask of the edge; the catalogue allows nothing but replies. */
+    role_peer_misbehaved(edge->runtime, channel);
+    ipc_message_free(&message);
+}
+
+static void
+edge_reload(void *state, const struct config *config)
+{
+    edge_adopt(state, config);
+}
+
+static void
+edge_certificate(void *state, struct str name, int chain_pem_fd, int key_pem_fd)
+{
+    struct edge *edge = state;
+    certificate_store_take(&edge->certificates, name, chain_pem_fd, key_pem_fd);
+}
+
+static void
+edge_listener(void *state, uint32_t index, int fd)
+{
+    struct edge *edge = state;
+    if (index >= EDGE_LISTENERS_MAX || edge->stopping) {
+        close(fd);
+        return;
+    }
+    if (edge->offered[index] >= 0) {
+        close(edge->offered[index]);
+    }
+    edge->offered[index] = fd;
+}
+
+static void
+edge_metrics(void *state, struct role_metrics *metrics)
+{
+    const struct edge *edge = state;
+    const struct edge_counters *c = &edge->counters;
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = {
+        {"edge_connections_open", (int64_t)edge->connection_count},
+        {"edge_connections_total", c->connections},
+        {"edge_refused_connections", c->refused[ADMISSION_CONNECTIONS]},
+        {"edge_refused_address", c->refused[ADMISSION_ADDRESS]},
+        {"edge_refused_network", c->refused[ADMISSION_NETWORK]},
+        {"edge_refused_address_rate", c->refused[ADMISSION_ADDRESS_RATE]},
+        {"edge_refused_network_rate", c->refused[ADMISSION_NETWORK_RATE]},
+        {"edge_refused_table_full", c->refused[ADMISSION_TABLE_FULL]},
+        {"edge_refused_memory", c->refused_memory},
+        {"edge_refused_early_talk", c->refused_early_talk},
+        {"edge_refused_proxy", c->refused_proxy},
+        {"edge_refused_descriptors", c->no_descriptors},
+        {"edge_messages_accepted", c->messages},
+        {"edge_messages_refused", c->messages_refused},
+        {"edge_recipients_refused", c->recipients_refused},
+        {"edge_octets_in", c->octets_in},
+        {"edge_octets_out", c->octets_out},
+        {"edge_tls_sessions", c->tls_sessions},
+        {"edge_tls_failures", c->tls_failures},
+        {"edge_auth_succeeded", c->auth_succeeded},
+        {"edge_auth_failed", c->auth_failed},
+        {"edge_timeouts", c->timeouts},
+        {"edge_peer_failures", c->peer_failures},
+        {"edge_memory_octets", (int64_t)edge->memory},
+        {"edge_admission_entries", (int64_t)admission_entries(edge->admission)},
+        {"edge_traces_dropped", (int64_t)trace_sender_dropped(edge->traces)},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        role_metric_add(metrics, rows[i].name, rows[i].value);
+    }
+}
+
+static void
+edge_close(void *state)
+{
+    struct edge *edge = state;
+    struct event *events[] = {edge->tick, edge->grace};
+    edge_listen_stop(edge);
+    edge_stop_connections(edge, true);
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
+    }
+    if (edge->traces != NULL) {
+        trace_sender_destroy(&edge->traces);
+    }
+    admission_destroy(&edge->admission);
+    certificate_store_fini(&edge->certificates);
+    profile_unref(&edge->profile);
+    free(edge);
+}
+
+/* No files, no sockets of its own: connections come through the listening sockets alone. */
+static const struct sandbox_profile edge_sandbox = {
+    .name = "edge",
+    .allow = SANDBOX_ALLOW_ACCEPT,
+    .descriptors = EDGE_DESCRIPTORS,
+};
+
+const struct role_definition edge_role = {
+    .role = ROLE_EDGE,
+    .sandbox = &edge_sandbox,
+    .open = edge_open,
+    .start = edge_start,
+    .on_message = edge_on_message,
+    .reload = edge_reload,
+    .certificate = edge_certificate,
+    .listener = edge_listener,
+    .stop = edge_stop,
+    .metrics = edge_metrics,
+    .close = edge_close,
+};

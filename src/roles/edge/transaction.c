@@ -1,0 +1,93 @@
+#include "roles/edge/transaction.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "roles/edge/rcpt.h"
+
+#define TARGETS_FIRST       4u
+/* Lengths and numbers of a recipient in a packet. */
+#define TARGET_FIXED_OCTETS 24u
+
+struct transaction *
+transaction_begin(struct connection *connection)
+{
+    struct transaction *transaction = calloc(1, sizeof *transaction);
+    if (transaction == NULL) {
+        return NULL;
+    }
+    trace_init(&transaction->trace, NULL);
+    body_init(&transaction->body);
+    id_make(clock_wall_ms(), transaction->id);
+    connection->transaction = transaction;
+    return transaction;
+}
+
+void
+transaction_destroy(struct connection *connection)
+{
+    struct transaction *transaction = connection->transaction;
+    if (transaction == NULL) {
+        return;
+    }
+    /* Empty when it went with the message: then the filter's copy is the only one. */
+    trace_sender_add(connection->edge->traces, str_from_cstr(transaction->id),
+                     str_from_cstr(connection->id), &transaction->trace);
+    rcpt_forget(transaction);
+    body_reset(&transaction->body);
+    trace_free(&transaction->trace);
+    arena_destroy(&transaction->arena);
+    free(transaction);
+    connection->transaction = NULL;
+}
+
+/* Room for one more target. */
+static bool
+targets_grow(struct transaction *transaction)
+{
+    if (transaction->target_count < transaction->target_room) {
+        return true;
+    }
+    size_t room = transaction->target_room > 0 ? 2 * transaction->target_room : TARGETS_FIRST;
+    struct record_recipient *grown = arena_alloc_array(transaction->arena, room, sizeof *grown);
+    if (grown == NULL) {
+        return false;
+    }
+    if (transaction->target_count > 0) {
+        memcpy(grown, transaction->targets, transaction->target_count * sizeof *grown);
+    }
+    transaction->targets = grown;
+    transaction->target_room = room;
+    return true;
+}
+
+static bool
+copy_text(struct arena *arena, struct str *text)
+{
+    struct str copy = arena_str_dup(arena, *text);
+    bool done = copy.p != NULL || text->n == 0;
+    *text = copy;
+    return done;
+}
+
+enum status
+transaction_add_target(struct transaction *transaction, const struct record_recipient *target)
+{
+    struct record_recipient copy = *target;
+    size_t octets = target->address.n + target->original.n + target->orcpt.n + TARGET_FIXED_OCTETS;
+    if (transaction->target_count >= TRANSACTION_TARGETS_MAX ||
+        octets > TRANSACTION_TARGETS_OCTETS - transaction->target_octets) {
+        return STATUS_LIMIT;
+    }
+    if (transaction->arena == NULL) {
+        transaction->arena = arena_create(TRANSACTION_CEILING);
+    }
+    if (!targets_grow(transaction) || !copy_text(transaction->arena, &copy.address) ||
+        !copy_text(transaction->arena, &copy.original) ||
+        !copy_text(transaction->arena, &copy.orcpt)) {
+        return STATUS_LIMIT;
+    }
+    transaction->targets[transaction->target_count++] = copy;
+    transaction->target_octets += octets;
+    return STATUS_OK;
+}
