@@ -54,12 +54,17 @@ enum status
 check_helo_form(const struct check_input *input, struct finding_list *findings)
 {
     struct ip_address literal;
+    struct ip_address bare;
     struct str name;
     if (smtp_literal_parse(input->helo, &literal) == STATUS_OK) {
         check_literal(input, &literal, findings);
         return STATUS_OK;
     }
-    if (smtp_domain_parse(input->arena, input->helo, SMTP_ADDRESS_UTF8, &name) == STATUS_OK) {
+    /* An address without brackets looks like a name of four labels. */
+    bool is_name =
+        ip_parse(input->helo, &bare) != STATUS_OK &&
+        smtp_domain_parse(input->arena, input->helo, SMTP_ADDRESS_UTF8, &name) == STATUS_OK;
+    if (is_name) {
         check_name(input, name, findings);
     } else {
         FINDING_ADD(findings, HELO_MALFORMED, EVIDENCE("helo", input->helo));
