@@ -16,7 +16,7 @@ checks_table(size_t *count_out)
     return table;
 }
 
-static void
+void
 check_run(const struct check *check, const struct check_input *input, struct finding_list *findings)
 {
     enum status status = check->run(input, findings);

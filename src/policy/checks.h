@@ -20,9 +20,12 @@ struct check {
 /* All rows, in the order of the table. */
 const struct check *checks_table(size_t *count_out);
 
+/* Runs one check; when it could not be made, adds FINDING_CHECK_FAILED with its name and status. */
+void check_run(const struct check *check, const struct check_input *input,
+               struct finding_list *findings);
+
 /*
- * Runs the checks that a role has for the message's direction, stage after stage. A check that
- * could not be made leaves FINDING_CHECK_FAILED with its name and its status.
+ * Runs the checks that a role has for the message's direction, stage after stage, with check_run.
  */
 void checks_run(enum role role, const struct check_input *input, struct finding_list *findings);
 
