@@ -70,9 +70,8 @@ report_quote(struct report *report, struct str input)
             text[n++] = (char)c;
         }
     }
-    if (input.n > QUOTE_MAX) {
-        memcpy(text + n, "...", 3);
-        n += 3;
+    for (size_t dots = input.n > QUOTE_MAX ? 3 : 0; dots > 0; dots--) {
+        text[n++] = '.';
     }
     text[n++] = '"';
     return arena_str_dup(report->arena, str_make(text, n));
