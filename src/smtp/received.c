@@ -68,7 +68,10 @@ append_tls(struct buf *buf, const struct smtp_received *received)
     status = status == STATUS_OK ? append_comment_text(buf, received->tls_version) : status;
     status = status == STATUS_OK ? buf_append(buf, STR(" with cipher ")) : status;
     status = status == STATUS_OK ? append_comment_text(buf, received->tls_cipher) : status;
-    return status == STATUS_OK ? buf_printf(buf, " (%u bits))", received->tls_bits) : status;
+    if (status == STATUS_OK && received->tls_bits > 0) {
+        status = buf_printf(buf, " (%u bits)", received->tls_bits);
+    }
+    return status == STATUS_OK ? buf_append_char(buf, ')') : status;
 }
 
 static enum status

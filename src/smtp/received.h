@@ -22,7 +22,7 @@ struct smtp_received {
     bool tls;
     struct str tls_version; /* "TLSv1.3" */
     struct str tls_cipher;
-    unsigned tls_bits;
+    unsigned tls_bits;    /* 0: not known */
     struct str recipient; /* the only recipient; empty when there are several (RFC 5321 7.2) */
     int64_t wall_ms;      /* when the end of data came */
 };

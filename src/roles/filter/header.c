@@ -136,29 +136,48 @@ add_delivered_to(const struct filter_header_input *input, struct mail_edits *edi
     return STATUS_OK;
 }
 
+/* The name in HELO in a form that may stand in the field; see enum smtp_helo_form. */
+static void
+set_helo(struct smtp_received *received, struct arena *arena, struct str helo)
+{
+    struct ip_address ip;
+    received->helo = helo;
+    received->helo_form = SMTP_HELO_MALFORMED;
+    if (smtp_literal_parse(helo, &ip) == STATUS_OK) {
+        received->helo_form = SMTP_HELO_LITERAL;
+    } else if (ip_parse(helo, &ip) != STATUS_OK &&
+               smtp_domain_parse(arena, helo, SMTP_ADDRESS_UTF8, &received->helo) == STATUS_OK) {
+        received->helo_form = SMTP_HELO_DOMAIN;
+    }
+}
+
 static enum status
 add_received(const struct filter_header_input *input, struct mail_edits *edits)
 {
+    struct str const name = mail_field_name(MAIL_FIELD_RECEIVED);
     const struct msg_submit *submit = input->submit;
     struct smtp_received received = {
-        .helo = submit->helo,
         .hide_client =
             filter_is_submission(submit) && input->config->submission.hide_client_address,
-        .hostname = input->config->hostname,
+        .by = input->config->hostname,
         .id = submit->id,
-        .tls = submit->tls,
         .esmtp = submit->esmtp,
         .authenticated = submit->user.n > 0,
         .smtputf8 = (submit->flags & SMTP_MESSAGE_SMTPUTF8) != 0,
-        .address = only_original(submit),
-        .received_ms = submit->received_ms,
+        .tls = submit->tls.n > 0,
+        .recipient = only_original(submit),
+        .wall_ms = submit->received_ms,
     };
+    set_helo(&received, edits->arena, submit->helo);
+    str_cut(submit->tls, ' ', &received.tls_version, &received.tls_cipher);
     memcpy(&received.client, submit->client_ip.p, sizeof received.client);
-    struct str value = smtp_received_value(edits->arena, &received);
-    if (value.p == NULL) {
+    struct str field = smtp_received_format(edits->arena, &received);
+    if (field.p == NULL) {
         return STATUS_LIMIT;
     }
-    return mail_edits_prepend(edits, mail_field_name(MAIL_FIELD_RECEIVED), value, "RFC 5321 4.4");
+    /* The edit writes "Received: " and the last CRLF itself. */
+    struct str value = str_skip(str_head(field, field.n - 2), name.n + 2);
+    return mail_edits_prepend(edits, name, value, "RFC 5321 4.4");
 }
 
 enum status
