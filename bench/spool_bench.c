@@ -102,9 +102,9 @@ fill(struct bench *bench)
 static void
 forget(struct bench *bench, int64_t key)
 {
-    bool gone;
+    struct spool_end end;
     struct spool_result result = {.number = 0, .state = SPOOL_DELIVERED};
-    check(bench, spool_settle(bench->spool, key, 1, &result, 1, &gone), "settle");
+    check(bench, spool_settle(bench->spool, key, 1, &result, 1, &end), "settle");
 }
 
 static void

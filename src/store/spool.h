@@ -182,14 +182,21 @@ struct spool_result {
     struct spool_attempt last;
 };
 
+/* Whether a message has left the queue, and how its recipients ended, from first to last. */
+struct spool_end {
+    bool gone;
+    uint32_t delivered; /* or relayed */
+    uint32_t failed;    /* or expired */
+};
+
 /*
  * Writes down results for recipients of a message; those that are final already stay as they are.
- * When no recipient is left the message is deleted with its content: *gone_out. `total` is the
- * message's, which saves the look when all recipients come at once.
+ * When no recipient is left the message is deleted with its content. `total` is the message's,
+ * which saves the look when all recipients come at once.
  */
 [[nodiscard]] enum status spool_settle(struct spool *spool, int64_t key, uint32_t total,
                                        const struct spool_result *results, size_t count,
-                                       bool *gone_out);
+                                       struct spool_end *end_out);
 /* Moves a recipient to another destination (the routes have changed). */
 [[nodiscard]] enum status spool_rehome(struct spool *spool, int64_t key, uint32_t number,
                                        struct str destination);
@@ -226,17 +233,20 @@ struct spool_destination {
                                                  struct spool_destination **out, size_t *count_out);
 
 /* 0 goes first. */
-#define SPOOL_RANKS 3u
+#define SPOOL_RANKS   3u
+/* Most messages of a rank that spool_due gives at once. */
+#define SPOOL_DUE_MAX 1024u
 unsigned spool_rank(enum spool_priority priority);
 
 struct spool_due {
-    int64_t messages[SPOOL_RANKS][1024];
+    int64_t messages[SPOOL_RANKS][SPOOL_DUE_MAX];
     size_t count[SPOOL_RANKS];
     bool more;       /* at least one rank was cut at the limit */
     int64_t next_ms; /* when the next one that is not due yet will be; INT64_MAX: none */
 };
 
-/* The messages with something due for a destination, oldest first; at most limits[rank] (<= 1024).
+/* The messages with something due for a destination, oldest first; at most limits[rank] of each
+ * rank.
  */
 [[nodiscard]] enum status spool_due(struct spool *spool, struct str destination, int64_t now_ms,
                                     const size_t limits[SPOOL_RANKS], struct spool_due *out);

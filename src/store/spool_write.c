@@ -126,8 +126,15 @@ spool_insert(struct spool *spool, struct spool_message *message, bool *duplicate
 
 /* ---- going */
 
+static void
+count_end(struct spool_end *end, enum spool_state state)
+{
+    end->delivered += state == SPOOL_DELIVERED || state == SPOOL_RELAYED;
+    end->failed += state == SPOOL_FAILED || state == SPOOL_EXPIRED;
+}
+
 static enum status
-delete_recipients(struct spool *spool, int64_t key)
+delete_recipients(struct spool *spool, int64_t key, struct spool_end *end)
 {
     sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_RECIPIENTS_DELETE);
     int code;
@@ -136,7 +143,9 @@ delete_recipients(struct spool *spool, int64_t key)
     }
     sqlite3_bind_int64(s, 1, key);
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
-        count_state(spool, (enum spool_state)sqlite3_column_int(s, 0), -1);
+        enum spool_state state = (enum spool_state)sqlite3_column_int(s, 0);
+        count_state(spool, state, -1);
+        count_end(end, state);
     }
     return spool_done(spool, s, code);
 }
@@ -177,9 +186,9 @@ delete_message(struct spool *spool, int64_t key)
 }
 
 static enum status
-delete_all(struct spool *spool, int64_t key, bool *gone_out)
+delete_all(struct spool *spool, int64_t key, struct spool_end *end)
 {
-    enum status status = delete_recipients(spool, key);
+    enum status status = delete_recipients(spool, key, end);
     if (status == STATUS_OK) {
         status = delete_message(spool, key);
     }
@@ -188,7 +197,7 @@ delete_all(struct spool *spool, int64_t key, bool *gone_out)
         sqlite3_bind_int64(s, 1, key);
         status = spool_run(spool, s);
     }
-    *gone_out = true;
+    end->gone = true;
     return s != NULL ? status : STATUS_IO;
 }
 
@@ -271,13 +280,16 @@ settles_all(uint32_t total, const struct spool_result *results, size_t count)
 
 enum status
 spool_settle(struct spool *spool, int64_t key, uint32_t total, const struct spool_result *results,
-             size_t count, bool *gone_out)
+             size_t count, struct spool_end *end_out)
 {
     int64_t finals = 0;
     int64_t left = 1;
-    *gone_out = false;
+    *end_out = (struct spool_end){0};
     if (settles_all(total, results, count)) {
-        return delete_all(spool, key, gone_out);
+        for (size_t i = 0; i < count; i++) {
+            count_end(end_out, results[i].state);
+        }
+        return delete_all(spool, key, end_out);
     }
     for (size_t i = 0; i < count; i++) {
         enum spool_state before;
@@ -296,7 +308,7 @@ spool_settle(struct spool *spool, int64_t key, uint32_t total, const struct spoo
         finals += spool_state_is_final(results[i].state);
     }
     enum status status = finals > 0 ? message_pending(spool, key, finals, &left) : STATUS_OK;
-    return status == STATUS_OK && left <= 0 ? delete_all(spool, key, gone_out) : status;
+    return status == STATUS_OK && left <= 0 ? delete_all(spool, key, end_out) : status;
 }
 
 enum status

@@ -1,0 +1,724 @@
+/* What is due goes to the relay: windows are filled, messages loaded, leases given and ended. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "roles/spool/internal.h"
+
+/* Questions to the database that may be under way at once. */
+#define FILLS_MAX     64u
+/* Destinations that one look at the table takes up. */
+#define WAKE_BATCH    256u
+/* A destination whose message could not be loaded is left alone for so long. */
+#define LOAD_RETRY_MS 10000
+
+/* ---- loading a message */
+
+struct load_job {
+    struct job job;
+    struct spool_role *role;
+    int64_t key;
+    struct spool_choice choice;
+    enum load_what what;
+    char destination[SPOOL_DESTINATION_MAX];
+    struct parcel *parcel;
+    int content_fd;
+    loaded *on_loaded;
+    void *context;
+};
+
+static enum status
+run_load(struct job *base, struct spool *spool)
+{
+    struct load_job *job = (struct load_job *)base;
+    struct spool_message m;
+    /* The content is at most SPOOL_FILE_ABOVE here; the head at most limits.header_size. */
+    struct arena *arena = arena_create(SPOOL_PARCEL_CEILING);
+    enum status status =
+        spool_load(spool, arena, job->key, &job->choice, job->what != LOAD_ENVELOPE, &m);
+    if (status == STATUS_OK && m.recipient_count == 0) {
+        status = STATUS_NOT_FOUND;
+    }
+    if (status != STATUS_OK) {
+        arena_destroy(&arena);
+        return status;
+    }
+    job->parcel = parcel_from_arena(arena, &m);
+    return job->what != LOAD_ALL || m.in_file ? STATUS_OK : parcel_prepare(job->parcel, -1);
+}
+
+static enum status
+run_read_file(struct job *base, struct spool *spool)
+{
+    struct load_job *job = (struct load_job *)base;
+    int fd;
+    (void)spool;
+    enum status status =
+        spool_file_read(role_directory(job->role->runtime), job->parcel->m.id, &fd);
+    return status == STATUS_OK ? parcel_prepare(job->parcel, fd) : status;
+}
+
+static void
+on_load_done(struct job *base)
+{
+    struct load_job *job = (struct load_job *)base;
+    if (base->status == STATUS_OK && job->what == LOAD_ALL && job->parcel->m.in_file &&
+        base->kind == JOB_READ) {
+        base->kind = JOB_FILE;
+        base->run = run_read_file;
+        worker_submit(job->role->worker, base);
+        return;
+    }
+    if (base->status != STATUS_OK) {
+        parcel_unref(&job->parcel);
+    }
+    job->on_loaded(job->role, job->context, base->status, job->parcel);
+    free(job);
+}
+
+void
+load_parcel(struct spool_role *role, int64_t key, const struct spool_choice *choice,
+            enum load_what what, loaded *on_loaded, void *context)
+{
+    struct load_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        abort();
+    }
+    struct str name = str_head(choice->destination, sizeof job->destination);
+    *job = (struct load_job){.job = {.kind = JOB_READ, .run = run_load, .done = on_load_done},
+                             .role = role,
+                             .key = key,
+                             .choice = *choice,
+                             .what = what,
+                             .on_loaded = on_loaded,
+                             .context = context};
+    if (name.n > 0) {
+        memcpy(job->destination, name.p, name.n);
+    }
+    job->choice.destination = str_make(job->destination, name.n);
+    worker_submit(role->worker, &job->job);
+}
+
+/* ---- who works on what */
+
+static struct busy *
+busy_find(const struct spool_role *role, int64_t key)
+{
+    struct busy *busy;
+    HASH_FIND(hh, role->busy, &key, sizeof key, busy);
+    return busy;
+}
+
+static struct busy *
+busy_get(struct spool_role *role, int64_t key)
+{
+    struct busy *busy = busy_find(role, key);
+    if (busy == NULL) {
+        busy = calloc(1, sizeof *busy);
+        if (busy == NULL) {
+            abort();
+        }
+        busy->key = key;
+        HASH_ADD(hh, role->busy, key, sizeof busy->key, busy);
+    }
+    return busy;
+}
+
+static void
+busy_drop_if_free(struct spool_role *role, struct busy *busy)
+{
+    if (busy->deliveries == 0 && !busy->claimed) {
+        HASH_DEL(role->busy, busy);
+        free(busy);
+    }
+}
+
+bool
+is_being_delivered(const struct spool_role *role, int64_t key)
+{
+    const struct busy *busy = busy_find(role, key);
+    return busy != NULL && busy->deliveries > 0;
+}
+
+bool
+claim_take(struct spool_role *role, int64_t key)
+{
+    if (busy_find(role, key) != NULL) {
+        return false;
+    }
+    busy_get(role, key)->claimed = true;
+    cache_drop(role, key); /* it will not be what it was */
+    return true;
+}
+
+void
+claim_release(struct spool_role *role, int64_t key)
+{
+    struct busy *busy = busy_get(role, key);
+    busy->claimed = false;
+    busy_drop_if_free(role, busy);
+}
+
+/* ---- deliveries */
+
+/* From schedule_next until the results are on disk. */
+struct delivery {
+    struct schedule_destination *destination;
+    int64_t key;
+    bool partial; /* there are more recipients for this destination */
+};
+
+static bool
+delivery_enter(struct spool_role *role, int64_t key)
+{
+    const struct busy *busy = busy_find(role, key);
+    if (busy != NULL && busy->claimed) {
+        return false;
+    }
+    busy_get(role, key)->deliveries++;
+    return true;
+}
+
+static void
+delivery_leave(struct spool_role *role, int64_t key)
+{
+    struct busy *busy = busy_get(role, key);
+    busy->deliveries--;
+    busy_drop_if_free(role, busy);
+}
+
+/* Ends a delivery that never got as far as the relay. */
+static void
+delivery_cancel(struct spool_role *role, struct schedule_destination *d, int64_t key,
+                int64_t again_at_ms)
+{
+    int64_t now = role_now(role);
+    role->outstanding--;
+    delivery_leave(role, key);
+    schedule_ended(role->schedule, d, SCHEDULE_NOTHING, now);
+    schedule_settled(role->schedule, d, key);
+    if (again_at_ms > 0) {
+        schedule_due_at(role->schedule, d, again_at_ms, now);
+    }
+}
+
+static void
+delivery_put_back(struct spool_role *role, struct schedule_destination *d, int64_t key)
+{
+    int64_t now = role_now(role);
+    role->outstanding--;
+    delivery_leave(role, key);
+    schedule_put_back(role->schedule, d, key, now);
+    schedule_ended(role->schedule, d, SCHEDULE_NOTHING, now);
+}
+
+/* ---- leases */
+
+static void
+lease_free(struct spool_role *role, struct lease *lease)
+{
+    HASH_DEL(role->leases, lease);
+    parcel_unref(&lease->parcel);
+    free(lease->indexes);
+    free(lease);
+}
+
+static size_t
+recipient_octets(const struct spool_recipient *r)
+{
+    return 64 + r->address.n + r->original.n + r->orcpt.n;
+}
+
+static bool
+waits_for(const struct spool_recipient *r, struct str destination)
+{
+    return (r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED) &&
+           str_eq(r->destination, destination);
+}
+
+/* The recipients that one delivery takes; NULL when there are none. */
+static struct lease *
+lease_make(struct parcel *parcel, struct schedule_destination *d)
+{
+    const struct spool_message *m = &parcel->m;
+    struct lease *lease = calloc(1, sizeof *lease);
+    size_t octets = 0;
+    if (lease == NULL || (lease->indexes = calloc(m->recipient_count, sizeof(uint32_t))) == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < m->recipient_count && !lease->partial; i++) {
+        if (!waits_for(&m->recipients[i], schedule_name(d))) {
+            continue;
+        }
+        octets += recipient_octets(&m->recipients[i]);
+        if (lease->count == SPOOL_LEASE_RECIPIENTS ||
+            (lease->count > 0 && octets > SPOOL_LEASE_OCTETS)) {
+            lease->partial = true;
+        } else {
+            lease->indexes[lease->count++] = (uint32_t)i;
+        }
+    }
+    if (lease->count == 0) {
+        free(lease->indexes);
+        free(lease);
+        return NULL;
+    }
+    lease->parcel = parcel;
+    lease->destination = d;
+    return lease;
+}
+
+static enum status
+lease_send(struct spool_role *role, const struct lease *lease)
+{
+    const struct parcel *parcel = lease->parcel;
+    const struct spool_message *m = &parcel->m;
+    struct record_delivery_recipient *items = calloc(lease->count, sizeof *items);
+    if (items == NULL) {
+        return STATUS_LIMIT;
+    }
+    for (size_t i = 0; i < lease->count; i++) {
+        const struct spool_recipient *r = &m->recipients[lease->indexes[i]];
+        items[i] = (struct record_delivery_recipient){.number = r->number,
+                                                      .address = r->address,
+                                                      .original = r->original,
+                                                      .orcpt = r->orcpt,
+                                                      .notify = r->notify,
+                                                      .attempts = r->attempts};
+    }
+    struct msg_deliver deliver = {
+        .lease = lease->id,
+        .id = m->id,
+        .received_ms = m->received_ms,
+        .sender = m->sender,
+        .ret = m->ret,
+        .envid = m->envid,
+        .flags = m->flags,
+        .destination = schedule_name(lease->destination),
+        .concurrency = schedule_concurrency(lease->destination),
+        .recipients = {items, lease->count},
+        .head = parcel->head,
+        .content = parcel->content,
+        .content_offset = parcel->content_offset,
+    };
+    enum status status =
+        channel_send(role_channel(role->runtime, ROLE_RELAY, 0), MSG_DELIVER, 0, &deliver);
+    free(items);
+    return status;
+}
+
+/* Gives the message to the relay; takes the reference over. */
+static void
+lease_start(struct spool_role *role, struct schedule_destination *d, struct parcel *parcel)
+{
+    struct lease *lease = lease_make(parcel, d);
+    int64_t key = parcel->m.key;
+    if (lease == NULL) {
+        parcel_unref(&parcel);
+        delivery_cancel(role, d, key, 0);
+        return;
+    }
+    lease->id = ++role->last_lease;
+    lease->deadline_ms = clock_monotonic_ms() + SPOOL_LEASE_MS;
+    HASH_ADD(hh, role->leases, id, sizeof lease->id, lease);
+    if (lease->partial) {
+        cache_drop(role, key); /* what is left is read from the database after this delivery */
+    }
+    enum status status = lease_send(role, lease);
+    if (status != STATUS_OK) {
+        role->relay_paused = true; /* until it says what it can take */
+        LOG_WARN("the relay cannot be given a message", LOG_STR("id", parcel->m.id),
+                 LOG_CSTR("status", status_name(status)));
+        lease_free(role, lease);
+        delivery_put_back(role, d, key);
+    }
+}
+
+static void
+on_delivery_loaded(struct spool_role *role, void *context, enum status status,
+                   struct parcel *parcel)
+{
+    struct delivery *delivery = context;
+    struct schedule_destination *d = delivery->destination;
+    int64_t key = delivery->key;
+    free(delivery);
+    if (status == STATUS_OK) {
+        lease_start(role, d, parcel);
+    } else if (status == STATUS_NOT_FOUND) {
+        delivery_cancel(role, d, key, 0); /* held, removed or delivered since it was listed */
+    } else {
+        LOG_ERROR("a queued message cannot be read", LOG_INT("key", key),
+                  LOG_CSTR("status", status_name(status)));
+        delivery_cancel(role, d, key, role_now(role) + LOAD_RETRY_MS);
+    }
+    dispatch(role);
+}
+
+static void
+delivery_load(struct spool_role *role, struct schedule_destination *d, int64_t key)
+{
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    struct spool_choice choice = {
+        .destination = schedule_name(d),
+        .due_ms = role_now(role),
+        /* One more than a lease holds tells that there are more. */
+        .most = SPOOL_LEASE_RECIPIENTS + 1,
+        .octets = SPOOL_LEASE_OCTETS * 2,
+    };
+    if (delivery == NULL) {
+        abort();
+    }
+    *delivery = (struct delivery){.destination = d, .key = key};
+    load_parcel(role, key, &choice, LOAD_ALL, on_delivery_loaded, delivery);
+}
+
+static void
+delivery_begin(struct spool_role *role, struct schedule_destination *d, int64_t key)
+{
+    struct parcel *parcel = cache_find(role, key);
+    role->outstanding++;
+    if (!delivery_enter(role, key)) {
+        role->outstanding--;
+        schedule_ended(role->schedule, d, SCHEDULE_NOTHING, role_now(role));
+        schedule_settled(role->schedule, d, key);
+        schedule_due_at(role->schedule, d, role_now(role) + 1000, role_now(role));
+        return;
+    }
+    if (parcel != NULL) {
+        lease_start(role, d, parcel_ref(parcel));
+    } else {
+        delivery_load(role, d, key);
+    }
+}
+
+/* ---- filling windows */
+
+struct fill_job {
+    struct job job;
+    struct spool_role *role;
+    struct schedule_destination *destination;
+    size_t limits[SPOOL_RANKS];
+    struct spool_destination stored;
+    bool has_stored;
+    struct spool_due due;
+};
+
+static enum status
+run_fill(struct job *base, struct spool *spool)
+{
+    struct fill_job *job = (struct fill_job *)base;
+    struct str name = schedule_name(job->destination); /* does not change while it is filled */
+    enum status status = spool_destination_get(spool, name, &job->stored);
+    job->has_stored = status == STATUS_OK;
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return status;
+    }
+    return spool_due(spool, name, role_now(job->role), job->limits, &job->due);
+}
+
+static void
+on_fill_done(struct job *base)
+{
+    struct fill_job *job = (struct fill_job *)base;
+    struct spool_role *role = job->role;
+    role->fills--;
+    if (base->status == STATUS_OK) {
+        schedule_filled(role->schedule, job->destination, &job->due,
+                        job->has_stored ? &job->stored : NULL, role_now(role));
+    } else {
+        LOG_ERROR("the queue cannot be read", LOG_CSTR("status", status_name(base->status)));
+        schedule_fill_failed(role->schedule, job->destination, role_now(role));
+    }
+    free(job);
+    dispatch(role);
+}
+
+static void
+fill_windows(struct spool_role *role)
+{
+    size_t limits[SPOOL_RANKS];
+    struct schedule_destination *d;
+    while (role->fills < FILLS_MAX && (d = schedule_wants_fill(role->schedule, limits)) != NULL) {
+        struct fill_job *job = calloc(1, sizeof *job);
+        if (job == NULL) {
+            abort();
+        }
+        job->job = (struct job){.kind = JOB_READ, .run = run_fill, .done = on_fill_done};
+        job->role = role;
+        job->destination = d;
+        memcpy(job->limits, limits, sizeof limits);
+        role->fills++;
+        worker_submit(role->worker, &job->job);
+    }
+}
+
+void
+dispatch(struct spool_role *role)
+{
+    struct schedule_destination *d;
+    int64_t key;
+    if (role->stopping) {
+        return;
+    }
+    fill_windows(role);
+    while (role->relay_up && !role->relay_paused && role->outstanding < role->relay_total &&
+           schedule_next(role->schedule, role_now(role), &d, &key)) {
+        delivery_begin(role, d, key);
+    }
+    fill_windows(role);
+}
+
+/* ---- reports */
+
+static void
+on_outcome_written(struct spool_role *role, void *context, struct parcel *parcel, bool written)
+{
+    struct delivery *delivery = context;
+    struct schedule_destination *d = delivery->destination;
+    bool partial = delivery->partial;
+    free(delivery);
+    schedule_unpin(d);
+    if (!written) {
+        return; /* it stays marked as being delivered: trying again would deliver it again */
+    }
+    schedule_settled(role->schedule, d, parcel->m.key);
+    delivery_leave(role, parcel->m.key);
+    if (partial) {
+        schedule_due_at(role->schedule, d, role_now(role), role_now(role));
+    }
+}
+
+static enum verdict_kind
+verdict_of(uint8_t outcome)
+{
+    switch ((enum delivery_outcome)outcome) {
+    case DELIVERY_DELIVERED:
+        return VERDICT_DELIVERED;
+    case DELIVERY_RELAYED:
+        return VERDICT_RELAYED;
+    case DELIVERY_RELAYED_WITHOUT_DSN:
+        return VERDICT_RELAYED_WITHOUT_DSN;
+    case DELIVERY_FAILED:
+        return VERDICT_FAILED;
+    case DELIVERY_DEFERRED:
+        break;
+    }
+    return VERDICT_DEFERRED; /* an outcome that is not known is no reason to lose mail */
+}
+
+static const struct record_delivery_result *
+result_for(const struct msg_delivery_report *report, uint32_t number)
+{
+    for (size_t i = 0; i < report->results.n; i++) {
+        if (report->results.items[i].number == number) {
+            return &report->results.items[i];
+        }
+    }
+    return NULL;
+}
+
+/* One verdict for each recipient of the lease, also for those that the report forgot. */
+static struct verdict *
+read_report(struct spool_role *role, const struct lease *lease,
+            const struct msg_delivery_report *report, enum schedule_result *result_out)
+{
+    struct verdict *verdicts = calloc(lease->count, sizeof *verdicts);
+    *result_out = report->connected ? SCHEDULE_REFUSED : SCHEDULE_UNREACHABLE;
+    if (verdicts == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < lease->count; i++) {
+        uint32_t number = lease->parcel->m.recipients[lease->indexes[i]].number;
+        const struct record_delivery_result *r = result_for(report, number);
+        verdicts[i] = (struct verdict){
+            .index = lease->indexes[i],
+            .kind = r != NULL ? verdict_of(r->outcome) : VERDICT_DEFERRED,
+            .last = {.at_ms = role_now(role), .text = STR("the relay gave no result")},
+        };
+        if (r != NULL) {
+            verdicts[i].last.code = r->code;
+            verdicts[i].last.enhanced = r->enhanced;
+            verdicts[i].last.text = r->text;
+            verdicts[i].last.remote = r->remote;
+        }
+        if (report->connected && verdicts[i].kind != VERDICT_DEFERRED) {
+            *result_out = SCHEDULE_SUCCESS;
+        }
+    }
+    return verdicts;
+}
+
+static void
+lease_settle(struct spool_role *role, struct lease *lease, const struct msg_delivery_report *report)
+{
+    enum schedule_result result;
+    struct verdict *verdicts = read_report(role, lease, report, &result);
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    if (delivery == NULL) {
+        abort();
+    }
+    *delivery = (struct delivery){lease->destination, lease->parcel->m.key, lease->partial};
+    role->outstanding--;
+    schedule_pin(lease->destination);
+    schedule_ended(role->schedule, lease->destination, result, role_now(role));
+    outcome_write(role, lease->parcel, verdicts, lease->count, str_make(NULL, 0),
+                  on_outcome_written, delivery);
+    free(verdicts);
+}
+
+void
+dispatch_report(struct spool_role *role, struct channel *channel, struct ipc_message *message)
+{
+    const struct msg_delivery_report *report = MSG_BODY(message, delivery_report);
+    struct lease *lease;
+    (void)channel;
+    HASH_FIND(hh, role->leases, &report->lease, sizeof report->lease, lease);
+    if (lease == NULL) {
+        LOG_WARN("a report for a lease that has ended", LOG_INT("lease", report->lease));
+    } else {
+        lease_settle(role, lease, report);
+        lease_free(role, lease);
+    }
+    ipc_message_free(&message);
+    dispatch(role);
+}
+
+static void
+lease_end(struct spool_role *role, struct lease *lease)
+{
+    struct schedule_destination *d = lease->destination;
+    int64_t key = lease->parcel->m.key;
+    lease_free(role, lease);
+    delivery_put_back(role, d, key);
+}
+
+void
+dispatch_relay_lost(struct spool_role *role)
+{
+    role->relay_up = false;
+    role->relay_total = 0;
+    while (role->leases != NULL) {
+        lease_end(role, role->leases);
+    }
+}
+
+/* ---- destinations that come and go */
+
+struct wake_job {
+    struct job job;
+    struct spool_role *role;
+    struct arena *arena;
+    struct spool_destination cursor;
+    char cursor_name[SPOOL_DESTINATION_MAX + 1];
+    struct spool_destination *found;
+    size_t count;
+};
+
+static enum status
+run_wake(struct job *base, struct spool *spool)
+{
+    struct wake_job *job = (struct wake_job *)base;
+    return spool_destinations_due(spool, job->arena, &job->cursor, role_now(job->role), WAKE_BATCH,
+                                  &job->found, &job->count);
+}
+
+static void
+on_wake_done(struct job *base)
+{
+    struct wake_job *job = (struct wake_job *)base;
+    struct spool_role *role = job->role;
+    for (size_t i = 0; base->status == STATUS_OK && i < job->count; i++) {
+        struct spool_destination *found = &job->found[i];
+        struct schedule_destination *d = schedule_get(role->schedule, found->name);
+        if (d == NULL || found->name.n > SPOOL_DESTINATION_MAX) {
+            break; /* no room: the cursor stays before it */
+        }
+        schedule_set_row(d);
+        memcpy(role->wake_name, found->name.p, found->name.n);
+        role->wake_cursor.name = str_make(role->wake_name, found->name.n);
+        role->wake_cursor.look_ms = found->look_ms;
+    }
+    role->waking = false;
+    arena_destroy(&job->arena);
+    free(job);
+    dispatch(role);
+}
+
+static void
+wake_destinations(struct spool_role *role)
+{
+    struct wake_job *job = role->waking ? NULL : calloc(1, sizeof *job);
+    if (job == NULL) {
+        return;
+    }
+    role->waking = true;
+    job->job = (struct job){.kind = JOB_READ, .run = run_wake, .done = on_wake_done};
+    job->role = role;
+    job->arena = arena_create(1024 * 1024);
+    memcpy(job->cursor_name, role->wake_name, sizeof role->wake_name);
+    job->cursor = role->wake_cursor;
+    job->cursor.name.p = job->cursor_name;
+    worker_submit(role->worker, &job->job);
+}
+
+struct evict_job {
+    struct job job;
+    struct spool_role *role;
+    char name[SPOOL_DESTINATION_MAX + 1];
+    int64_t look_ms;
+    uint32_t failures;
+};
+
+static enum status
+run_evict(struct job *base, struct spool *spool)
+{
+    struct evict_job *job = (struct evict_job *)base;
+    struct str name = str_from_cstr(job->name);
+    return job->look_ms == INT64_MAX
+               ? spool_destination_delete(spool, name)
+               : spool_destination_put(spool, name, job->look_ms, job->failures);
+}
+
+static void
+on_evict_done(struct job *base)
+{
+    struct evict_job *job = (struct evict_job *)base;
+    if (base->status != STATUS_OK) {
+        /* The database would not find it in time: back into memory. */
+        struct schedule_destination *d =
+            schedule_get(job->role->schedule, str_from_cstr(job->name));
+        if (d != NULL) {
+            schedule_set_row(d);
+        }
+    }
+    free(job);
+}
+
+static void
+evict_destinations(struct spool_role *role)
+{
+    for (unsigned i = 0; i < WAKE_BATCH; i++) {
+        struct evict_job *job = calloc(1, sizeof *job);
+        if (job == NULL || !schedule_evict(role->schedule, role_now(role), job->name, &job->look_ms,
+                                           &job->failures)) {
+            free(job);
+            return;
+        }
+        job->job = (struct job){.kind = JOB_COMMIT, .run = run_evict, .done = on_evict_done};
+        job->role = role;
+        worker_submit(role->worker, &job->job);
+    }
+}
+
+void
+dispatch_tick(struct spool_role *role)
+{
+    while (role->leases != NULL && role->leases->deadline_ms <= clock_monotonic_ms()) {
+        LOG_WARN("the relay did not report in time", LOG_STR("id", role->leases->parcel->m.id));
+        lease_end(role, role->leases);
+    }
+    schedule_tick(role->schedule, role_now(role));
+    evict_destinations(role);
+    wake_destinations(role);
+    dispatch(role);
+}

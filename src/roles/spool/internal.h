@@ -1,0 +1,272 @@
+/*
+ * internal.h - the inside of the spool role: its state, and what its files do for each other.
+ *
+ *   spool.c     the role: start, stop, peers, metrics
+ *   worker.c    the threads that own the database and the large files
+ *   parcel.c    a message in memory
+ *   intake.c    a message comes in (MSG_COMMIT, or a notice of our own) and is scheduled
+ *   dispatch.c  what is due goes to the relay; leases and their reports
+ *   outcome.c   what became of recipients is written down, the sender is told
+ *   notice.c    makes the notices (RFC 3464)
+ *   age.c       delay warnings and expiry for mail that nobody tries
+ *   control.c   the commands: list, show, act
+ *
+ * Everything runs in the loop's thread but the `run` functions of jobs. The loop's state is the
+ * authority on who is being delivered: a message on which several could work at once (a delivery,
+ * an administrator, its expiry) is claimed first.
+ */
+#ifndef POSTERN_ROLES_SPOOL_INTERNAL_H
+#define POSTERN_ROLES_SPOOL_INTERNAL_H
+
+#include <uthash.h>
+
+#include "ipc/channel.h"
+#include "mail/dsn.h"
+#include "roles/role.h"
+#include "roles/spool/worker.h"
+#include "roles/trace_sender.h"
+#include "store/spool_schedule.h"
+
+/* Octets of messages kept in memory until they are delivered; the others are read again. */
+#define SPOOL_CACHE_OCTETS     (64u * 1024u * 1024u)
+/* A cached message that nobody fetched for so long gives way to new ones. */
+#define SPOOL_CACHE_AGE_MS     60000
+/* Identifiers of messages that left the queue lately: a commit that is repeated is recognised. */
+#define SPOOL_FINISHED_IDS     65536u
+/* After so long without a report a lease ends: longer than all time-outs of one delivery. */
+#define SPOOL_LEASE_MS         (2 * 3600 * 1000)
+/* Recipients of one delivery, and octets of their texts (it is one packet between roles). */
+#define SPOOL_LEASE_RECIPIENTS 1000u
+#define SPOOL_LEASE_OCTETS     (96u * 1024u)
+/* Arena of a message: recipients and texts; its octets come on top. */
+#define SPOOL_PARCEL_CEILING   (32u * 1024u * 1024u)
+
+/* ---- a message in memory */
+
+struct parcel {
+    unsigned refs;
+    struct spool_message m; /* head and content are views; `content` begins with the body */
+    struct ipc_body head;
+    struct ipc_body content;
+    uint64_t content_offset;
+    struct arena *arena;
+    struct ipc_message *commit; /* what head and content borrow from, or NULL */
+    struct ipc_body_view head_view;
+    struct ipc_body_view content_view;
+    int head_fd; /* memfds of our own, or -1 */
+    int content_fd;
+    int64_t cached_ms;
+    bool cached;
+    UT_hash_handle hh; /* role->cache, by m.key */
+};
+
+/* Of a new message; takes `commit` over, also on failure. STATUS_SYNTAX: it makes no sense. */
+[[nodiscard]] enum status parcel_from_commit(struct ipc_message *commit,
+                                             struct parcel **parcel_out);
+/* Of a notice: `m` with all it points to is in `arena`, which becomes the parcel's. */
+struct parcel *parcel_from_arena(struct arena *arena, const struct spool_message *m);
+/* Makes head and content fit for sending (long ones as memfds). `content_fd`: a memfd with the
+ * content, which becomes the parcel's, or -1. */
+[[nodiscard]] enum status parcel_prepare(struct parcel *parcel, int content_fd);
+struct parcel *parcel_ref(struct parcel *parcel);
+void parcel_unref(struct parcel **parcel);
+
+/* ---- the role's state */
+
+struct lease {
+    uint64_t id;
+    struct parcel *parcel;
+    struct schedule_destination *destination;
+    uint32_t *indexes; /* into parcel->m.recipients; owned */
+    size_t count;
+    bool partial; /* the message has more recipients for this destination */
+    int64_t deadline_ms;
+    UT_hash_handle hh;
+};
+
+/* A message on which somebody works: deliveries (to different destinations) or one claimant. */
+struct busy {
+    int64_t key;
+    unsigned deliveries;
+    bool claimed;
+    UT_hash_handle hh;
+};
+
+/* A command that waits for its answer; its channel may go away meanwhile. */
+struct asker {
+    struct channel *channel; /* NULL: it has gone */
+    uint64_t request;
+    struct asker *prev;
+    struct asker *next;
+};
+
+struct finished_id {
+    char id[ID_LENGTH];
+    UT_hash_handle hh;
+};
+
+struct spool_role {
+    struct role_runtime *runtime;
+    struct spool *spool; /* until the worker has it */
+    struct worker *worker;
+    struct queue_clock clock;
+    struct schedule *schedule;
+    struct trace_sender *traces;
+    struct event *timer;
+    int64_t started_ms; /* the queue's clock */
+    bool stopping;
+    int64_t stop_by_ms; /* monotonic */
+
+    struct parcel *cache; /* hash by key, in order of arrival */
+    size_t cache_octets;
+    struct finished_id *finished; /* hash; also a ring, oldest first */
+
+    uint32_t filter_epoch; /* counts the filter's lives: who died gets no answer */
+
+    bool relay_up;
+    uint32_t relay_total; /* deliveries that it takes in all */
+    bool relay_paused;    /* it said that it takes none */
+    uint32_t outstanding; /* loads and leases */
+    uint64_t last_lease;
+    struct lease *leases; /* hash by id, in order of age */
+    size_t fills;         /* questions for due messages that are under way */
+
+    struct spool_destination wake_cursor;
+    char wake_name[SPOOL_DESTINATION_MAX + 1];
+    bool waking;
+
+    struct busy *busy; /* hash by key */
+    struct asker *askers;
+
+    int64_t expire_cursor;
+    int64_t warn_cursor;
+    int64_t age_next_ms;
+    bool ageing;
+
+    struct {
+        uint64_t committed, refused, duplicates, notices, deferrals, delivered, failed, expired;
+    } counts;
+};
+
+static inline int64_t
+role_now(const struct spool_role *role)
+{
+    return queue_clock_now(&role->clock);
+}
+
+/* The wall clock's time for a moment of the queue's clock, for people. */
+int64_t role_wall(const struct spool_role *role, int64_t queue_ms);
+
+/* ---- parcel.c: the cache */
+
+void cache_add(struct spool_role *role, struct parcel *parcel);
+struct parcel *cache_find(struct spool_role *role, int64_t key);
+void cache_drop(struct spool_role *role, int64_t key);
+void cache_clear(struct spool_role *role);
+
+/* ---- intake.c */
+
+/* Where a new message goes; made before its insertion, used after it. */
+struct target {
+    struct str name;
+    struct schedule_destination *destination; /* pinned; NULL: there was no room */
+    bool wake;                                /* the database needs a row for it */
+    UT_hash_handle hh;
+};
+
+struct intake {
+    struct parcel *parcel;
+    struct target *targets; /* in the parcel's arena */
+    struct target *by_name; /* hash of them, while they are made */
+    size_t target_count;
+    bool duplicate;
+};
+
+void intake_commit(struct spool_role *role, struct channel *channel, struct ipc_message *message);
+/* Finds out the destinations of the parcel's recipients. The parcel becomes the intake's. */
+void intake_prepare(struct spool_role *role, struct intake *intake, struct parcel *parcel);
+/* In the worker's thread, within a transaction. */
+[[nodiscard]] enum status intake_insert(struct intake *intake, struct spool *spool, int64_t now_ms);
+/* After the commit, or with `committed` false after it failed. */
+void intake_finish(struct spool_role *role, struct intake *intake, bool committed);
+bool finished_contains(struct spool_role *role, struct str id);
+void finished_add(struct spool_role *role, struct str id);
+void finished_clear(struct spool_role *role);
+
+/* ---- dispatch.c */
+
+/* Sends what may be sent; call whenever something has changed. */
+void dispatch(struct spool_role *role);
+void dispatch_report(struct spool_role *role, struct channel *channel, struct ipc_message *message);
+/* The relay has gone: everything that was leased to it is due again. */
+void dispatch_relay_lost(struct spool_role *role);
+/* Leases that have lasted too long, destinations to look at; once a tick. */
+void dispatch_tick(struct spool_role *role);
+
+/* Claims a message for something other than delivery; false when somebody has it. */
+bool claim_take(struct spool_role *role, int64_t key);
+void claim_release(struct spool_role *role, int64_t key);
+bool is_being_delivered(const struct spool_role *role, int64_t key);
+
+/* ---- outcome.c */
+
+enum verdict_kind {
+    VERDICT_DELIVERED,
+    VERDICT_RELAYED,
+    VERDICT_RELAYED_WITHOUT_DSN,
+    VERDICT_DEFERRED, /* expires or is warned about when it is time */
+    VERDICT_FAILED,
+    VERDICT_EXPIRED, /* by age alone, without an attempt */
+    VERDICT_WARN,    /* the delay is told, nothing else changes */
+    VERDICT_HELD,
+    VERDICT_RELEASED,
+    VERDICT_FLUSHED,
+    VERDICT_REMOVED,
+};
+
+struct verdict {
+    uint32_t index; /* into parcel->m.recipients */
+    enum verdict_kind kind;
+    struct spool_attempt last; /* for attempts; else empty */
+};
+
+/* Called when the results are on disk, or with false when they never will be. */
+typedef void outcome_done(struct spool_role *role, void *context, struct parcel *parcel,
+                          bool written);
+
+/*
+ * Writes down what became of recipients, together with the notices that follow from it, and traces
+ * it. `by` names the administrator for commands. The parcel stays the caller's.
+ */
+void outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict *verdicts,
+                   size_t count, struct str by, outcome_done *done, void *context);
+
+/* ---- notice.c */
+
+/* A notice to the sender of `about`, as a parcel with one recipient; NULL (logged) when it cannot
+ * be made. */
+struct parcel *notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind kind,
+                           const struct dsn_recipient *recipients, size_t count);
+
+/* ---- age.c, control.c */
+
+void age_tick(struct spool_role *role);
+void control_message(struct spool_role *role, struct channel *channel, struct ipc_message *message);
+/* The channel is about to be destroyed, or belongs to another process from now on. */
+void control_asker_gone(struct spool_role *role, const struct channel *channel);
+
+/* ---- jobs that load a message */
+
+typedef void loaded(struct spool_role *role, void *context, enum status status,
+                    struct parcel *parcel);
+enum load_what {
+    LOAD_ENVELOPE, /* no octets */
+    LOAD_NOTICE,   /* what a notice may return: all but content that is in a file */
+    LOAD_ALL,
+};
+/* Loads a message with the chosen recipients; `destination` of the choice is copied. The callee
+ * owns the parcel. STATUS_NOT_FOUND: it is not there, or none of its recipients fits. */
+void load_parcel(struct spool_role *role, int64_t key, const struct spool_choice *choice,
+                 enum load_what what, loaded *on_loaded, void *context);
+
+#endif

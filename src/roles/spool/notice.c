@@ -1,0 +1,112 @@
+/* The spool's own messages: what the sender is told (RFC 3461, 3464). */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "roles/spool/internal.h"
+#include "smtp/envelope.h"
+
+/* Beside the copy of the original. */
+#define NOTICE_CEILING (24u * 1024u * 1024u)
+
+static enum status
+compose(struct spool_role *role, struct arena *arena, struct str id, const struct parcel *about,
+        enum dsn_kind kind, const struct dsn_recipient *recipients, size_t count,
+        struct dsn_message *out)
+{
+    const struct config *config = role_config(role->runtime);
+    const struct spool_message *m = &about->m;
+    struct dsn_request request = {
+        .kind = kind,
+        .hostname = config->hostname,
+        .id = id,
+        .about_id = m->id,
+        .now_ms = clock_wall_ms(),
+        .arrival_ms = m->received_ms,
+        .sender = m->sender,
+        .envid = m->envid,
+        .return_full = m->ret == SMTP_DSN_RET_FULL,
+        .return_headers = m->ret == SMTP_DSN_RET_HDRS || (m->in_file && m->content.n == 0),
+        .head = m->head,
+        .content = m->content,
+        .returned_max = config->bounce.returned_size,
+        .recipients = recipients,
+        .recipient_count = count,
+    };
+    return dsn_compose(arena, &request, out);
+}
+
+/* The one recipient of a notice: the sender of the original, where aliases and plus addresses of
+ * our own domains apply as for any mail. */
+static enum status
+address_notice(struct spool_role *role, struct arena *arena, const struct parcel *about,
+               struct spool_message *notice)
+{
+    struct spool_recipient *r = arena_alloc(arena, sizeof *r);
+    struct str to = arena_str_dup(arena, about->m.sender);
+    (void)role;
+    if (r == NULL || to.p == NULL) {
+        return STATUS_LIMIT;
+    }
+    /* RFC 3461 6.2: no notice about a notice */
+    *r = (struct spool_recipient){
+        .address = to, .original = to, .notify = SMTP_DSN_NOTIFY_NEVER, .state = SPOOL_QUEUED};
+    notice->recipients = r;
+    notice->recipient_count = 1;
+    notice->total = 1;
+    return STATUS_OK;
+}
+
+static void
+trace_notice(struct spool_role *role, enum dsn_kind kind, const struct parcel *about,
+             const struct spool_message *notice, const struct dsn_message *dsn)
+{
+    static const char *const names[] = {
+        [DSN_FAILURE] = "failure", [DSN_DELAY] = "delay", [DSN_SUCCESS] = "success"};
+    struct trace trace;
+    trace_init(&trace, NULL);
+    TRACE(&trace, notice_created, .kind = str_from_cstr(names[kind]), .about = about->m.id,
+          .to = about->m.sender, .subject = dsn->subject, .message_id = dsn->message_id);
+    trace_sender_add(role->traces, notice->id, str_make(NULL, 0), &trace);
+    trace_free(&trace);
+}
+
+struct parcel *
+notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind kind,
+            const struct dsn_recipient *recipients, size_t count)
+{
+    char id[ID_LENGTH + 1];
+    struct dsn_message dsn;
+    struct arena *arena =
+        arena_create(NOTICE_CEILING + (size_t)role_config(role->runtime)->bounce.returned_size * 2);
+    id_make(clock_wall_ms(), id);
+    struct spool_message notice = {
+        .id = arena_str_dup(arena, str_make(id, ID_LENGTH)),
+        .received_ms = clock_wall_ms(),
+        .priority = SPOOL_PRIORITY_NORMAL,
+    };
+    enum status status = compose(role, arena, notice.id, about, kind, recipients, count, &dsn);
+    if (status == STATUS_OK) {
+        status = address_notice(role, arena, about, &notice);
+    }
+    if (status != STATUS_OK) {
+        LOG_ERROR("a notice to the sender cannot be made", LOG_STR("id", about->m.id),
+                  LOG_CSTR("status", status_name(status)));
+        arena_destroy(&arena);
+        return NULL;
+    }
+    notice.head = dsn.head;
+    notice.content = dsn.content;
+    notice.size = dsn.head.n + dsn.content.n;
+    notice.flags = (dsn.utf8_header || !str_is_ascii(about->m.sender) ? SMTP_MESSAGE_SMTPUTF8 : 0) |
+                   (dsn.utf8_header ? SMTP_MESSAGE_HEADER_8BIT : 0) |
+                   (dsn.has_8bit ? SMTP_MESSAGE_8BITMIME | SMTP_MESSAGE_HAS_8BIT : 0);
+    struct parcel *parcel = parcel_from_arena(arena, &notice);
+    if (parcel_prepare(parcel, -1) != STATUS_OK) {
+        parcel_unref(&parcel);
+        return NULL;
+    }
+    trace_notice(role, kind, about, &notice, &dsn);
+    role->counts.notices++;
+    return parcel;
+}

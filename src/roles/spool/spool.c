@@ -1,0 +1,251 @@
+#include "roles/spool.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "roles/spool/internal.h"
+
+/* How often time-outs, retries and the age of mail are looked at. */
+#define TICK_MS          250
+/* Of the time that the parent gives for stopping, what closing the database may take. */
+#define CLOSE_RESERVE_MS 2000
+
+static const struct sandbox_profile sandbox = {
+    .name = "spool",
+    .allow = SANDBOX_ALLOW_FILES,
+    /* Messages under way may each hold two memfds. */
+    .descriptors = 65536,
+};
+
+int64_t
+role_wall(const struct spool_role *role, int64_t queue_ms)
+{
+    return queue_ms + clock_wall_ms() - role_now(role);
+}
+
+/* ---- start */
+
+static enum status
+spool_role_open(struct role_runtime *runtime, void **state_out)
+{
+    struct arena *arena = arena_create(65536);
+    struct str reason = {0};
+    struct spool_role *role = calloc(1, sizeof *role);
+    if (role == NULL) {
+        abort();
+    }
+    role->runtime = runtime;
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error to handle like a full disk */
+    if (mkdir(role_directory(runtime), 0700) != 0 && errno != EEXIST) {
+        LOG_ERROR("the queue's directory cannot be made",
+                  LOG_CSTR("directory", role_directory(runtime)), LOG_INT("errno", errno));
+    }
+    int64_t start = clock_monotonic_ms();
+    enum status status = spool_open(role_directory(runtime), arena, &role->spool, &reason);
+    if (status != STATUS_OK) {
+        LOG_ERROR("the mail queue cannot be opened", LOG_STR("reason", reason));
+        free(role);
+    } else {
+        LOG_INFO("the mail queue is open", LOG_INT("messages", spool_counts(role->spool).messages),
+                 LOG_INT("ms", clock_monotonic_ms() - start));
+        *state_out = role;
+    }
+    arena_destroy(&arena);
+    return status;
+}
+
+static void check_stopped(struct spool_role *role);
+
+static void
+on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct spool_role *role = context;
+    (void)fd;
+    (void)what;
+    if (role->stopping) {
+        check_stopped(role);
+        return;
+    }
+    dispatch_tick(role);
+    age_tick(role);
+}
+
+static enum status
+spool_role_start(struct role_runtime *runtime, void *state)
+{
+    struct spool_role *role = state;
+    struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    struct schedule_settings settings = schedule_settings_from(role_config(runtime));
+    role->clock = queue_clock_start(spool_clock_last(role->spool));
+    role->started_ms = role_now(role);
+    role->wake_cursor.look_ms = INT64_MIN;
+    role->schedule = schedule_create(&settings);
+    role->traces = trace_sender_create(role_loop(runtime), role_channel(runtime, ROLE_LEDGER, 0),
+                                       TRACE_SENDER_CEILING);
+    role->worker = worker_start(role_loop(runtime), role->spool, &role->clock);
+    role->timer = event_new(role_loop(runtime), -1, EV_PERSIST, on_tick, role);
+    if (role->traces == NULL || role->timer == NULL || event_add(role->timer, &tick) != 0) {
+        return STATUS_IO;
+    }
+    dispatch_tick(role);
+    return STATUS_OK;
+}
+
+/* ---- peers and their messages */
+
+static void
+take_capacity(struct spool_role *role, const struct msg_relay_capacity *capacity)
+{
+    role->relay_paused = capacity->free == 0;
+    role->relay_total = capacity->free > role->relay_total ? capacity->free : role->relay_total;
+    dispatch(role);
+}
+
+static void
+spool_role_message(void *state, struct channel *channel, struct ipc_message *message)
+{
+    struct spool_role *role = state;
+    switch ((int)message->type) {
+    case MSG_COMMIT:
+        intake_commit(role, channel, message);
+        return;
+    case MSG_DELIVERY_REPORT:
+        dispatch_report(role, channel, message);
+        return;
+    case MSG_RELAY_CAPACITY:
+        take_capacity(role, MSG_BODY(message, relay_capacity));
+        break;
+    case MSG_QUEUE_LIST:
+    case MSG_QUEUE_SHOW:
+    case MSG_QUEUE_ACT:
+        control_message(role, channel, message);
+        return;
+    default:
+        role_peer_misbehaved(role->runtime, channel);
+        break;
+    }
+    ipc_message_free(&message);
+}
+
+static void
+spool_role_peer(void *state, struct channel *channel, bool up)
+{
+    struct spool_role *role = state;
+    switch ((int)channel_peer(channel)) {
+    case ROLE_FILTER:
+        role->filter_epoch++;
+        break;
+    case ROLE_RELAY:
+        dispatch_relay_lost(role);
+        role->relay_up = up;
+        role->relay_paused = false;
+        break;
+    case ROLE_CLI:
+    case ROLE_CONSOLE:
+        control_asker_gone(role, channel);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+spool_role_reload(void *state, const struct config *config)
+{
+    struct spool_role *role = state;
+    struct schedule_settings settings = schedule_settings_from(config);
+    schedule_configure(role->schedule, &settings);
+    dispatch_tick(role);
+}
+
+/* ---- stop */
+
+static void
+check_stopped(struct spool_role *role)
+{
+    bool idle = worker_pending(role->worker) == 0 && role->leases == NULL &&
+                trace_sender_waiting(role->traces) == 0;
+    if (idle || clock_monotonic_ms() >= role->stop_by_ms) {
+        event_del(role->timer);
+        role_stopped(role->runtime);
+    }
+}
+
+static void
+spool_role_stop(void *state, int grace_ms)
+{
+    struct spool_role *role = state;
+    role->stopping = true;
+    role->stop_by_ms = clock_monotonic_ms() + grace_ms - CLOSE_RESERVE_MS;
+    LOG_INFO("stopping", LOG_INT("under_way", HASH_COUNT(role->leases)));
+    check_stopped(role);
+}
+
+static void
+spool_role_close(void *state)
+{
+    struct spool_role *role = state;
+    worker_stop(&role->worker);
+    dispatch_relay_lost(role);
+    spool_close(&role->spool);
+    cache_clear(role);
+    finished_clear(role);
+    schedule_destroy(&role->schedule);
+    trace_sender_destroy(&role->traces);
+    if (role->timer != NULL) {
+        event_free(role->timer);
+    }
+    free(role);
+}
+
+/* ---- status */
+
+static void
+spool_role_metrics(void *state, struct role_metrics *out)
+{
+    struct spool_role *role = state;
+    struct worker_counts w = worker_counts(role->worker);
+    role_metric_add(out, "queue_messages", w.queue.messages);
+    role_metric_add(out, "queue_recipients", w.queue.recipients);
+    role_metric_add(out, "queue_deferred", w.queue.deferred);
+    role_metric_add(out, "queue_held", w.queue.held);
+    role_metric_add(out, "queue_bytes", w.queue.bytes);
+    role_metric_add(out, "queue_disk_bytes", (int64_t)w.size);
+    role_metric_add(out, "queue_disk_free_bytes",
+                    w.disk_free > INT64_MAX ? -1 : (int64_t)w.disk_free);
+    role_metric_add(out, "queue_destinations", (int64_t)schedule_destination_count(role->schedule));
+    role_metric_add(out, "queue_destinations_blocked",
+                    (int64_t)schedule_blocked_count(role->schedule, role_now(role)));
+    role_metric_add(out, "queue_leases", HASH_COUNT(role->leases));
+    role_metric_add(out, "queue_cached_bytes", (int64_t)role->cache_octets);
+    role_metric_add(out, "queue_damaged", w.damaged);
+    role_metric_add(out, "queue_unwritten_results", (int64_t)w.waiting);
+    role_metric_add(out, "commits_total", (int64_t)role->counts.committed);
+    role_metric_add(out, "commits_refused_total", (int64_t)role->counts.refused);
+    role_metric_add(out, "commits_duplicate_total", (int64_t)role->counts.duplicates);
+    role_metric_add(out, "batches_total", (int64_t)w.batches);
+    role_metric_add(out, "batches_failed_total", (int64_t)w.failed_batches);
+    role_metric_add(out, "recipients_delivered_total", (int64_t)role->counts.delivered);
+    role_metric_add(out, "recipients_deferred_total", (int64_t)role->counts.deferrals);
+    role_metric_add(out, "recipients_failed_total", (int64_t)role->counts.failed);
+    role_metric_add(out, "recipients_expired_total", (int64_t)role->counts.expired);
+    role_metric_add(out, "notices_total", (int64_t)role->counts.notices);
+}
+
+const struct role_definition spool_role = {
+    .role = ROLE_SPOOL,
+    .sandbox = &sandbox,
+    .open = spool_role_open,
+    .start = spool_role_start,
+    .on_message = spool_role_message,
+    .on_peer = spool_role_peer,
+    .reload = spool_role_reload,
+    .stop = spool_role_stop,
+    .metrics = spool_role_metrics,
+    .close = spool_role_close,
+};
