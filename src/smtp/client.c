@@ -165,6 +165,7 @@ smtp_client_feed(struct smtp_client *client, struct str input)
                                              stage_has_enhanced(client->stage), &used, &reply);
         input = str_skip(input, used);
         if (status == STATUS_OK) {
+            client->replies++;
             client_reply(client, &reply);
         } else if (status != STATUS_AGAIN) {
             client_reply_broken(client, status);
@@ -239,6 +240,12 @@ enum smtp_client_stage
 smtp_client_stage(const struct smtp_client *client)
 {
     return client->stage;
+}
+
+uint64_t
+smtp_client_replies(const struct smtp_client *client)
+{
+    return client->replies;
 }
 
 const struct smtp_client_offers *

@@ -59,6 +59,7 @@ struct smtp_client {
     enum smtp_client_stage stage;
     enum smtp_client_action action; /* what feed returns when there is nothing to read */
     struct smtp_reply_reader reader;
+    uint64_t replies;
     struct buf output; /* commands; they go out before content */
     struct smtp_content_writer content;
     bool has_content; /* `content` waits to be written behind the output */

@@ -168,26 +168,34 @@ take_dot(struct smtp_content *content, char c, size_t *used)
     return false;
 }
 
+/* The line end that this octet of a refused DATA breaks, if any; as in take_text and take_special.
+ */
+static enum smtp_content_error
+swallow_check(const struct smtp_content *content, const struct smtp_content_rules *rules, char c)
+{
+    if (content->previous == '\r') {
+        return c != '\n' ? SMTP_CONTENT_BARE_CR : SMTP_CONTENT_OK;
+    }
+    bool bare_lf = c == '\n' && (!rules->bare_lf_is_data || content->previous == '.');
+    bool dot_behind = c == '.' && content->previous == '\n' && content->before != '\r';
+    return bare_lf || dot_behind ? SMTP_CONTENT_BARE_LF : SMTP_CONTENT_OK;
+}
+
 /* One octet of a refused DATA. True at its end, or at what looks like one after a wrong line end.
  */
 static bool
-swallow_octet(struct smtp_content *content, char c)
+swallow_octet(struct smtp_content *content, const struct smtp_content_rules *rules, char c)
 {
-    bool line_end =
-        content->error == SMTP_CONTENT_BARE_LF || content->error == SMTP_CONTENT_BARE_CR;
-    bool after_break = content->before == '\r' || content->before == '\n';
-    bool is_break = c == '\r' || c == '\n';
-    bool ended = false;
-    if (line_end) {
-        ended = content->previous == '.' && after_break && is_break;
-    } else if (content->place == SMTP_CONTENT_DOT_CR && c == '\n') {
-        ended = true;
-    } else if (c == '\n' && content->previous != '\r') {
-        content_fail(content, SMTP_CONTENT_BARE_LF);
-        ended = content->place == SMTP_CONTENT_DOT;
-    } else if (content->previous == '\r' && c != '\n') {
-        content_fail(content, SMTP_CONTENT_BARE_CR);
-        ended = content->place == SMTP_CONTENT_DOT_CR;
+    bool wrong = content->error == SMTP_CONTENT_BARE_LF || content->error == SMTP_CONTENT_BARE_CR;
+    enum smtp_content_error error = swallow_check(content, rules, c);
+    bool at_dot = content->place == SMTP_CONTENT_DOT || content->place == SMTP_CONTENT_DOT_CR;
+    bool ended = content->place == SMTP_CONTENT_DOT_CR && c == '\n';
+    if (wrong) {
+        bool after_break = content->before == '\r' || content->before == '\n';
+        ended = content->previous == '.' && after_break && (c == '\r' || c == '\n');
+    } else if (error != SMTP_CONTENT_OK) {
+        content_fail(content, error);
+        ended = at_dot;
     }
     if (content->place == SMTP_CONTENT_LINE_START && c == '.') {
         content->place = SMTP_CONTENT_DOT;
@@ -202,13 +210,14 @@ swallow_octet(struct smtp_content *content, char c)
 }
 
 static enum status
-swallow(struct smtp_content *content, struct str input, size_t *used_out)
+swallow(struct smtp_content *content, const struct smtp_content_rules *rules, struct str input,
+        size_t *used_out)
 {
     size_t i = 0;
     bool ended = false;
     if (content->dots) {
         while (i < input.n && !ended) {
-            ended = swallow_octet(content, input.p[i++]);
+            ended = swallow_octet(content, rules, input.p[i++]);
         }
     } else {
         i = input.n;
@@ -332,7 +341,8 @@ take_piece(struct smtp_content *content, const struct smtp_content_rules *rules,
     enum smtp_content_error error = SMTP_CONTENT_OK;
     struct str piece = str_head(input, take_lines(content, rules, input, &error));
     observe(content, rules, piece);
-    if (error != SMTP_CONTENT_OK) {
+    /* An error in front of this one stands; swallowing looks at the wrong octet again. */
+    if (error != SMTP_CONTENT_OK && content->error == SMTP_CONTENT_OK) {
         content_fail(content, error);
     }
     *n_out = piece.n;
@@ -367,7 +377,7 @@ smtp_content_read(struct smtp_content *content, const struct smtp_content_rules 
         *used_out = i;
         return STATUS_AGAIN;
     }
-    enum status status = swallow(content, str_skip(input, i), &n);
+    enum status status = swallow(content, rules, str_skip(input, i), &n);
     *used_out = i + n;
     return status;
 }
@@ -375,7 +385,7 @@ smtp_content_read(struct smtp_content *content, const struct smtp_content_rules 
 bool
 smtp_content_finish(struct smtp_content *content)
 {
-    if (content->cr) {
+    if (content->cr && content->error == SMTP_CONTENT_OK) {
         content_fail(content, SMTP_CONTENT_BARE_CR);
     }
     if (content->error != SMTP_CONTENT_OK || content->column == 0) {

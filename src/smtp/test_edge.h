@@ -40,6 +40,9 @@ struct test_edge {
     bool closed;
     bool tls_wanted; /* START_TLS was returned; the next feed is behind the handshake */
     bool defer;      /* leave results to the test */
+    bool permissive; /* accept every sender, recipient and message */
+    struct str user; /* the one user; "user" and "secret" unless the test sets others */
+    struct str password;
     struct smtp_action deferred;
 };
 
