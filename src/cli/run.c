@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 #include "roles/console.h"
-#include "roles/edge/edge.h"
+#include "roles/edge.h"
 #include "roles/filter.h"
 #include "roles/ledger.h"
 #include "roles/parent/parent.h"

@@ -23,7 +23,34 @@ print_duration(uint64_t ms)
 }
 
 static void
-print_report(const struct msg_status_report *report)
+role_name(const struct record_role_status *role, char out[static 32])
+{
+    snprintf(out, 32, role->role == ROLE_EDGE ? "%s %u" : "%s",
+             ipc_role_name((enum role)role->role), role->instance);
+}
+
+static void
+print_metrics(const struct record_role_status *role, bool all)
+{
+    char name[32];
+    bool first = true;
+    role_name(role, name);
+    for (size_t i = 0; i < role->metrics.n; i++) {
+        const struct record_metric *metric = &role->metrics.items[i];
+        if (metric->value == 0 && !all) {
+            continue;
+        }
+        if (first) {
+            printf("\n%s\n", name);
+            first = false;
+        }
+        printf("  %-34.*s %lld\n", STR_ARG(metric->name), (long long)metric->value);
+    }
+}
+
+/* Counters that are zero say little: they are left out unless all are wanted. */
+static void
+print_report(const struct msg_status_report *report, bool all)
 {
     printf("Postern %.*s, up", STR_ARG(report->version));
     print_duration(report->uptime_ms);
@@ -32,8 +59,7 @@ print_report(const struct msg_status_report *report)
     for (size_t i = 0; i < report->roles.n; i++) {
         const struct record_role_status *role = &report->roles.items[i];
         char name[32];
-        snprintf(name, sizeof name, role->role == ROLE_EDGE ? "%s %u" : "%s",
-                 ipc_role_name((enum role)role->role), role->instance);
+        role_name(role, name);
         printf("%-12s %8u ", name, role->pid);
         print_duration(role->uptime_ms);
         printf(" %9u  %s\n", role->restarts,
@@ -42,16 +68,7 @@ print_report(const struct msg_status_report *report)
                               : "starting");
     }
     for (size_t i = 0; i < report->roles.n; i++) {
-        const struct record_role_status *role = &report->roles.items[i];
-        if (role->metrics.n > 0) {
-            printf("\n%s%s%.0u\n", ipc_role_name((enum role)role->role),
-                   role->role == ROLE_EDGE ? " " : "",
-                   role->role == ROLE_EDGE ? role->instance : 0);
-        }
-        for (size_t k = 0; k < role->metrics.n; k++) {
-            printf("  %-34.*s %lld\n", STR_ARG(role->metrics.items[k].name),
-                   (long long)role->metrics.items[k].value);
-        }
+        print_metrics(&report->roles.items[i], all);
     }
     for (size_t i = 0; i < report->warnings.n; i++) {
         printf("\nwarning: %.*s\n", STR_ARG(report->warnings.items[i].text));
@@ -102,15 +119,17 @@ cli_status(int argc, char **argv)
 {
     struct cli_common common;
     argc = cli_take_common(argc, argv, &common);
-    if (argc < 0 || argc > 1) {
+    bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
+    if (argc < 0 || argc > 1 + all) {
         return argc < 0 ? CLI_USAGE
                         : cli_fail("status", CLI_USAGE, "'%s' is not understood", argv[1]);
     }
     if (common.help) {
-        puts("usage: postern status [--json] [--config FILE]\n"
+        puts("usage: postern status [--all] [--json] [--config FILE]\n"
              "\n"
-             "Roles, uptime, restarts, queue and counters of the running gateway. Exit status 1\n"
-             "when it does not run.\n"
+             "Roles, uptime, restarts, queue and counters of the running gateway; with --all also "
+             "the\n"
+             "counters that are zero. Exit status 1 when it does not run.\n"
              "\n"
              "example: postern status --json | jq '.roles[] | {role, ready}'");
         return CLI_DONE;
@@ -128,7 +147,7 @@ cli_status(int argc, char **argv)
     if (common.json) {
         print_report_json(MSG_BODY(reply, status_report));
     } else {
-        print_report(MSG_BODY(reply, status_report));
+        print_report(MSG_BODY(reply, status_report), all);
     }
     ipc_message_free(&reply);
     return CLI_DONE;
