@@ -28,7 +28,7 @@ reader_restart(struct smtp_line_reader *reader)
 static enum smtp_line_result
 line_check(struct str line, struct str *line_out)
 {
-    if (line.n < 2 || line.p[line.n - 2] != '\r') {
+    if (!str_ends_with(line, STR("\r\n"))) {
         return SMTP_LINE_BARE_LF;
     }
     line.n -= 2;

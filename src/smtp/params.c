@@ -122,9 +122,7 @@ list_split(struct str s, struct param_list *list)
 {
     list->count = 0;
     for (s = str_trim(s); s.n > 0; s = str_trim(s)) {
-        struct str word = s;
-        size_t end = str_find_char(s, ' ');
-        word = str_head(s, end);
+        struct str word = str_head(s, str_find_char(s, ' '));
         s = str_skip(s, word.n);
         struct param param;
         param.has_value = str_cut(word, '=', &param.keyword, &param.value);
