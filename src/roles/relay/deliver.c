@@ -1,0 +1,528 @@
+#include "roles/relay/deliver.h"
+
+#include "base/clock.h"
+#include "dns/name.h"
+#include "store/delivery.h"
+
+/* Recipients with the same next hop that have no result yet. */
+struct batch {
+    const struct next_hop *hop;
+    size_t *indexes; /* into the delivery's recipients */
+    size_t count;
+    /* What those get that are left in the end; temporary failures outweigh permanent ones. */
+    bool has_failure;
+    bool permanent;
+    struct smtp_reply reply;
+    struct str remote;
+};
+
+/* ---- texts */
+
+struct str
+relay_enhanced_text(struct arena *arena, const struct smtp_reply *reply)
+{
+    const struct smtp_enhanced *e = &reply->enhanced;
+    if (e->class == 0) {
+        return arena_printf(arena, "%u.0.0", reply->code / 100u);
+    }
+    return arena_printf(arena, "%u.%u.%u", e->class, e->subject, e->detail);
+}
+
+struct str
+relay_reply_text(struct arena *arena, const struct smtp_reply *reply)
+{
+    struct str text = str_head(reply->text, SMTP_CLIENT_TEXT_MAX);
+    char *line = arena_cstr(arena, text);
+    for (size_t i = 0; line != NULL && i < text.n; i++) {
+        line[i] = line[i] == '\n' ? ' ' : line[i];
+    }
+    return str_make(line, line != NULL ? text.n : 0);
+}
+
+/* ---- results */
+
+static void
+trace_result(const struct relay_delivery *d, size_t i)
+{
+    const struct record_delivery_recipient *recipient = &d->deliver->recipients.items[i];
+    const struct record_delivery_result *r = &d->results[i];
+    bool renamed = !str_eq(recipient->address, recipient->original);
+    struct str original = renamed ? recipient->original : str_make(NULL, 0);
+    if (r->outcome == DELIVERY_FAILED) {
+        TRACE(d->trace, failed, .recipient = recipient->address, .code = r->code,
+              .enhanced = r->enhanced, .text = r->text, .remote = r->remote, .original = original);
+    } else if (r->outcome != DELIVERY_DEFERRED) { /* the spool tells when the next attempt is */
+        TRACE(d->trace, delivered, .recipient = recipient->address, .code = r->code,
+              .enhanced = r->enhanced, .text = r->text, .remote = r->remote, .tls = r->tls,
+              .original = original);
+    }
+}
+
+static void
+settle(struct relay_delivery *d, size_t i, enum delivery_outcome outcome,
+       const struct smtp_reply *reply, struct str remote, struct str tls)
+{
+    struct record_delivery_result *r = &d->results[i];
+    r->outcome = (uint8_t)outcome;
+    r->code = reply->code;
+    r->enhanced = relay_enhanced_text(d->arena, reply);
+    r->text = relay_reply_text(d->arena, reply);
+    r->remote = arena_str_dup(d->arena, remote);
+    r->tls = arena_str_dup(d->arena, tls);
+    d->settled[i] = true;
+    trace_result(d, i);
+}
+
+static void
+count_results(const struct relay_delivery *d)
+{
+    struct relay_counters *counters = &d->world->counters;
+    unsigned long long delivered = 0, deferred = 0, failed = 0;
+    for (size_t i = 0; i < d->deliver->recipients.n; i++) {
+        deferred += d->results[i].outcome == DELIVERY_DEFERRED;
+        failed += d->results[i].outcome == DELIVERY_FAILED;
+    }
+    delivered = d->deliver->recipients.n - deferred - failed;
+    atomic_fetch_add(&counters->delivered, delivered);
+    atomic_fetch_add(&counters->deferred, deferred);
+    atomic_fetch_add(&counters->failed, failed);
+    LOG_INFO("message relayed", LOG_STR("id", d->deliver->id),
+             LOG_STR("destination", d->deliver->destination),
+             LOG_STR("remote", d->results[0].remote), LOG_INT("delivered", delivered),
+             LOG_INT("deferred", deferred), LOG_INT("failed", failed));
+}
+
+/* ---- failures of hosts */
+
+static void
+batch_failure(struct relay_delivery *d, struct batch *batch, bool permanent,
+              const struct smtp_reply *reply, struct str remote)
+{
+    if (batch->has_failure && permanent && !batch->permanent) {
+        return;
+    }
+    batch->has_failure = true;
+    batch->permanent = permanent;
+    batch->reply = *reply;
+    batch->reply.text = relay_reply_text(d->arena, reply);
+    batch->remote = arena_str_dup(d->arena, remote);
+}
+
+static void
+note_failure(struct relay_delivery *d, struct batch *batch, const struct relay_target *target,
+             const struct relay_session_failure *failure, struct str remote)
+{
+    bool permanent = failure->problem == SMTP_CLIENT_REFUSED && failure->reply.code >= 500;
+    TRACE(d->trace, attempt_failed, .destination = d->deliver->destination, .host = target->host,
+          .address = target->ip, .stage = str_from_cstr(failure->stage),
+          .code = failure->reply.code, .enhanced = relay_enhanced_text(d->arena, &failure->reply),
+          .text = failure->reply.text);
+    batch_failure(d, batch, permanent, &failure->reply, remote);
+}
+
+static void
+note_route_failure(struct relay_delivery *d, struct batch *batch,
+                   const struct relay_route_failure *failure)
+{
+    TRACE(d->trace, attempt_failed, .destination = d->deliver->destination, .host = failure->host,
+          .stage = STR("resolve"), .code = failure->reply.code,
+          .enhanced = relay_enhanced_text(d->arena, &failure->reply), .text = failure->reply.text);
+    batch_failure(d, batch, failure->permanent, &failure->reply, failure->host);
+}
+
+/* ---- a transaction */
+
+/* Not settled: another host, or another transaction, may still take it. */
+static bool
+may_go_elsewhere(const struct smtp_client_result *result)
+{
+    bool session_failed = result->reply.code == 0 || result->reply.code == 421;
+    return result->outcome == SMTP_CLIENT_DEFERRED && session_failed &&
+           result->stage < SMTP_CLIENT_STAGE_END;
+}
+
+/* RFC 5321 4.5.3.1.10: the server has enough recipients; the others go in the next transaction. */
+static bool
+is_overflow(const struct smtp_client_result *result)
+{
+    return result->stage == SMTP_CLIENT_STAGE_RCPT &&
+           (result->reply.code == 452 || result->reply.code == 552);
+}
+
+static enum delivery_outcome
+outcome_of(const struct relay_delivery *d, const struct relay_session *session,
+           const struct smtp_client_result *result)
+{
+    (void)d;
+    if (result->outcome == SMTP_CLIENT_FAILED) {
+        return DELIVERY_FAILED;
+    }
+    if (result->outcome != SMTP_CLIENT_TAKEN) {
+        return DELIVERY_DEFERRED;
+    }
+    if (session->client_settings.protocol == SMTP_CLIENT_LMTP) {
+        return DELIVERY_DELIVERED;
+    }
+    return smtp_client_offers(session->client)->dsn ? DELIVERY_RELAYED
+                                                    : DELIVERY_RELAYED_WITHOUT_DSN;
+}
+
+/* Settles the first n of the batch by their results; what is left moves up. */
+static size_t
+take_results(struct relay_delivery *d, struct batch *batch, const struct relay_session *session,
+             size_t n)
+{
+    const struct smtp_client_result *results = smtp_client_results(session->client);
+    size_t left = 0;
+    bool any_taken = false;
+    for (size_t i = 0; i < n; i++) {
+        any_taken |= results[i].outcome == SMTP_CLIENT_TAKEN;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t index = batch->indexes[i];
+        if (i >= n || may_go_elsewhere(&results[i]) || (any_taken && is_overflow(&results[i]))) {
+            batch->indexes[left++] = index;
+            continue;
+        }
+        settle(d, index, outcome_of(d, session, &results[i]), &results[i].reply,
+               str_from_cstr(session->remote), str_from_cstr(session->tls_text));
+    }
+    size_t settled = batch->count - left;
+    batch->count = left;
+    return settled;
+}
+
+/* Sends to the first n recipients of the batch. True while the session can go on with the rest. */
+static bool
+transact(struct relay_delivery *d, struct batch *batch, struct relay_session *session, size_t n)
+{
+    const struct msg_deliver *deliver = d->deliver;
+    struct smtp_client_recipient *recipients = arena_alloc_array(d->arena, n, sizeof *recipients);
+    if (recipients == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct record_delivery_recipient *r = &deliver->recipients.items[batch->indexes[i]];
+        recipients[i] = (struct smtp_client_recipient){
+            .address = r->address, .orcpt = r->orcpt, .notify = r->notify};
+    }
+    struct smtp_client_message message = {
+        .sender = deliver->sender,
+        .ret = (enum smtp_dsn_ret)deliver->ret,
+        .envid = deliver->envid,
+        .smtputf8 = (deliver->flags & SMTP_MESSAGE_SMTPUTF8) != 0,
+        .recipients = recipients,
+        .recipient_count = n,
+        .head = d->head,
+        .body = d->body,
+        .form = &d->form,
+    };
+    smtp_client_send(session->client, &message);
+    bool ready = relay_session_run(session);
+    session->transactions++;
+    size_t settled = take_results(d, batch, session, n);
+    return ready && settled > 0;
+}
+
+/* How many more transactions this session may have. */
+static bool
+session_has_room(const struct relay_session *session)
+{
+    uint32_t mail_max = smtp_client_offers(session->client)->mail_max;
+    return session->transactions < session->config->queue.reuse_messages &&
+           (mail_max == 0 || session->transactions < mail_max);
+}
+
+static void
+converse(struct relay_delivery *d, struct batch *batch, struct relay_session *session)
+{
+    size_t most = smtp_client_recipients_most(session->client);
+    bool going_on = true;
+    while (going_on && batch->count > 0) {
+        size_t n = batch->count < most ? batch->count : most;
+        going_on = transact(d, batch, session, n) && session_has_room(session);
+    }
+}
+
+/* ---- sessions */
+
+static void
+trace_attempt(struct relay_delivery *d, const struct next_hop *hop,
+              const struct relay_target *target, bool reused)
+{
+    TRACE(d->trace, attempt_started, .destination = d->deliver->destination,
+          .protocol = hop->lmtp ? STR("lmtp") : STR("smtp"), .host = target->host,
+          .preference = target->preference, .address = target->ip, .port = target->port,
+          .attempt = d->deliver->recipients.items[0].attempts + 1, .reused = reused);
+}
+
+static enum config_tls_mode
+tls_mode(const struct config *config, const struct next_hop *hop, const struct relay_target *target)
+{
+    if (target->is_unix) {
+        return CONFIG_TLS_NONE; /* the octets do not leave the machine */
+    }
+    const struct config_zone *zone = config_zone_for_ip(config, &target->ip);
+    return zone != NULL && zone->minimum_tls > hop->tls ? zone->minimum_tls : hop->tls;
+}
+
+static enum smtp_client_tls
+tls_wanted(enum config_tls_mode mode)
+{
+    switch (mode) {
+    case CONFIG_TLS_NONE:
+        return SMTP_CLIENT_TLS_NEVER;
+    case CONFIG_TLS_OPPORTUNISTIC:
+        return SMTP_CLIENT_TLS_IF_OFFERED;
+    case CONFIG_TLS_REQUIRED:
+        break;
+    }
+    return SMTP_CLIENT_TLS_REQUIRED;
+}
+
+static void
+trace_tls(struct trace *trace, const struct relay_target *target, enum config_tls_mode mode,
+          const struct relay_session *session, const char *error)
+{
+    bool encrypted = session != NULL && session->tls != NULL;
+    if (trace == NULL || (mode == CONFIG_TLS_NONE && !encrypted)) {
+        return;
+    }
+    if (error == NULL && encrypted) {
+        error = session->facts.trust_error;
+    } else if (error == NULL) {
+        bool refused = session != NULL && smtp_client_tls_was_refused(session->client);
+        error = refused ? "the server refused STARTTLS" : "the server does not offer STARTTLS";
+    }
+    TRACE(trace, attempt_tls, .host = target->host,
+          .version = str_from_cstr(encrypted ? session->facts.version : NULL),
+          .cipher = str_from_cstr(encrypted ? session->facts.cipher : NULL),
+          .policy = str_from_cstr(config_tls_mode_name(mode)),
+          .verified = encrypted && session->facts.trusted && session->facts.name_matches,
+          .error = str_from_cstr(error));
+}
+
+static void
+count_session(struct relay_counters *counters, const struct relay_session *session)
+{
+    atomic_fetch_add(&counters->connections, 1);
+    if (session == NULL) {
+        atomic_fetch_add(&counters->connections_failed, 1);
+    } else if (session->tls != NULL) {
+        atomic_fetch_add(&counters->tls, 1);
+    }
+}
+
+struct relay_session *
+relay_call(struct relay_world *world, const struct config *config, struct tls_client *tls,
+           const struct next_hop *hop, const struct relay_target *target, int64_t deadline_ms,
+           struct trace *trace, struct relay_session_failure *failure_out)
+{
+    enum config_tls_mode mode = tls_mode(config, hop, target);
+    struct relay_session_settings settings = {
+        .config = config,
+        .tls = tls,
+        .protocol = hop->lmtp ? SMTP_CLIENT_LMTP : SMTP_CLIENT_SMTP,
+        .wanted = tls_wanted(mode),
+        .deadline_ms = deadline_ms,
+    };
+    struct relay_session *session = NULL;
+    enum status status = relay_session_open(target, &settings, &session, failure_out);
+    const char *error = NULL;
+    char handshake_error[SMTP_CLIENT_TEXT_MAX + 1];
+    if (status != STATUS_OK && failure_out->problem == SMTP_CLIENT_TLS_FAILED) {
+        atomic_fetch_add(&world->counters.tls_failed, 1);
+        struct str text = str_head(failure_out->reply.text, sizeof handshake_error - 1);
+        memcpy(handshake_error, text.p, text.n);
+        handshake_error[text.n] = '\0';
+        error = handshake_error;
+        if (mode == CONFIG_TLS_OPPORTUNISTIC) {
+            settings.wanted = SMTP_CLIENT_TLS_NEVER; /* RFC 7435: better than not at all */
+            status = relay_session_open(target, &settings, &session, failure_out);
+        }
+    }
+    count_session(&world->counters, session);
+    if (status == STATUS_OK || error != NULL) {
+        trace_tls(trace, target, mode, session, error);
+    }
+    return session;
+}
+
+/* RFC 5321 6.3: a server that has our own name is ourselves, reached in a way nobody thought of. */
+static bool
+is_ourselves(const struct relay_delivery *d, const struct next_hop *hop,
+             const struct relay_session *session)
+{
+    return hop->kind == NEXT_HOP_MX &&
+           dns_name_eq(str_from_cstr(smtp_client_offers(session->client)->name),
+                       d->config->hostname);
+}
+
+static struct relay_session *
+open_session(struct relay_delivery *d, struct batch *batch, const struct relay_target *target)
+{
+    struct relay_session_failure failure;
+    trace_attempt(d, batch->hop, target, false);
+    struct relay_session *session =
+        relay_call(d->world, d->config, d->tls, batch->hop, target, 0, d->trace, &failure);
+    if (session == NULL) {
+        note_failure(d, batch, target, &failure, target->host);
+        return NULL;
+    }
+    if (is_ourselves(d, batch->hop, session)) {
+        struct relay_route_failure loop = {
+            .permanent = true,
+            .host = target->host,
+            .reply = SMTP_REPLY(0, 5, 4, 6, "mail for this domain leads back to this gateway")};
+        note_route_failure(d, batch, &loop);
+        relay_idle_give(d->world->idle, &session, batch->hop->key, 0, clock_monotonic_ms());
+        return NULL;
+    }
+    return session;
+}
+
+static struct relay_target
+target_of(const struct relay_session *session, const struct next_hop *hop)
+{
+    bool is_unix = hop->kind == NEXT_HOP_UNIX;
+    return (struct relay_target){.is_unix = is_unix,
+                                 .host = is_unix ? hop->name : str_from_cstr(session->host),
+                                 .ip = session->ip,
+                                 .port = session->port};
+}
+
+/* Uses a session and gives it back; true when it is still good. */
+static bool
+use_session(struct relay_delivery *d, struct batch *batch, struct relay_session *session,
+            bool reused)
+{
+    struct relay_target target = target_of(session, batch->hop);
+    converse(d, batch, session);
+    bool good = smtp_client_stage(session->client) == SMTP_CLIENT_STAGE_READY;
+    bool stale = reused && !good && !smtp_client_was_answered(session->client);
+    d->connected |= !stale;
+    if (!good && !stale && batch->count > 0) {
+        struct relay_session_failure failure;
+        relay_session_failure(session, &failure);
+        note_failure(d, batch, &target, &failure, str_from_cstr(session->remote));
+    }
+    relay_idle_give(d->world->idle, &session, batch->hop->key, d->deliver->concurrency,
+                    clock_monotonic_ms());
+    return good;
+}
+
+static void
+use_idle_sessions(struct relay_delivery *d, struct batch *batch)
+{
+    struct relay_session *session;
+    while (batch->count > 0 &&
+           (session = relay_idle_take(d->world->idle, batch->hop->key)) != NULL) {
+        struct relay_target target = target_of(session, batch->hop);
+        target.host = arena_str_dup(d->arena, target.host);
+        atomic_fetch_add(&d->world->counters.connections_reused, 1);
+        trace_attempt(d, batch->hop, &target, true);
+        use_session(d, batch, session, true);
+    }
+}
+
+/* Calls one address until it has taken what it will; new sessions while the old one was used up. */
+static void
+use_target(struct relay_delivery *d, struct batch *batch, const struct relay_target *target)
+{
+    bool going_on = true;
+    while (going_on && batch->count > 0) {
+        size_t before = batch->count;
+        struct relay_session *session = open_session(d, batch, target);
+        going_on =
+            session != NULL && use_session(d, batch, session, false) && batch->count < before;
+    }
+}
+
+static void
+deliver_batch(struct relay_delivery *d, struct batch *batch)
+{
+    struct relay_route route;
+    struct relay_target target;
+    struct relay_route_failure failure;
+    enum relay_route_step step;
+    use_idle_sessions(d, batch);
+    relay_route_start(&route, d->arena, d->config, &d->world->route, batch->hop);
+    while (batch->count > 0 && (step = relay_route_next(&route, &target, &failure)) != ROUTE_END) {
+        if (step == ROUTE_TARGET) {
+            use_target(d, batch, &target);
+        } else {
+            note_route_failure(d, batch, &failure);
+            if (route.host_count == 0) {
+                break; /* there is no host to go on with */
+            }
+        }
+    }
+    if (!batch->has_failure) {
+        batch->reply = SMTP_REPLY(0, 4, 4, 0, "no address of the destination could be used");
+    }
+    enum delivery_outcome outcome = batch->permanent ? DELIVERY_FAILED : DELIVERY_DEFERRED;
+    for (size_t i = 0; i < batch->count; i++) {
+        settle(d, batch->indexes[i], outcome, &batch->reply, batch->remote, STR(""));
+    }
+}
+
+/* ---- the message */
+
+/* Gathers the recipients that share the hop of the first one that has no result. */
+static void
+gather(struct relay_delivery *d, size_t first, const struct next_hop *hop, struct batch *batch)
+{
+    batch->hop = hop;
+    for (size_t i = first; i < d->deliver->recipients.n; i++) {
+        struct next_hop other;
+        if (!d->settled[i] &&
+            next_hop_find(d->arena, d->config, d->deliver->recipients.items[i].address, &other) ==
+                STATUS_OK &&
+            str_eq(other.key, hop->key)) {
+            batch->indexes[batch->count++] = i;
+        }
+    }
+}
+
+static void
+deliver_from(struct relay_delivery *d, size_t first, size_t *indexes)
+{
+    const struct record_delivery_recipient *recipient = &d->deliver->recipients.items[first];
+    struct next_hop hop;
+    struct batch batch = {.indexes = indexes};
+    enum status status = next_hop_find(d->arena, d->config, recipient->address, &hop);
+    if (status == STATUS_OK) {
+        gather(d, first, &hop, &batch);
+        deliver_batch(d, &batch);
+        return;
+    }
+    struct smtp_reply words = SMTP_REPLY(0, 5, 1, 3, "the address has no domain to send to");
+    struct smtp_reply memory = SMTP_REPLY(0, 4, 3, 0, "out of memory for this attempt");
+    bool bad = status == STATUS_SYNTAX;
+    settle(d, first, bad ? DELIVERY_FAILED : DELIVERY_DEFERRED, bad ? &words : &memory, STR(""),
+           STR(""));
+}
+
+enum status
+relay_delivery_run(struct relay_delivery *d)
+{
+    size_t n = d->deliver->recipients.n;
+    d->results = arena_alloc_array(d->arena, n + 1, sizeof *d->results);
+    d->settled = arena_alloc_array(d->arena, n + 1, sizeof *d->settled);
+    size_t *indexes = arena_alloc_array(d->arena, n + 1, sizeof *indexes);
+    if (d->results == NULL || d->settled == NULL || indexes == NULL) {
+        return STATUS_LIMIT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        d->results[i] = (struct record_delivery_result){
+            .number = d->deliver->recipients.items[i].number, .outcome = DELIVERY_DEFERRED};
+    }
+    smtp_content_look(d->head, d->body, &d->form);
+    for (size_t i = 0; i < n; i++) {
+        if (!d->settled[i]) {
+            deliver_from(d, i, indexes);
+        }
+    }
+    count_results(d);
+    return STATUS_OK;
+}

@@ -1,0 +1,83 @@
+/*
+ * deliver.h - one message to its recipients at one destination: called by a worker thread, reads
+ * from top to bottom, returns when every recipient has a result.
+ *
+ * Recipients with the same next hop share transactions. An idle session to the hop is used first,
+ * then its addresses are called in order. A recipient that a server has clearly taken or refused is
+ * settled; one whose server failed before the verdict on the content goes on to the next address;
+ * one whose verdict never came is deferred, because the message may have arrived.
+ *
+ * What TLS must be comes from the next hop (domain, route, smart host) and from the zone of the
+ * address that is called, whichever is stricter. Opportunistic: when the handshake fails, the same
+ * address is called anew and used in the clear, and that is recorded.
+ */
+#ifndef POSTERN_ROLES_RELAY_DELIVER_H
+#define POSTERN_ROLES_RELAY_DELIVER_H
+
+#include <stdatomic.h>
+
+#include "ipc/message.h"
+#include "roles/relay/idle.h"
+#include "roles/relay/route.h"
+#include "trace/trace.h"
+
+/* Memory of one delivery: results, names, answers of the DNS, commands. */
+#define DELIVERY_CEILING (16u * 1024u * 1024u)
+
+/* Counted by all workers. */
+struct relay_counters {
+    atomic_ullong connections; /* opened */
+    atomic_ullong connections_failed;
+    atomic_ullong connections_reused;
+    atomic_ullong tls; /* opened with TLS */
+    atomic_ullong tls_failed;
+    atomic_ullong delivered; /* recipients */
+    atomic_ullong deferred;
+    atomic_ullong failed;
+};
+
+/* What all deliveries share; thread-safe. */
+struct relay_world {
+    struct relay_route_world route;
+    struct relay_idle *idle;
+    struct relay_counters counters;
+};
+
+struct relay_delivery {
+    /* set by the caller; all borrowed */
+    struct relay_world *world;
+    const struct config *config;
+    struct tls_client *tls;
+    struct arena *arena;
+    struct trace *trace;
+    const struct msg_deliver *deliver;
+    struct str head;
+    struct str body;
+
+    /* the outcome; texts in the arena or static */
+    struct record_delivery_result *results; /* in the order of deliver->recipients */
+    bool connected;                         /* some server of the destination was reached */
+
+    /* private */
+    bool *settled;
+    struct smtp_content_form form;
+};
+
+/* Delivers. STATUS_LIMIT: there was no memory even for results; nothing was sent. */
+[[nodiscard]] enum status relay_delivery_run(struct relay_delivery *delivery);
+
+/*
+ * Opens a session to a target with the TLS that the hop and the target's zone want; for deliveries
+ * and call-outs. NULL with *failure_out. `trace` may be NULL.
+ */
+struct relay_session *relay_call(struct relay_world *world, const struct config *config,
+                                 struct tls_client *tls, const struct next_hop *hop,
+                                 const struct relay_target *target, int64_t deadline_ms,
+                                 struct trace *trace, struct relay_session_failure *failure_out);
+
+/* "5.1.1"; generic ("5.0.0") where the reply has none. In the arena; {NULL,0} when it is full. */
+struct str relay_enhanced_text(struct arena *arena, const struct smtp_reply *reply);
+/* The reply's text on one line of at most SMTP_CLIENT_TEXT_MAX octets; errors as above. */
+struct str relay_reply_text(struct arena *arena, const struct smtp_reply *reply);
+
+#endif

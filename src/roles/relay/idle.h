@@ -1,0 +1,40 @@
+/*
+ * idle.h - open sessions that wait for the next message to the same hop.
+ *
+ * A connection, EHLO and TLS cost far more than a message: a session that is READY is kept for
+ * queue.timeouts.idle, up to queue.reuse_messages messages. Sessions are found by the hop's key;
+ * the newest is used first, so that those too many grow old. Any thread may take and give;
+ * relay_idle_tick is for one.
+ */
+#ifndef POSTERN_ROLES_RELAY_IDLE_H
+#define POSTERN_ROLES_RELAY_IDLE_H
+
+#include "roles/relay/session.h"
+
+struct relay_idle;
+
+/* At most `most` sessions are kept. */
+[[nodiscard]] struct relay_idle *relay_idle_create(size_t most);
+/* Closes all; NULL is allowed. */
+void relay_idle_destroy(struct relay_idle **idle);
+void relay_idle_set_most(struct relay_idle *idle, size_t most);
+
+/* A session for this key that still seems alive, now the caller's; NULL: there is none. */
+struct relay_session *relay_idle_take(struct relay_idle *idle, struct str key);
+
+/*
+ * Gives a session back: kept when it is READY, may have another message and there are fewer than
+ * `most_of_key` for this key; else it is left. Sets *session to NULL.
+ */
+void relay_idle_give(struct relay_idle *idle, struct relay_session **session, struct str key,
+                     size_t most_of_key, int64_t now_ms);
+
+/* Says QUIT to sessions that waited long enough, and closes those that have been answered. */
+void relay_idle_tick(struct relay_idle *idle, int64_t now_ms);
+/* The same for all of them, at once: before stopping, or when the configuration has changed. */
+void relay_idle_leave_all(struct relay_idle *idle, int64_t now_ms);
+
+/* Sessions that wait, and those that are being left. */
+size_t relay_idle_count(struct relay_idle *idle);
+
+#endif

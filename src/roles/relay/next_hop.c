@@ -1,0 +1,119 @@
+#include "roles/relay/next_hop.h"
+
+#include "smtp/address.h"
+
+/* What a delivery, route or smart host says. */
+static enum status
+hop_from_delivery(const struct config_delivery *delivery, struct str domain, struct next_hop *hop)
+{
+    hop->configured = delivery->kind != CONFIG_DELIVERY_NONE;
+    switch (delivery->kind) {
+    case CONFIG_DELIVERY_LMTP_UNIX:
+        hop->kind = NEXT_HOP_UNIX;
+        hop->lmtp = true;
+        hop->name = delivery->path;
+        return STATUS_OK;
+    case CONFIG_DELIVERY_LMTP_TCP:
+    case CONFIG_DELIVERY_SMTP:
+        hop->kind = delivery->host_is_ip ? NEXT_HOP_ADDRESS : NEXT_HOP_HOST;
+        hop->lmtp = delivery->kind == CONFIG_DELIVERY_LMTP_TCP;
+        hop->name = delivery->host;
+        hop->ip = delivery->ip;
+        hop->port = delivery->port;
+        return STATUS_OK;
+    case CONFIG_DELIVERY_NONE:
+    case CONFIG_DELIVERY_MX:
+        break;
+    }
+    hop->configured = false; /* the MX records are the domain's own */
+    if (str_starts_with(domain, STR("["))) {
+        hop->kind = NEXT_HOP_ADDRESS;
+        hop->name = domain;
+        return smtp_literal_parse(domain, &hop->ip);
+    }
+    hop->kind = NEXT_HOP_MX;
+    hop->name = domain;
+    return domain.n > 0 ? STATUS_OK : STATUS_SYNTAX;
+}
+
+static struct str
+hop_key(struct arena *arena, const struct next_hop *hop)
+{
+    static const char *const kinds[] = {"unix", "address", "host", "mx"};
+    char ip[IP_TEXT_MAX] = "";
+    struct str name = hop->name;
+    if (hop->kind == NEXT_HOP_ADDRESS) {
+        name = str_from_cstr(ip_format(&hop->ip, ip));
+    }
+    return arena_printf(arena, "%s:%s:%.*s:%u:%s", hop->lmtp ? "lmtp" : "smtp", kinds[hop->kind],
+                        STR_ARG(name), hop->port, config_tls_mode_name(hop->tls));
+}
+
+enum status
+next_hop_find(struct arena *arena, const struct config *config, struct str address,
+              struct next_hop *hop_out)
+{
+    size_t at = str_rfind_char(address, '@');
+    struct str domain = at == STR_NPOS ? config->hostname : str_skip(address, at + 1);
+    const struct config_domain *own = config_domain_find(config, domain);
+    const struct config_route *route = own == NULL ? config_route_find(config, domain) : NULL;
+    const struct config_delivery *delivery = &config->smart_host.to;
+    struct next_hop hop = {.tls = config->smart_host.tls, .port = NEXT_HOP_SMTP_PORT};
+    if (own != NULL) {
+        delivery = &own->delivery;
+        hop.tls = own->tls;
+    } else if (route != NULL) {
+        delivery = &route->to;
+        hop.tls = route->tls;
+    } else if (delivery->kind == CONFIG_DELIVERY_NONE) {
+        hop.tls = CONFIG_TLS_OPPORTUNISTIC;
+    }
+    enum status status = hop_from_delivery(delivery, domain, &hop);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    hop.key = hop_key(arena, &hop);
+    if (hop.key.p == NULL) {
+        return STATUS_LIMIT;
+    }
+    *hop_out = hop;
+    return STATUS_OK;
+}
+
+static bool
+is_unspecified(const struct ip_address *ip)
+{
+    static const struct ip_address any_v4 = {.octets = {[10] = 0xff, [11] = 0xff}};
+    static const struct ip_address any_v6;
+    return ip_eq(ip, &any_v4) || ip_eq(ip, &any_v6);
+}
+
+/* Whether a listener on every address is reached at ip. */
+static bool
+is_own_address(const struct ip_address *own, size_t own_count, const struct ip_address *ip)
+{
+    for (size_t i = 0; i < own_count; i++) {
+        if (ip_eq(&own[i], ip)) {
+            return true;
+        }
+    }
+    /* Linux connects to 0.0.0.0 and :: as to the loopback address. */
+    return ip_is_loopback(ip) || is_unspecified(ip);
+}
+
+bool
+next_hop_is_self(const struct config *config, const struct ip_address *own, size_t own_count,
+                 const struct ip_address *ip, uint16_t port)
+{
+    for (size_t i = 0; i < config->listeners.count; i++) {
+        const struct config_listener *listener = &config->listeners.items[i];
+        if (listener->port != port) {
+            continue;
+        }
+        if (ip_eq(&listener->address, ip) ||
+            (is_unspecified(&listener->address) && is_own_address(own, own_count, ip))) {
+            return true;
+        }
+    }
+    return false;
+}
