@@ -55,7 +55,8 @@ static bool
 submit_is_valid(const struct msg_submit *submit)
 {
     return id_is_valid(submit->id) && id_is_valid(submit->session) &&
-           submit->client_ip.n == sizeof(struct ip_address) && submit->recipients.n > 0;
+           submit->client_ip.n == sizeof(struct ip_address) && submit->recipients.n > 0 &&
+           (submit->events.n == 0 || trace_is_valid(submit->events));
 }
 
 static bool

@@ -276,7 +276,7 @@ void
 filter_message_process(struct filter_job *job, struct arena *arena)
 {
     struct work *work = arena_alloc(arena, sizeof *work);
-    if (work == NULL || trace_append(&job->trace, job->content.submit->events) != STATUS_OK) {
+    if (work == NULL) {
         finish_for_status(job, STATUS_LIMIT);
         return;
     }
@@ -284,8 +284,12 @@ filter_message_process(struct filter_job *job, struct arena *arena)
     work->shared = job->shared;
     work->arena = arena;
     work->config = job->settings->config;
-    if (read_message(work) != STATUS_OK) {
-        finish_for_status(job, STATUS_LIMIT);
+    enum status status = read_message(work);
+    if (status == STATUS_OK && job->content.submit->events.n > 0) {
+        status = trace_append(&job->trace, job->content.submit->events);
+    }
+    if (status != STATUS_OK) {
+        finish_for_status(job, status);
         return;
     }
     checks_run(ROLE_FILTER, &work->input, &work->findings);

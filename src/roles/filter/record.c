@@ -68,7 +68,10 @@ record_edits(struct trace *trace, const struct mail_edits *edits)
         [MAIL_EDIT_REPLACE] = "replaced",
     };
     for (const struct mail_edit *e = edits->first; e != NULL; e = e->next) {
+        struct mail_field field = {.value = e->value};
+        struct str value = mail_field_unfold(edits->arena, &field);
         TRACE(trace, header_edited, .action = str_from_cstr(actions[e->kind]), .name = e->name,
-              .value = str_head(e->value, FILTER_TRACE_VALUE), .why = str_from_cstr(e->why));
+              .value = mail_text_decode(edits->arena, value, FILTER_TRACE_VALUE),
+              .why = str_from_cstr(e->why));
     }
 }
