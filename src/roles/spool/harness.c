@@ -1,0 +1,459 @@
+#include "roles/spool/harness.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <ftw.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "ipc/packet.h"
+#include "roles/spool.h"
+#include "store/delivery.h"
+
+static const char usual_config[] =
+    "hostname: mx.inside.example\n"
+    "domains:\n"
+    "  - {name: inside.example, delivery: \"lmtp://127.0.0.1:24\", recipients: any}\n"
+    "queue: {retry_first: 1s, retry_max: 2s, retry_jitter: 0, min_free_disk: 0}\n"
+    "bounce: {postmaster: postmaster@inside.example}\n"
+    "listeners:\n"
+    "  - {address: 127.0.0.1, port: 2525, kind: mx}\n";
+
+/* ---- the frame of a role, as much as the spool uses */
+
+struct role_runtime {
+    struct event_base *loop;
+    const struct config *config;
+    char directory[64];
+    struct channel *filter;
+    struct channel *relay;
+    struct channel *ledger;
+    struct channel *command;
+    void *state;
+};
+
+struct event_base *
+role_loop(struct role_runtime *runtime)
+{
+    return runtime->loop;
+}
+
+const struct config *
+role_config(struct role_runtime *runtime)
+{
+    return runtime->config;
+}
+
+const char *
+role_directory(const struct role_runtime *runtime)
+{
+    return runtime->directory;
+}
+
+struct channel *
+role_channel(struct role_runtime *runtime, enum role peer, uint32_t instance)
+{
+    (void)instance;
+    return peer == ROLE_FILTER ? runtime->filter
+                               : (peer == ROLE_RELAY ? runtime->relay : runtime->ledger);
+}
+
+void
+role_stopped(struct role_runtime *runtime)
+{
+    event_base_loopbreak(runtime->loop);
+}
+
+void
+role_metric_add(struct role_metrics *metrics, const char *name, int64_t value)
+{
+    (void)metrics;
+    (void)name;
+    (void)value;
+}
+
+void
+role_peer_misbehaved(struct role_runtime *runtime, struct channel *channel)
+{
+    (void)runtime;
+    (void)channel;
+    abort();
+}
+
+static void
+on_message(void *context, struct channel *channel, struct ipc_message *message)
+{
+    struct role_runtime *runtime = context;
+    spool_role.on_message(runtime->state, channel, message);
+}
+
+static void
+on_change(void *context, struct channel *channel, bool up, enum status status)
+{
+    struct role_runtime *runtime = context;
+    (void)status;
+    /* The end of the filter's socket is the sign to stop orderly. */
+    if (!up && channel == runtime->filter) {
+        spool_role.stop(runtime->state, 10000);
+    } else {
+        spool_role.on_peer(runtime->state, channel, up);
+    }
+}
+
+static struct channel *
+open_channel(struct role_runtime *runtime, enum role peer)
+{
+    struct channel_settings settings = {.loop = runtime->loop,
+                                        .self = ROLE_SPOOL,
+                                        .peer = peer,
+                                        .on_message = on_message,
+                                        .on_change = on_change,
+                                        .context = runtime};
+    return channel_create(&settings);
+}
+
+static void
+ignore_errors(const struct harness *harness)
+{
+    /* Tests of failures would fill the log; POSTERN_TEST_LOG=1 shows it. */
+    log_init("spool", getenv("POSTERN_TEST_LOG") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+             LOG_FORMAT_KEYVALUE);
+    if (getenv("POSTERN_TEST_LOG") == NULL && freopen("/dev/null", "w", stderr) == NULL) {
+        _exit(9);
+    }
+    (void)harness;
+}
+
+static void
+child_main(struct harness *harness, const int fds[4], uint64_t file_limit)
+{
+    struct role_runtime runtime = {0};
+    struct config_errors *errors = calloc(1, sizeof *errors);
+    struct arena *arena = arena_create(4 * 1024 * 1024);
+    ignore_errors(harness);
+    memcpy(runtime.directory, harness->directory, sizeof runtime.directory);
+    struct str text = str_from_cstr(harness->config);
+    if (config_load_text(arena, text, &runtime.config, errors) != STATUS_OK) {
+        _exit(8);
+    }
+    if (file_limit > 0) {
+        struct rlimit limit = {file_limit, RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    evthread_use_pthreads();
+    runtime.loop = event_base_new();
+    runtime.filter = open_channel(&runtime, ROLE_FILTER);
+    runtime.relay = open_channel(&runtime, ROLE_RELAY);
+    runtime.ledger = open_channel(&runtime, ROLE_LEDGER);
+    runtime.command = open_channel(&runtime, ROLE_CLI);
+    if (spool_role.open(&runtime, &runtime.state) != STATUS_OK ||
+        spool_role.start(&runtime, runtime.state) != STATUS_OK ||
+        channel_connect(runtime.filter, fds[0]) != STATUS_OK ||
+        channel_connect(runtime.relay, fds[1]) != STATUS_OK ||
+        channel_connect(runtime.ledger, fds[2]) != STATUS_OK ||
+        channel_connect(runtime.command, fds[3]) != STATUS_OK) {
+        _exit(7);
+    }
+    event_base_dispatch(runtime.loop);
+    spool_role.close(runtime.state);
+    channel_destroy(&runtime.filter);
+    channel_destroy(&runtime.relay);
+    channel_destroy(&runtime.ledger);
+    channel_destroy(&runtime.command);
+    event_base_free(runtime.loop);
+    config_unref(&runtime.config);
+    arena_destroy(&arena);
+    free(errors);
+    _exit(0);
+}
+
+/* ---- start and end */
+
+void
+harness_create(struct harness *harness, const char *config)
+{
+    *harness = (struct harness){.config = config != NULL ? config : usual_config};
+    snprintf(harness->directory, sizeof harness->directory, "/tmp/spool_test.XXXXXX");
+    assert_non_null(mkdtemp(harness->directory));
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+void
+harness_destroy(struct harness *harness)
+{
+    harness_kill(harness);
+    nftw(harness->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+void
+harness_start(struct harness *harness, uint64_t file_limit)
+{
+    int ours[4];
+    int theirs[4];
+    for (int i = 0; i < 4; i++) {
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        ours[i] = pair[0];
+        theirs[i] = pair[1];
+        assert_int_equal(packet_prepare_socket(ours[i]), STATUS_OK);
+    }
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        for (int i = 0; i < 4; i++) {
+            close(ours[i]);
+        }
+        child_main(harness, theirs, file_limit);
+    }
+    for (int i = 0; i < 4; i++) {
+        close(theirs[i]);
+    }
+    harness->pid = pid;
+    harness->filter = ours[0];
+    harness->relay = ours[1];
+    harness->ledger = ours[2];
+    harness->command = ours[3];
+}
+
+static int
+reap(struct harness *harness)
+{
+    int status = -1;
+    if (harness->pid == 0) {
+        return 0;
+    }
+    waitpid(harness->pid, &status, 0);
+    harness->pid = 0;
+    if (harness->filter >= 0) {
+        close(harness->filter);
+    }
+    close(harness->relay);
+    close(harness->ledger);
+    close(harness->command);
+    return status;
+}
+
+void
+harness_kill(struct harness *harness)
+{
+    if (harness->pid != 0) {
+        kill(harness->pid, SIGKILL);
+    }
+    (void)reap(harness);
+}
+
+void
+harness_stop(struct harness *harness)
+{
+    struct msg_trace_append *ignored = NULL;
+    (void)ignored;
+    close(harness->filter);
+    harness->filter = -1;
+    /* Traces that nobody acknowledges would hold it up: the ledger answers what there is. */
+    for (;;) {
+        struct ipc_message *message;
+        struct pollfd p = {.fd = harness->ledger, .events = POLLIN};
+        if (poll(&p, 1, HARNESS_TIMEOUT_MS) <= 0 ||
+            channel_plain_receive(harness->ledger, ROLE_SPOOL, ROLE_LEDGER, 0, &message) !=
+                STATUS_OK) {
+            break;
+        }
+        enum status status =
+            channel_plain_send(harness->ledger, MSG_TRACE_ACK, message->request, NULL);
+        ipc_message_free(&message);
+        if (status != STATUS_OK) {
+            break;
+        }
+    }
+    int status = reap(harness);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---- the filter */
+
+static struct str
+text_or(const char *text, const char *otherwise)
+{
+    return str_from_cstr(text != NULL ? text : otherwise);
+}
+
+uint64_t
+harness_commit_send(struct harness *harness, const struct harness_mail *mail, char *id_out)
+{
+    static const char *const usual[] = {"bob@inside.example"};
+    const char *const *names = mail->recipient_count > 0 ? mail->recipients : usual;
+    size_t n = mail->recipient_count > 0 ? mail->recipient_count : 1;
+    struct record_recipient *recipients = calloc(n, sizeof *recipients);
+    char id[ID_LENGTH + 1];
+    int fd = -1;
+    assert_non_null(recipients);
+    id_make(clock_wall_ms(), id);
+    for (size_t i = 0; i < n; i++) {
+        recipients[i] = (struct record_recipient){.address = str_from_cstr(names[i]),
+                                                  .original = str_from_cstr(names[i]),
+                                                  .orcpt = text_or(mail->orcpt, ""),
+                                                  .notify = mail->notify};
+    }
+    struct str content = mail->content.n > 0
+                             ? mail->content
+                             : STR("Subject: original\r\n\r\nThe body of a message.\r\n");
+    struct msg_commit commit = {
+        .id = text_or(mail->id, id),
+        .received_ms = clock_wall_ms(),
+        .sender = text_or(mail->sender, "sender@out.example"),
+        .ret = mail->ret,
+        .envid = text_or(mail->envid, ""),
+        .priority = mail->priority,
+        .hold = text_or(mail->hold, ""),
+        .recipients = {recipients, n},
+        .head = ipc_body_inline(STR("Received: by mx\r\nSubject: original\r\n\r\n")),
+        .content = ipc_body_inline(content),
+        .content_offset = mail->content.n > 0 ? 0 : 21,
+    };
+    if (content.n > IPC_BODY_INLINE_MAX) {
+        assert_int_equal(ipc_memfd_create("content", content, &fd), STATUS_OK);
+        assert_int_equal(ipc_memfd_seal(fd), STATUS_OK);
+        commit.content = ipc_body_fd(fd, content.n);
+    }
+    if (id_out != NULL) {
+        memcpy(id_out, commit.id.p, ID_LENGTH + 1);
+    }
+    uint64_t request = ++harness->request;
+    enum status status = channel_plain_send(harness->filter, MSG_COMMIT, request, &commit);
+    free(recipients);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return status == STATUS_OK ? request : 0;
+}
+
+int
+harness_commit_receive(struct harness *harness, uint64_t *request_out)
+{
+    struct ipc_message *reply;
+    if (channel_plain_receive(harness->filter, ROLE_SPOOL, ROLE_FILTER, HARNESS_TIMEOUT_MS,
+                              &reply) != STATUS_OK) {
+        return -1;
+    }
+    assert_int_equal(reply->type, MSG_COMMIT_REPLY);
+    int outcome = MSG_BODY(reply, commit_reply)->outcome;
+    *request_out = reply->request;
+    ipc_message_free(&reply);
+    return outcome;
+}
+
+int
+harness_commit(struct harness *harness, const struct harness_mail *mail, char *id_out)
+{
+    uint64_t answered;
+    uint64_t request = harness_commit_send(harness, mail, id_out);
+    int outcome = harness_commit_receive(harness, &answered);
+    assert_true(outcome < 0 || answered == request);
+    return outcome;
+}
+
+/* ---- the relay */
+
+void
+harness_capacity(struct harness *harness, uint32_t free)
+{
+    struct msg_relay_capacity capacity = {.free = free};
+    assert_int_equal(channel_plain_send(harness->relay, MSG_RELAY_CAPACITY, 0, &capacity),
+                     STATUS_OK);
+}
+
+struct ipc_message *
+harness_deliver(struct harness *harness, int timeout_ms)
+{
+    struct ipc_message *deliver;
+    if (channel_plain_receive(harness->relay, ROLE_SPOOL, ROLE_RELAY, timeout_ms, &deliver) !=
+        STATUS_OK) {
+        return NULL;
+    }
+    assert_int_equal(deliver->type, MSG_DELIVER);
+    return deliver;
+}
+
+void
+harness_report(struct harness *harness, struct ipc_message *deliver, bool connected,
+               uint8_t outcome, uint16_t code, const char *enhanced, const char *text)
+{
+    const struct msg_deliver *d = MSG_BODY(deliver, deliver);
+    struct record_delivery_result *results = calloc(d->recipients.n, sizeof *results);
+    assert_non_null(results);
+    for (size_t i = 0; i < d->recipients.n; i++) {
+        results[i] = (struct record_delivery_result){.number = d->recipients.items[i].number,
+                                                     .outcome = outcome,
+                                                     .code = code,
+                                                     .enhanced = str_from_cstr(enhanced),
+                                                     .text = str_from_cstr(text),
+                                                     .remote = STR("mx.far.example")};
+    }
+    struct msg_delivery_report report = {
+        .lease = d->lease, .connected = connected, .results = {results, d->recipients.n}};
+    assert_int_equal(channel_plain_send(harness->relay, MSG_DELIVERY_REPORT, 0, &report),
+                     STATUS_OK);
+    free(results);
+    ipc_message_free(&deliver);
+}
+
+/* ---- commands */
+
+struct ipc_message *
+harness_ask(struct harness *harness, enum msg_type type, const void *fields)
+{
+    struct ipc_message *reply = NULL;
+    assert_int_equal(channel_plain_send(harness->command, type, 1, fields), STATUS_OK);
+    assert_int_equal(
+        channel_plain_receive(harness->command, ROLE_SPOOL, ROLE_CLI, HARNESS_TIMEOUT_MS, &reply),
+        STATUS_OK);
+    return reply;
+}
+
+size_t
+harness_count(struct harness *harness)
+{
+    struct msg_queue_list list = {.limit = 100};
+    size_t count = 0;
+    do {
+        struct ipc_message *reply = harness_ask(harness, MSG_QUEUE_LIST, &list);
+        const struct msg_queue_list_reply *r = MSG_BODY(reply, queue_list_reply);
+        assert_int_equal(r->error.n, 0);
+        count += r->messages.n;
+        list.after = r->next;
+        ipc_message_free(&reply);
+    } while (list.after != 0);
+    return count;
+}
+
+void
+harness_wait_count(struct harness *harness, size_t count)
+{
+    int64_t end = clock_monotonic_ms() + HARNESS_TIMEOUT_MS;
+    while (harness_count(harness) != count) {
+        assert_true(clock_monotonic_ms() < end);
+    }
+}

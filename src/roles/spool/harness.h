@@ -1,0 +1,75 @@
+/*
+ * harness.h - for tests: the spool role as a process of its own, with the test as all its peers.
+ *
+ * The role's real code runs in a forked child on real sockets, files and threads; only the frame
+ * (role.h) is replaced by a small one. So it can be killed at any moment, started again on the same
+ * directory, and given limits.
+ */
+#ifndef POSTERN_ROLES_SPOOL_HARNESS_H
+#define POSTERN_ROLES_SPOOL_HARNESS_H
+
+#include <sys/types.h>
+
+#include "ipc/channel.h"
+
+#define HARNESS_TIMEOUT_MS 20000
+
+struct harness {
+    char directory[64]; /* made by harness_create, removed by harness_destroy */
+    const char *config; /* YAML */
+    pid_t pid;          /* 0: not running */
+    int filter;         /* our ends of its channels */
+    int relay;
+    int ledger;
+    int command;
+    uint64_t request;
+};
+
+/* The directory; `config` NULL: a usual one. */
+void harness_create(struct harness *harness, const char *config);
+void harness_destroy(struct harness *harness);
+/* Starts the role. With `file_limit` above 0 no file of it may grow beyond so many octets. */
+void harness_start(struct harness *harness, uint64_t file_limit);
+/* Ends it with SIGKILL; or orderly, and checks its exit status. */
+void harness_kill(struct harness *harness);
+void harness_stop(struct harness *harness);
+
+/* What the test commits, with defaults for all that is not set. */
+struct harness_mail {
+    const char *id;     /* 16 characters; NULL: a new one */
+    const char *sender; /* NULL: sender@out.example; "": the null path */
+    const char *const *recipients;
+    size_t recipient_count; /* 0: one, bob@inside.example */
+    uint8_t notify;
+    uint8_t ret;
+    const char *envid;
+    const char *orcpt;
+    const char *hold;
+    uint8_t priority;
+    struct str content; /* empty: a short one */
+};
+
+/* Sends a commit and does not wait; writes the id (17 octets) to id_out. Returns the request. */
+uint64_t harness_commit_send(struct harness *harness, const struct harness_mail *mail,
+                             char *id_out);
+/* Receives an answer: its outcome, and in *request_out whose it is. -1: the role is gone. */
+int harness_commit_receive(struct harness *harness, uint64_t *request_out);
+/* Both. */
+int harness_commit(struct harness *harness, const struct harness_mail *mail, char *id_out);
+
+/* The relay says how much it takes. */
+void harness_capacity(struct harness *harness, uint32_t free);
+/* The next message to deliver; NULL when none comes within timeout_ms. */
+struct ipc_message *harness_deliver(struct harness *harness, int timeout_ms);
+/* Reports the same outcome for all recipients of a delivery, and frees it. */
+void harness_report(struct harness *harness, struct ipc_message *deliver, bool connected,
+                    uint8_t outcome, uint16_t code, const char *enhanced, const char *text);
+
+/* A command: sends a message and waits for the reply. */
+struct ipc_message *harness_ask(struct harness *harness, enum msg_type type, const void *fields);
+/* How many messages the queue lists. */
+size_t harness_count(struct harness *harness);
+/* Waits until the queue lists `count` messages. */
+void harness_wait_count(struct harness *harness, size_t count);
+
+#endif
