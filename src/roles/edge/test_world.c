@@ -1,0 +1,611 @@
+#include "roles/edge/test_world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "ipc/channel.h"
+#include "ipc/packet.h"
+#include "roles/edge.h"
+#include "tls/self_signed.h"
+
+#define CONTROL_FD       3
+#define WAIT_MS          10000
+#define CONFIG_TEXT_SIZE 8192
+
+static const char config_head[] =
+    "hostname: mx.ours.example\n"
+    "workers: {edge: 1}\n"
+    "bounce: {postmaster: bob@ours.example}\n"
+    "listeners:\n"
+    "  - {address: 127.0.0.1, port: 2525, kind: mx}\n"
+    "  - {address: 127.0.0.1, port: 2587, kind: submission}\n"
+    "  - {address: 127.0.0.1, port: 2465, kind: smtps}\n"
+    "  - {address: 127.0.0.1, port: 2526, kind: mx, proxy_protocol: [127.0.0.9/32]}\n"
+    "domains:\n"
+    "  - name: ours.example\n"
+    "    delivery: lmtp://127.0.0.1:24\n"
+    "    aliases:\n"
+    "      - {name: sales, to: [bob@ours.example, tom@theirs.example]}\n"
+    "  - {name: asked.example, delivery: \"smtp://127.0.0.1:26\", recipients: callout}\n"
+    "zones:\n"
+    "  - {name: inside, networks: [127.0.0.7/32], relay: true}\n";
+
+/* ---- messages to the edge, as its parent */
+
+static void
+must_send(int fd, enum msg_type type, uint64_t request, const void *fields)
+{
+    assert_int_equal(channel_plain_send(fd, type, request, fields), STATUS_OK);
+}
+
+/* A mistake in a test's configuration is told here, by name. */
+static void
+check_configuration(struct str text)
+{
+    struct arena *arena = arena_create(1u << 20);
+    static struct config_errors errors;
+    const struct config *config = NULL;
+    if (config_load_text(arena, text, &config, &errors) != STATUS_OK) {
+        fail_msg("%.*s", STR_ARG(config_error_format(arena, STR("test.yaml"), &errors.items[0])));
+    }
+    config_unref(&config);
+    arena_destroy(&arena);
+}
+
+static void
+send_configuration(struct world *world, const char *more)
+{
+    char text[CONFIG_TEXT_SIZE];
+    struct msg_configure configure = {.generation = 1, .file_name = STR("test.yaml")};
+    int n = snprintf(text, sizeof text, "%s%s", config_head, more);
+    check_configuration(str_make(text, (size_t)n));
+    assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &configure.text),
+                     STATUS_OK);
+    must_send(world->control, MSG_CONFIGURE, 0, &configure);
+    close(configure.text);
+}
+
+static void
+send_certificate(struct world *world)
+{
+    struct arena *arena = arena_create(16384);
+    struct str chain;
+    struct str key;
+    struct msg_certificate fields = {.name = STR("self-signed")};
+    assert_int_equal(
+        tls_self_signed_create(arena, STR("mx.ours.example"), clock_wall_ms(), &chain, &key),
+        STATUS_OK);
+    assert_int_equal(ipc_memfd_create("chain", chain, &fields.chain_pem), STATUS_OK);
+    assert_int_equal(ipc_memfd_create("key", key, &fields.key_pem), STATUS_OK);
+    must_send(world->control, MSG_CERTIFICATE, 0, &fields);
+    close(fields.chain_pem);
+    close(fields.key_pem);
+    arena_destroy_wiped(&arena);
+}
+
+/* A new socket each time the configuration is handed out: the old one's port ends with it. */
+static void
+send_listener(struct world *world, uint32_t index)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof sa;
+    struct msg_listener fields = {.index = index};
+    fields.socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_true(fields.socket >= 0);
+    assert_int_equal(bind(fields.socket, (struct sockaddr *)&sa, sizeof sa), 0);
+    assert_int_equal(listen(fields.socket, 128), 0);
+    assert_int_equal(getsockname(fields.socket, (struct sockaddr *)&sa, &length), 0);
+    world->ports[index] = ntohs(sa.sin_port);
+    must_send(world->control, MSG_LISTENER, 0, &fields);
+    close(fields.socket);
+}
+
+static int
+send_peer(struct world *world, enum role role)
+{
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(packet_prepare_socket(pair[0]), STATUS_OK);
+    struct msg_peer fields = {.role = (uint8_t)role, .socket = pair[1]};
+    must_send(world->control, MSG_PEER, 0, &fields);
+    close(pair[1]);
+    return pair[0];
+}
+
+static void
+wait_ready(struct world *world)
+{
+    int64_t end = clock_monotonic_ms() + WAIT_MS;
+    world->ready = false;
+    while (!world->ready) {
+        assert_true(clock_monotonic_ms() < end);
+        world_wait(world, -1, 20);
+    }
+}
+
+static void
+hand_out(struct world *world, const char *more)
+{
+    struct msg_start start = {.generation = 1};
+    send_configuration(world, more);
+    send_certificate(world);
+    for (uint32_t i = 0; i < WORLD_LISTENERS; i++) {
+        send_listener(world, i);
+    }
+    must_send(world->control, MSG_START, 0, &start);
+    wait_ready(world);
+}
+
+void
+world_start(struct world *world, const char *more)
+{
+    int pair[2];
+    *world = (struct world){.filter = -1, .ledger = -1, .relay = -1, .filter_code = 250};
+    buf_init(&world->submitted.events, TRACE_MAX);
+    buf_init(&world->session_events, TRACE_MAX);
+    buf_init(&world->message_events, TRACE_MAX);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    world->pid = fork();
+    assert_true(world->pid >= 0);
+    if (world->pid == 0) {
+        dup2(pair[1], CONTROL_FD);
+        close_range(CONTROL_FD + 1, ~0u, 0);
+        _exit(role_main(&edge_role, 0));
+    }
+    close(pair[1]);
+    world->control = pair[0];
+    assert_int_equal(packet_prepare_socket(world->control), STATUS_OK);
+    world->filter = send_peer(world, ROLE_FILTER);
+    world->ledger = send_peer(world, ROLE_LEDGER);
+    world->relay = send_peer(world, ROLE_RELAY);
+    hand_out(world, more);
+}
+
+void
+world_reload(struct world *world, const char *more)
+{
+    hand_out(world, more);
+}
+
+void
+world_end(struct world *world)
+{
+    int const fds[] = {world->control, world->filter, world->ledger, world->relay};
+    if (world->pid > 0) {
+        kill(world->pid, SIGKILL);
+        waitpid(world->pid, NULL, 0);
+    }
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+    free(world->submitted.content);
+    buf_free(&world->submitted.events);
+    buf_free(&world->session_events);
+    buf_free(&world->message_events);
+}
+
+void
+world_stop(struct world *world, uint32_t grace_ms)
+{
+    struct msg_stop stop = {.grace_ms = grace_ms};
+    must_send(world->control, MSG_STOP, 0, &stop);
+}
+
+int
+world_wait_exit(struct world *world)
+{
+    int64_t end = clock_monotonic_ms() + WAIT_MS;
+    int status = 0;
+    while (waitpid(world->pid, &status, WNOHANG) == 0) {
+        assert_true(clock_monotonic_ms() < end);
+        world_wait(world, -1, 20);
+    }
+    world->pid = 0;
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+void
+world_filter_down(struct world *world)
+{
+    close(world->filter);
+    world->filter = -1;
+}
+
+void
+world_filter_up(struct world *world)
+{
+    world->filter = send_peer(world, ROLE_FILTER);
+}
+
+/* ---- the other roles */
+
+static void
+copy_text(char *out, size_t size, struct str text)
+{
+    assert_true(text.n < size);
+    memcpy(out, text.p != NULL ? text.p : "", text.n);
+    out[text.n] = '\0';
+}
+
+static void
+keep_content(struct world_submitted *submitted, const struct ipc_body *body)
+{
+    struct ipc_body_view view;
+    assert_int_equal(ipc_body_view_open(body, &view), STATUS_OK);
+    free(submitted->content);
+    submitted->content = malloc(view.octets.n + 1);
+    assert_non_null(submitted->content);
+    memcpy(submitted->content, view.octets.p, view.octets.n);
+    submitted->content[view.octets.n] = '\0';
+    submitted->content_size = view.octets.n;
+    submitted->by_memfd = body->fd >= 0;
+    ipc_body_view_close(&view);
+}
+
+static void
+answer_submit(struct world *world, uint64_t request, uint16_t code)
+{
+    char text[64];
+    bool positive = code < 400;
+    snprintf(text, sizeof text, "%s %s", positive ? "Accepted" : "Refused", world->submitted.id);
+    struct msg_submit_reply reply = {.code = code,
+                                     .enhanced = positive     ? STR("2.0.0")
+                                                 : code < 500 ? STR("4.7.1")
+                                                              : STR("5.7.1"),
+                                     .text = str_from_cstr(text)};
+    must_send(world->filter, MSG_SUBMIT_REPLY, request, &reply);
+}
+
+void
+world_filter_answer(struct world *world, uint16_t code)
+{
+    answer_submit(world, world->unanswered, code);
+}
+
+static void
+take_submit(struct world *world, const struct ipc_message *message)
+{
+    struct world_submitted *s = &world->submitted;
+    const struct msg_submit *fields = MSG_BODY(message, submit);
+    struct ip_address client;
+    s->count++;
+    copy_text(s->id, sizeof s->id, fields->id);
+    copy_text(s->sender, sizeof s->sender, fields->sender);
+    copy_text(s->user, sizeof s->user, fields->user);
+    copy_text(s->tls, sizeof s->tls, fields->tls);
+    copy_text(s->zone, sizeof s->zone, fields->zone);
+    copy_text(s->helo, sizeof s->helo, fields->helo);
+    memcpy(client.octets, fields->client_ip.p, sizeof client.octets);
+    ip_format(&client, s->client);
+    s->recipient_count = 0;
+    for (size_t i = 0; i < fields->recipients.n && i < WORLD_RECIPIENTS_MAX; i++) {
+        copy_text(s->recipients[s->recipient_count++], sizeof s->recipients[0],
+                  fields->recipients.items[i].address);
+    }
+    assert_true(trace_is_valid(fields->events));
+    buf_clear(&s->events);
+    assert_int_equal(buf_append(&s->events, fields->events), STATUS_OK);
+    keep_content(s, &fields->content);
+    if (world->filter_is_silent) {
+        world->unanswered = message->request;
+    } else {
+        answer_submit(world, message->request, world->filter_code);
+    }
+}
+
+/* Users are bob and jack; nothing else exists. */
+static bool
+user_exists(struct str name)
+{
+    return str_eq(name, STR("bob@ours.example")) || str_eq(name, STR("jack@ours.example"));
+}
+
+static void
+take_trace(struct world *world, const struct ipc_message *message)
+{
+    const struct msg_trace_append *fields = MSG_BODY(message, trace_append);
+    struct buf *kept =
+        str_eq(fields->id, fields->session) ? &world->session_events : &world->message_events;
+    assert_true(trace_is_valid(fields->events));
+    buf_clear(kept);
+    assert_int_equal(buf_append(kept, fields->events), STATUS_OK);
+    must_send(world->ledger, MSG_TRACE_ACK, message->request, NULL);
+}
+
+static void
+take_password(struct world *world, const struct ipc_message *message)
+{
+    const struct msg_auth_password *fields = MSG_BODY(message, auth_password);
+    bool right = user_exists(fields->user) && str_eq(fields->password, STR(WORLD_PASSWORD));
+    struct msg_auth_reply reply = {.outcome = right ? SMTP_AUTH_OK : SMTP_AUTH_FAILED,
+                                   .user = fields->user};
+    must_send(world->ledger, MSG_AUTH_REPLY, message->request, &reply);
+}
+
+static void
+take_for_ledger(struct world *world, const struct ipc_message *message)
+{
+    struct msg_recipient_lookup_reply lookup;
+    switch ((int)message->type) {
+    case MSG_RECIPIENT_LOOKUP:
+        lookup.exists = user_exists(MSG_BODY(message, recipient_lookup)->name);
+        must_send(world->ledger, MSG_RECIPIENT_LOOKUP_REPLY, message->request, &lookup);
+        break;
+    case MSG_TRACE_APPEND:
+        take_trace(world, message);
+        break;
+    case MSG_AUTH_PASSWORD:
+        take_password(world, message);
+        break;
+    default:
+        fail_msg("the ledger was sent %s", ipc_type_name(message->type));
+    }
+}
+
+static void
+take_callout(struct world *world, const struct ipc_message *message)
+{
+    const struct msg_callout *fields = MSG_BODY(message, callout);
+    struct msg_callout_reply reply = {.code = 550};
+    world->callouts++;
+    if (str_starts_with(fields->address, STR("bob@"))) {
+        reply.code = 250;
+    } else if (str_starts_with(fields->address, STR("later@"))) {
+        reply.code = 450;
+    }
+    must_send(world->relay, MSG_CALLOUT_REPLY, message->request, &reply);
+}
+
+/* One message from the edge on the line of `role`. */
+static void
+serve(struct world *world, int fd, enum role role)
+{
+    struct ipc_message *message = NULL;
+    enum status status = channel_plain_receive(fd, ROLE_EDGE, role, 0, &message);
+    if (status == STATUS_END) {
+        return; /* the edge has ended; the test notices by itself */
+    }
+    assert_int_equal(status, STATUS_OK);
+    switch ((int)role) {
+    case ROLE_PARENT:
+        world->ready |= message->type == MSG_READY;
+        break;
+    case ROLE_FILTER:
+        take_submit(world, message);
+        break;
+    case ROLE_LEDGER:
+        take_for_ledger(world, message);
+        break;
+    default:
+        take_callout(world, message);
+        break;
+    }
+    ipc_message_free(&message);
+}
+
+bool
+world_wait(struct world *world, int fd, int timeout_ms)
+{
+    int64_t end = clock_monotonic_ms() + timeout_ms;
+    for (;;) {
+        struct pollfd fds[] = {
+            {world->control, POLLIN, 0},
+            {world->filter, POLLIN, 0},
+            {world->ledger, POLLIN, 0},
+            {world->relay, POLLIN, 0},
+            {fd, POLLIN, 0},
+        };
+        static const enum role roles[] = {ROLE_PARENT, ROLE_FILTER, ROLE_LEDGER, ROLE_RELAY};
+        int64_t left = end - clock_monotonic_ms();
+        int n = poll(fds, 5, left > 0 ? (int)left : 0);
+        for (size_t i = 0; i < 4; i++) {
+            if ((fds[i].revents & POLLIN) != 0) {
+                serve(world, fds[i].fd, roles[i]);
+            }
+        }
+        if (fds[4].revents != 0) {
+            return true;
+        }
+        if (n == 0 || (left <= 0 && n < 0)) {
+            return false;
+        }
+        if ((fds[0].revents & POLLHUP) != 0) {
+            return false; /* the edge has gone */
+        }
+    }
+}
+
+int64_t
+world_metric(struct world *world, const char *name)
+{
+    struct ipc_message *message = NULL;
+    must_send(world->control, MSG_STATUS_REQUEST, 7, NULL);
+    do {
+        ipc_message_free(&message);
+        assert_int_equal(
+            channel_plain_receive(world->control, ROLE_EDGE, ROLE_PARENT, WAIT_MS, &message),
+            STATUS_OK);
+    } while (message->type != MSG_STATUS_REPLY);
+    const struct msg_status_reply *reply = MSG_BODY(message, status_reply);
+    int64_t value = -1;
+    for (size_t i = 0; i < reply->metrics.n; i++) {
+        if (str_eq(reply->metrics.items[i].name, str_from_cstr(name))) {
+            value = reply->metrics.items[i].value;
+        }
+    }
+    ipc_message_free(&message);
+    return value;
+}
+
+/* ---- clients */
+
+void
+client_connect(struct client *client, struct world *world, enum world_listener listener,
+               unsigned host)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000000u | host)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(world->ports[listener]),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *client = (struct client){.world = world};
+    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client->fd >= 0);
+    assert_int_equal(bind(client->fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(client->fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(fcntl(client->fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+void
+client_close(struct client *client)
+{
+    SSL_free(client->ssl);
+    SSL_CTX_free(client->context);
+    close(client->fd);
+}
+
+void
+client_starttls(struct client *client)
+{
+    client->context = SSL_CTX_new(TLS_client_method());
+    client->ssl = SSL_new(client->context);
+    SSL_set_fd(client->ssl, client->fd);
+    for (;;) {
+        int result = SSL_connect(client->ssl);
+        if (result == 1) {
+            return;
+        }
+        assert_int_equal(SSL_get_error(client->ssl, result), SSL_ERROR_WANT_READ);
+        assert_true(world_wait(client->world, client->fd, WAIT_MS));
+    }
+}
+
+/* -1 with errno EAGAIN when there is nothing now, 0 at the end. */
+static ssize_t
+client_read(struct client *client, char *out, size_t size)
+{
+    if (client->ssl == NULL) {
+        ssize_t n = recv(client->fd, out, size, 0);
+        return n < 0 && errno == ECONNRESET ? 0 : n;
+    }
+    int n = SSL_read(client->ssl, out, (int)size);
+    if (n <= 0) {
+        bool again = SSL_get_error(client->ssl, n) == SSL_ERROR_WANT_READ;
+        errno = EAGAIN;
+        return again ? -1 : 0;
+    }
+    return n;
+}
+
+static ssize_t
+client_write(struct client *client, struct str octets)
+{
+    if (client->ssl != NULL) {
+        return SSL_write(client->ssl, octets.p, (int)octets.n);
+    }
+    return send(client->fd, octets.p, octets.n, MSG_NOSIGNAL);
+}
+
+void
+client_send_octets(struct client *client, struct str octets)
+{
+    while (octets.n > 0) {
+        ssize_t n = client_write(client, octets);
+        if (n > 0) {
+            octets = str_skip(octets, (size_t)n);
+            continue;
+        }
+        world_wait(client->world, -1, 5);
+    }
+}
+
+void
+client_send(struct client *client, const char *text)
+{
+    client_send_octets(client, str_from_cstr(text));
+}
+
+/* The length of the whole reply at the beginning of the input; 0: not there yet. */
+static size_t
+whole_reply(const struct client *client)
+{
+    struct str rest = str_make(client->input, client->input_length);
+    size_t used = 0;
+    for (;;) {
+        size_t end = str_find(rest, STR("\r\n"));
+        if (end == STR_NPOS) {
+            return 0;
+        }
+        used += end + 2;
+        if (end < 4 || rest.p[3] != '-') {
+            return used;
+        }
+        rest = str_skip(rest, end + 2);
+    }
+}
+
+/* More input; false at the end. */
+static bool
+client_fill(struct client *client)
+{
+    ssize_t n;
+    while ((n = client_read(client, client->input + client->input_length,
+                            sizeof client->input - client->input_length)) < 0) {
+        assert_int_equal(errno, EAGAIN);
+        if (!world_wait(client->world, client->fd, WAIT_MS)) {
+            fail_msg("no answer; the last one was: %s", client->reply);
+        }
+    }
+    client->input_length += (size_t)n;
+    return n > 0;
+}
+
+void
+client_expect(struct client *client, const char *prefix)
+{
+    size_t n;
+    while ((n = whole_reply(client)) == 0) {
+        if (!client_fill(client)) {
+            fail_msg("closed instead of %s; the last reply was: %s", prefix, client->reply);
+        }
+    }
+    memcpy(client->reply, client->input, n);
+    client->reply[n] = '\0';
+    client->input_length -= n;
+    memmove(client->input, client->input + n, client->input_length);
+    if (strncmp(client->reply, prefix, strlen(prefix)) != 0) {
+        fail_msg("got %swant %s", client->reply, prefix);
+    }
+}
+
+void
+client_expect_end(struct client *client)
+{
+    bool more = client_fill(client);
+    if (more || client->input_length > 0) {
+        fail_msg("got %.*s instead of the end", (int)client->input_length, client->input);
+    }
+}
+
+void
+client_say(struct client *client, const char *line, const char *prefix)
+{
+    client_send(client, line);
+    client_send(client, "\r\n");
+    client_expect(client, prefix);
+}

@@ -1,0 +1,101 @@
+/*
+ * test_world.h - a whole edge process for tests: the real role in a child process, with the test as
+ * its parent, filter, ledger and relay, and clients over loopback.
+ *
+ * One thread: whoever waits for the edge goes through world_wait(), which meanwhile answers what
+ * the edge asks. Everything aborts the test on failure.
+ */
+#ifndef POSTERN_ROLES_EDGE_TEST_WORLD_H
+#define POSTERN_ROLES_EDGE_TEST_WORLD_H
+
+#include <sys/types.h>
+
+#include "base/random.h"
+#include "ipc/message.h"
+#include "roles/edge/edge.h"
+
+#define WORLD_REPLY_MAX      4096
+#define WORLD_RECIPIENTS_MAX 16
+#define WORLD_PASSWORD       "correct horse"
+
+enum world_listener { WORLD_MX, WORLD_SUBMISSION, WORLD_SMTPS, WORLD_PROXIED, WORLD_LISTENERS };
+
+/* What the filter was given last. */
+struct world_submitted {
+    unsigned count;
+    char id[ID_LENGTH + 1];
+    char sender[330];
+    char recipients[WORLD_RECIPIENTS_MAX][330];
+    size_t recipient_count;
+    char user[330];
+    char tls[170];
+    char zone[65];
+    char helo[256];
+    char client[IP_TEXT_MAX];
+    bool by_memfd;
+    char *content; /* owned */
+    size_t content_size;
+    struct buf events; /* of the message, as encoded */
+};
+
+struct world {
+    pid_t pid;
+    int control;
+    int filter; /* these three: -1 while that role is "down" */
+    int ledger;
+    int relay;
+    uint16_t ports[WORLD_LISTENERS];
+    bool ready;
+    struct world_submitted submitted;
+    uint16_t filter_code;  /* what the filter answers */
+    bool filter_is_silent; /* it takes messages and does not answer */
+    uint64_t unanswered;   /* the request it keeps then */
+    unsigned callouts;
+    struct buf session_events; /* of the last trace under a session's id */
+    struct buf message_events; /* of the last trace under another id */
+};
+
+struct client {
+    struct world *world;
+    int fd;
+    struct ssl_st *ssl; /* NULL: in the clear */
+    struct ssl_ctx_st *context;
+    char reply[WORLD_REPLY_MAX]; /* the last one, all lines */
+    char input[WORLD_REPLY_MAX];
+    size_t input_length;
+};
+
+/* Starts an edge; `more` is appended to the configuration ("limits: {...}\n"). */
+void world_start(struct world *world, const char *more);
+/* Hands out another configuration. */
+void world_reload(struct world *world, const char *more);
+/* Kills the edge if it still lives, and frees. */
+void world_end(struct world *world);
+/* Asks the edge to stop. */
+void world_stop(struct world *world, uint32_t grace_ms);
+/* Waits for its end; the exit status. */
+int world_wait_exit(struct world *world);
+void world_filter_down(struct world *world);
+void world_filter_up(struct world *world);
+/* Answers what the silent filter kept. */
+void world_filter_answer(struct world *world, uint16_t code);
+/* Serves the roles until `fd` is readable (-1: none) or `timeout_ms` are over; true: readable. */
+bool world_wait(struct world *world, int fd, int timeout_ms);
+/* The value of a metric now. */
+int64_t world_metric(struct world *world, const char *name);
+
+/* Connects from 127.0.0.`host`. */
+void client_connect(struct client *client, struct world *world, enum world_listener listener,
+                    unsigned host);
+void client_close(struct client *client);
+void client_starttls(struct client *client);
+void client_send(struct client *client, const char *text);
+void client_send_octets(struct client *client, struct str octets);
+/* Reads one whole reply and checks that it begins with `prefix`. */
+void client_expect(struct client *client, const char *prefix);
+/* The server has closed. */
+void client_expect_end(struct client *client);
+/* Sends a line (CRLF is added) and expects a reply. */
+void client_say(struct client *client, const char *line, const char *prefix);
+
+#endif
