@@ -206,9 +206,11 @@ enum smtp_event_kind {
 struct smtp_event {
     enum smtp_event_kind kind;
     enum smtp_server_state from, to;
-    struct str verb;
-    struct str
-        argument; /* of AUTH: the mechanism's name only; raw octets of the client otherwise */
+    struct str verb; /* upper case; "unknown" for what is no command */
+    /* Raw octets of the client; of AUTH only the mechanism's name, of an unknown command nothing.
+     */
+    struct str argument;
+    const char *rfc; /* of a known command: RFC and section, static */
     const struct smtp_reply *reply;
     enum smtp_anomaly anomaly;
 };

@@ -192,6 +192,10 @@ server_auth(struct smtp_server *server, struct str argument)
     if (!auth_admit(server)) {
         return server_no_action();
     }
+    if (argument.n == 0) {
+        server_reply(server, SMTP_REPLY(501, 5, 5, 4, "Syntax: AUTH mechanism [response]"));
+        return server_no_action();
+    }
     struct str name;
     struct str initial;
     bool has_response = str_cut(argument, ' ', &name, &initial);

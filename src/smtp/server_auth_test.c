@@ -62,7 +62,7 @@ static const struct dialogue tls_table[] = {
     ROW("bare LF in a response", NULL, EHLO "AUTH LOGIN\r\ndXNlcg==\nx\r\n",
         "220, 250, 334, 521 5.5.2, closed"),
     ROW("unknown mechanism", NULL, EHLO "AUTH CRAM-MD5\r\nAUTH\r\n",
-        "220, 250, 504 5.5.4, 504 5.5.4"),
+        "220, 250, 504 5.5.4, 501 5.5.4"),
     ROW("mechanism that is off", plain_only, EHLO "AUTH LOGIN\r\n", "220, 250, 504 5.5.4"),
     ROW("twice", NULL, EHLO "AUTH PLAIN " PLAIN_RIGHT "\r\nAUTH PLAIN " PLAIN_RIGHT "\r\n",
         "220, 250, 235 2.7.0, 503 5.5.1"),

@@ -2,10 +2,10 @@
 #include "smtp/server_internal.h"
 
 enum command_flag {
-    COMMAND_BEFORE_TLS = 1 << 0,  /* also where TLS is required and missing (RFC 3207 4) */
-    COMMAND_NEEDS_AUTH = 1 << 1,  /* 530 on submission listeners before AUTH (RFC 6409 4.3) */
-    COMMAND_NO_ARGUMENT = 1 << 2, /* 501 for anything behind the verb */
-    COMMAND_IDLE = 1 << 3,        /* brings no mail nearer; counted against limits.idle_commands */
+    BEFORE_TLS = 1 << 0,  /* also where TLS is required and missing (RFC 3207 4) */
+    NEEDS_AUTH = 1 << 1,  /* 530 on submission listeners before AUTH (RFC 6409 4.3) */
+    NO_ARGUMENT = 1 << 2, /* 501 for anything behind the verb */
+    IDLE = 1 << 3,        /* brings no mail nearer; counted against limits.idle_commands */
 };
 
 struct command {
@@ -14,7 +14,13 @@ struct command {
     unsigned flags;
     size_t line_max; /* with CRLF */
     struct smtp_action (*handler)(struct smtp_server *server, struct str argument);
+    const char *rfc;
 };
+
+/* RFC 5321 4.5.3.1.4: a command line with its CRLF. */
+#define LINE     512u
+/* And what SIZE (26), BODY (17), SMTPUTF8 (10), AUTH (500) and DSN (NOTIFY, ORCPT, ENVID) add. */
+#define EXTENDED 1200u
 
 #define IN(state)      (1u << SMTP_STATE_##state)
 #define IN_TRANSACTION (IN(MAIL) | IN(RCPT) | IN(BDAT) | IN(BDAT_FAILED))
@@ -230,32 +236,25 @@ quit(struct smtp_server *server, struct str argument)
 /* ---- the table ---- */
 
 /* BDAT is allowed everywhere: its octets follow at once and have to be read past in any case. */
+/* clang-format off */
 static const struct command command_table[] = {
-    /* verb, states, flags, longest line, handler                                    RFC, section */
-    {STR_INIT("HELO"), ANYWHERE, 0, COMMAND_LINE_MAX, helo},                  /* 5321 4.1.1.1 */
-    {STR_INIT("EHLO"), ANYWHERE, COMMAND_BEFORE_TLS, COMMAND_LINE_MAX, ehlo}, /* 5321 4.1.1.1 */
-    {STR_INIT("MAIL"), IN(READY), COMMAND_NEEDS_AUTH, COMMAND_LINE_EXTENDED_MAX,
-     server_mail}, /* 5321 4.1.1.2 */
-    {STR_INIT("RCPT"), IN(MAIL) | IN(RCPT), 0, COMMAND_LINE_EXTENDED_MAX,
-     server_rcpt}, /* 5321 4.1.1.3 */
-    {STR_INIT("DATA"), IN(MAIL) | IN(RCPT), COMMAND_NO_ARGUMENT, COMMAND_LINE_MAX,
-     server_data}, /* 5321 4.1.1.4 */
-    {STR_INIT("BDAT"), ANYWHERE, COMMAND_BEFORE_TLS, COMMAND_LINE_MAX, server_bdat}, /* 3030 2 */
-    {STR_INIT("RSET"), ANYWHERE, COMMAND_NO_ARGUMENT | COMMAND_IDLE, COMMAND_LINE_MAX,
-     rset}, /* 5321 4.1.1.5 */
-    {STR_INIT("VRFY"), ANYWHERE, COMMAND_NEEDS_AUTH | COMMAND_IDLE, COMMAND_LINE_MAX,
-     vrfy}, /* 5321 4.1.1.6 */
-    {STR_INIT("EXPN"), ANYWHERE, COMMAND_NEEDS_AUTH | COMMAND_IDLE, COMMAND_LINE_MAX,
-     expn},                                                             /* 5321 4.1.1.7 */
-    {STR_INIT("HELP"), ANYWHERE, COMMAND_IDLE, COMMAND_LINE_MAX, help}, /* 5321 4.1.1.8 */
-    {STR_INIT("NOOP"), ANYWHERE, COMMAND_BEFORE_TLS | COMMAND_IDLE, COMMAND_LINE_MAX,
-     noop}, /* 5321 4.1.1.9 */
-    {STR_INIT("QUIT"), ANYWHERE, COMMAND_BEFORE_TLS | COMMAND_NO_ARGUMENT, COMMAND_LINE_MAX,
-     quit}, /* 5321 4.1.1.10 */
-    {STR_INIT("STARTTLS"), IN(READY), COMMAND_BEFORE_TLS | COMMAND_NO_ARGUMENT, COMMAND_LINE_MAX,
-     starttls},                                                               /* 3207 4 */
-    {STR_INIT("AUTH"), IN(READY), 0, SMTP_SERVER_AUTH_LINE_MAX, server_auth}, /* 4954 4 */
+    /* verb, states, flags, longest line, handler, RFC and section */
+    {STR_INIT("HELO"), ANYWHERE, 0, LINE, helo, "RFC 5321 4.1.1.1"},
+    {STR_INIT("EHLO"), ANYWHERE, BEFORE_TLS, LINE, ehlo, "RFC 5321 4.1.1.1"},
+    {STR_INIT("MAIL"), IN(READY), NEEDS_AUTH, EXTENDED, server_mail, "RFC 5321 4.1.1.2"},
+    {STR_INIT("RCPT"), IN(MAIL) | IN(RCPT), 0, EXTENDED, server_rcpt, "RFC 5321 4.1.1.3"},
+    {STR_INIT("DATA"), IN(MAIL) | IN(RCPT), NO_ARGUMENT, LINE, server_data, "RFC 5321 4.1.1.4"},
+    {STR_INIT("BDAT"), ANYWHERE, BEFORE_TLS, LINE, server_bdat, "RFC 3030 2"},
+    {STR_INIT("RSET"), ANYWHERE, NO_ARGUMENT | IDLE, LINE, rset, "RFC 5321 4.1.1.5"},
+    {STR_INIT("VRFY"), ANYWHERE, NEEDS_AUTH | IDLE, LINE, vrfy, "RFC 5321 4.1.1.6"},
+    {STR_INIT("EXPN"), ANYWHERE, NEEDS_AUTH | IDLE, LINE, expn, "RFC 5321 4.1.1.7"},
+    {STR_INIT("HELP"), ANYWHERE, IDLE, LINE, help, "RFC 5321 4.1.1.8"},
+    {STR_INIT("NOOP"), ANYWHERE, BEFORE_TLS | IDLE, LINE, noop, "RFC 5321 4.1.1.9"},
+    {STR_INIT("QUIT"), ANYWHERE, BEFORE_TLS | NO_ARGUMENT, LINE, quit, "RFC 5321 4.1.1.10"},
+    {STR_INIT("STARTTLS"), IN(READY), BEFORE_TLS | NO_ARGUMENT, LINE, starttls, "RFC 3207 4"},
+    {STR_INIT("AUTH"), IN(READY), 0, SMTP_SERVER_AUTH_LINE_MAX, server_auth, "RFC 4954 4"},
 };
+/* clang-format on */
 
 static const struct command *
 command_find(struct str verb)
@@ -279,6 +278,7 @@ command_event(struct smtp_server *server, const struct command *command, struct 
     if (command != NULL) {
         event.verb = command->verb;
         event.argument = argument;
+        event.rfc = command->rfc;
     }
     if (command != NULL && command->handler == server_auth) {
         unsigned mechanism = sasl_mechanism_find(str_head(argument, str_find_char(argument, ' ')));
@@ -293,7 +293,7 @@ command_count(struct smtp_server *server, const struct command *command)
 {
     const struct smtp_server_limits *limits = &server->settings->limits;
     server->commands++;
-    if (command != NULL && (command->flags & COMMAND_IDLE) != 0) {
+    if (command != NULL && (command->flags & IDLE) != 0) {
         server->idle_commands++;
     }
     if ((limits->commands != 0 && server->commands > limits->commands) ||
@@ -329,14 +329,14 @@ command_admit(struct smtp_server *server, const struct command *command, struct 
     const struct smtp_server_settings *settings = server->settings;
     struct smtp_reply reply;
     if (settings->tls == SMTP_TLS_REQUIRED && !server->session.tls &&
-        (command->flags & COMMAND_BEFORE_TLS) == 0) {
+        (command->flags & BEFORE_TLS) == 0) {
         reply = SMTP_REPLY(530, 5, 7, 0, "Must issue a STARTTLS command first");
     } else if ((command->states & (1u << server->state)) == 0) {
         reply = wrong_state_reply(server, command);
     } else if (settings->kind != SMTP_LISTENER_MX && server->session.user.n == 0 &&
-               (command->flags & COMMAND_NEEDS_AUTH) != 0) {
+               (command->flags & NEEDS_AUTH) != 0) {
         reply = SMTP_REPLY(530, 5, 7, 0, "Authentication required");
-    } else if ((command->flags & COMMAND_NO_ARGUMENT) != 0 && argument.n > 0) {
+    } else if ((command->flags & NO_ARGUMENT) != 0 && argument.n > 0) {
         reply = SMTP_REPLY(501, 5, 5, 4, "This command takes no argument");
     } else {
         return true;
@@ -357,7 +357,7 @@ server_command(struct smtp_server *server, struct str line)
     if (!command_count(server, command)) {
         return server_no_action();
     }
-    size_t line_max = command != NULL ? command->line_max : COMMAND_LINE_MAX;
+    size_t line_max = command != NULL ? command->line_max : LINE;
     if (line.n + 2 > line_max) {
         server_note(server, SMTP_ANOMALY_LINE_TOO_LONG);
         server_reply(server, SMTP_REPLY(500, 5, 5, 2, "Line too long")); /* 5321 4.5.3.1.9 */

@@ -15,12 +15,6 @@
 #include "smtp/sasl.h"
 #include "smtp/server.h"
 
-/* RFC 5321 4.5.3.1.4: a command line with its CRLF. */
-#define COMMAND_LINE_MAX          512u
-/* 512, and what SIZE (26), BODY (17), SMTPUTF8 (10), AUTH (500) and DSN (NOTIFY, ORCPT, ENVID) add.
- */
-#define COMMAND_LINE_EXTENDED_MAX 1200u
-
 /* An open transaction; in its own arena. */
 struct transaction {
     struct arena *arena;
