@@ -2,7 +2,6 @@
  * postern user: who may log in and receive. Passwords come from the terminal, without echo, or from
  * standard input; never from the command line, where every process of the machine can read them.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>

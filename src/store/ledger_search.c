@@ -181,20 +181,11 @@ add_times(struct statement_text *text, const struct trace_query *query)
         add_condition(text, "m.first_ms < ?",
                       (struct parameter){.number = query->until_ms, .is_number = true});
     }
-    if (query->before.n > 0) {
-        add_condition(text, "m.id < ?", (struct parameter){.text = query->before});
-    }
 }
 
-/* Late rows are found through the first row of their message. */
 static void
-make_sql(struct statement_text *text, const struct trace_query *query)
+add_conditions(struct statement_text *text, const struct trace_query *query)
 {
-    text->failed |= buf_append(&text->sql, STR("SELECT " SEGMENT_COLUMNS
-                                               " FROM message m WHERE m.late = 0")) != STATUS_OK;
-    if (query->id.n > 0) {
-        add_condition(text, "m.id = ?", (struct parameter){.text = query->id});
-    }
     add_pattern(text, query->sender, "m.sender = ? AND m.sender <> ''",
                 "m.sender LIKE ? ESCAPE '\\'");
     add_pattern(text, query->recipient, "m.n IN (SELECT r.n FROM recipient r WHERE r.address = ?)",
@@ -207,9 +198,42 @@ make_sql(struct statement_text *text, const struct trace_query *query)
         add_client(text, &query->client);
     }
     add_times(text, query);
-    text->failed |=
-        buf_printf(&text->sql, " ORDER BY m.id DESC LIMIT %u", query->limit + 1) != STATUS_OK;
+}
+
+static void
+add_end(struct statement_text *text, const char *order, uint32_t limit)
+{
+    text->failed |= buf_printf(&text->sql, " ORDER BY %s LIMIT %u", order, limit + 1) != STATUS_OK;
     text->failed |= buf_append_char(&text->sql, '\0') != STATUS_OK;
+}
+
+/* Late rows are found through the first row of their message. */
+static void
+make_find_sql(struct statement_text *text, const struct trace_query *query)
+{
+    text->failed |= buf_append(&text->sql, STR("SELECT " SEGMENT_COLUMNS
+                                               " FROM message m WHERE m.late = 0")) != STATUS_OK;
+    if (query->id.n > 0) {
+        add_condition(text, "m.id = ?", (struct parameter){.text = query->id});
+    }
+    if (query->before.n > 0) {
+        add_condition(text, "m.id < ?", (struct parameter){.text = query->before});
+    }
+    add_conditions(text, query);
+    add_end(text, "m.id DESC", query->limit);
+}
+
+/* Each row once, at its newest part. */
+static void
+make_changed_sql(struct statement_text *text, const struct trace_query *query, int64_t from)
+{
+    text->failed |=
+        buf_append(&text->sql,
+                   STR("SELECT " SEGMENT_COLUMNS " FROM message m JOIN (SELECT n, max(p) AS newest"
+                       " FROM part WHERE p >= ? GROUP BY n) c ON c.n = m.n WHERE 1")) != STATUS_OK;
+    text->parameters[text->count++] = (struct parameter){.number = from, .is_number = true};
+    add_conditions(text, query);
+    add_end(text, "c.newest", query->limit);
 }
 
 static void
@@ -257,12 +281,12 @@ refresh_row(struct trace_search *search, struct summary *row, size_t own)
     }
 }
 
+/* Runs the statement on one segment; false when it has more than the limit. */
 static bool
-find_in_segment(struct trace_search *search, size_t index, const struct statement_text *text,
-                uint32_t limit)
+query_segment(struct trace_search *search, size_t index, const struct statement_text *text,
+              uint32_t limit)
 {
     sqlite3_stmt *statement;
-    size_t before = search->count;
     struct segment *segment = use_segment(search, search->list.names[index]);
     if (segment == NULL ||
         ledger_prepare(segment->database, buf_str(&text->sql).p, &statement) != STATUS_OK) {
@@ -271,6 +295,15 @@ find_in_segment(struct trace_search *search, size_t index, const struct statemen
     bind_parameters(statement, text);
     bool all = collect(search, statement, limit);
     sqlite3_finalize(statement);
+    return all;
+}
+
+static bool
+find_in_segment(struct trace_search *search, size_t index, const struct statement_text *text,
+                uint32_t limit)
+{
+    size_t before = search->count;
+    bool all = query_segment(search, index, text, limit);
     for (size_t i = before; i < search->count; i++) {
         refresh_row(search, &search->rows[i], index);
     }
@@ -298,7 +331,7 @@ trace_search_find(struct trace_search *search, const struct trace_query *query,
     bool all = true;
     search->count = 0;
     buf_init(&text.sql, SQL_MAX);
-    make_sql(&text, query);
+    make_find_sql(&text, query);
     enum status status = text.failed ? STATUS_LIMIT : refresh(search);
     for (size_t i = search->list.count; status == STATUS_OK && all && i > 0; i--) {
         if (!is_outside(search, i - 1, query)) {
@@ -345,49 +378,37 @@ trace_search_last_change(struct trace_search *search, int64_t *change_out)
     return status;
 }
 
-/* Each row once, at its newest part. */
-static bool
-changed_in_segment(struct trace_search *search, struct segment *segment, int64_t change,
-                   uint32_t limit)
+/* The first segment with parts from that number on. */
+static size_t
+segment_of_part(struct trace_search *search, int64_t from)
 {
-    sqlite3_stmt *statement;
-    if (ledger_prepare(segment->database,
-                       "SELECT " SEGMENT_COLUMNS " FROM message m JOIN"
-                       " (SELECT n, max(p) AS newest FROM part WHERE p > ?1 GROUP BY n) c"
-                       " ON c.n = m.n ORDER BY c.newest LIMIT ?2",
-                       &statement) != STATUS_OK) {
-        return true;
-    }
-    sqlite3_bind_int64(statement, 1, change);
-    sqlite3_bind_int64(statement, 2, (int64_t)limit + 1);
-    bool all = collect(search, statement, limit);
-    sqlite3_finalize(statement);
-    return all;
-}
-
-enum status
-trace_search_changed(struct trace_search *search, int64_t change, uint32_t limit,
-                     const struct summary **rows_out, size_t *count_out, bool *more_out)
-{
-    bool all = true;
-    size_t first;
-    search->count = 0;
-    enum status status = refresh(search);
-    /* Back to the segment that has the change, then forward. */
-    for (first = search->list.count; status == STATUS_OK && first > 0; first--) {
+    size_t i = search->list.count;
+    for (; i > 0; i--) {
         int64_t part = 0;
-        struct segment *segment = use_segment(search, search->list.names[first - 1]);
-        if (segment != NULL && last_part(segment, &part) == STATUS_OK && part != 0 &&
-            part <= change) {
+        struct segment *segment = use_segment(search, search->list.names[i - 1]);
+        if (segment != NULL && last_part(segment, &part) == STATUS_OK && part != 0 && part < from) {
             break;
         }
     }
-    for (size_t i = first; status == STATUS_OK && all && i < search->list.count; i++) {
-        struct segment *segment = use_segment(search, search->list.names[i]);
-        if (segment != NULL) {
-            all = changed_in_segment(search, segment, change, limit);
-        }
+    return i;
+}
+
+enum status
+trace_search_changed(struct trace_search *search, const struct trace_query *query, int64_t from,
+                     const struct summary **rows_out, size_t *count_out, bool *more_out)
+{
+    struct statement_text text = {.arena = arena_create(16384)};
+    bool all = true;
+    search->count = 0;
+    buf_init(&text.sql, SQL_MAX);
+    make_changed_sql(&text, query, from);
+    enum status status = text.failed ? STATUS_LIMIT : refresh(search);
+    for (size_t i = status == STATUS_OK ? segment_of_part(search, from) : 0;
+         status == STATUS_OK && all && i < search->list.count; i++) {
+        all = query_segment(search, i, &text, query->limit);
     }
+    buf_free(&text.sql);
+    arena_destroy(&text.arena);
     *rows_out = search->rows;
     *count_out = search->count;
     *more_out = !all;

@@ -43,10 +43,14 @@ void trace_search_destroy(struct trace_search **search);
                                             const struct summary **rows_out, size_t *count_out,
                                             bool *more_out);
 
-/* The rows with parts newer than `change`, oldest change first; otherwise the same. */
-[[nodiscard]] enum status trace_search_changed(struct trace_search *search, int64_t change,
-                                               uint32_t limit, const struct summary **rows_out,
-                                               size_t *count_out, bool *more_out);
+/*
+ * The rows that fit and have parts with the number `from` or a later one, in the order of their
+ * newest parts; query->id and query->before do not count. Otherwise the same.
+ */
+[[nodiscard]] enum status trace_search_changed(struct trace_search *search,
+                                               const struct trace_query *query, int64_t from,
+                                               const struct summary **rows_out, size_t *count_out,
+                                               bool *more_out);
 
 /* The newest change of all; 0 when there is nothing. */
 [[nodiscard]] enum status trace_search_last_change(struct trace_search *search,

@@ -252,9 +252,9 @@ find(struct trace_search *search, struct read_job *read)
         return STATUS_OK;
     }
     status = trace_search_last_change(search, &last);
-    if (status == STATUS_OK && fields->changed_after > 0) {
-        status = trace_search_changed(search, (int64_t)fields->changed_after, query.limit, &rows,
-                                      &count, &more);
+    if (status == STATUS_OK && fields->changed_from > 0) {
+        status = trace_search_changed(search, &query, (int64_t)fields->changed_from, &rows, &count,
+                                      &more);
     } else if (status == STATUS_OK) {
         status = trace_search_find(search, &query, &rows, &count, &more);
     }

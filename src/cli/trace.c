@@ -1,0 +1,399 @@
+/*
+ * postern trace: find messages and sessions, or print all that happened to one of them.
+ */
+#include "trace/timeline.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/moment.h"
+#include "cli/trace_fetch.h"
+#include "store/ledger_summary.h"
+#include "trace/explain_text.h"
+
+#define LIMIT_DEFAULT 20u
+#define LIMIT_MOST    1000000u
+/* Rows of one question to the ledger. */
+#define PAGE_MAX      200u
+#define FOLLOW_US     500000u
+#define LINE_OCTETS   65536u
+
+static const char usage[] =
+    "Find messages and sessions (newest first), or print all that happened to one of them.\n"
+    "\n"
+    "usage: postern trace [OPTIONS]\n"
+    "       postern trace ID\n"
+    "\n"
+    "  --sender PATTERN      sender of the envelope; * stands for any text\n"
+    "  --recipient PATTERN   a recipient, also one behind an alias\n"
+    "  --subject TEXT        part of the subject\n"
+    "  --message-id PATTERN  the Message-ID field\n"
+    "  --client ADDRESS      address or network (192.0.2.0/24) of the client\n"
+    "  --since TIME          " MOMENT_FORMS "\n"
+    "  --until TIME          the same; all times are UTC\n"
+    "  --limit N             at most so many (20)\n"
+    "  --follow              go on with what is new or changes, until interrupted\n"
+    "  --config FILE         the configuration of the running Postern\n"
+    "  --json                one JSON object a line; with ID one array\n"
+    "\n"
+    "examples: postern trace --recipient 'bob@*' --since 2h\n"
+    "          postern trace --follow\n"
+    "          postern trace 01KB2M9QJ8T3XW7A\n";
+
+struct trace_command {
+    struct cli_common common;
+    struct msg_trace_find query;
+    uint32_t limit;
+    bool follow;
+    char subject[SUMMARY_TEXT_MAX];
+};
+
+/* ---- rows */
+
+static void
+print_cell(struct str text, unsigned width, bool last)
+{
+    struct buf safe;
+    buf_init(&safe, LINE_OCTETS);
+    if (text_append_safe(&safe, text) == STATUS_OK) {
+        struct str s = buf_str(&safe);
+        bool cut = !last && s.n > width;
+        /* The cut may be within a character; the table is for reading, the JSON is complete. */
+        while (cut && width > 1 && ((unsigned char)s.p[width - 1] & 0xc0) == 0x80) {
+            width--;
+        }
+        printf("%-*.*s%s", last ? 0 : (int)width, cut ? (int)width - 1 : (int)s.n,
+               s.p != NULL ? s.p : "", cut ? ">" : "");
+    }
+    buf_free(&safe);
+    fputs(last ? "\n" : " ", stdout);
+}
+
+static void
+print_row(const struct record_trace_row *row)
+{
+    struct arena *arena = arena_create(4096);
+    struct str time = clock_format_rfc3339(arena, row->first_ms);
+    bool is_session = row->kind == TRACE_ROW_SESSION;
+    struct str sender = is_session ? STR("-") : row->sender.n > 0 ? row->sender : STR("<>");
+    printf("%.19sZ %-16.*s ", time.p, STR_ARG(row->id));
+    print_cell(str_from_cstr(trace_row_state_name((enum trace_row_state)row->state)), 16, false);
+    print_cell(row->client, 15, false);
+    print_cell(sender, 28, false);
+    print_cell(row->recipients.n > 0 ? row->recipients : STR("-"), 32, false);
+    print_cell(row->subject, 0, true);
+    arena_destroy(&arena);
+}
+
+static void
+set_text(json_t *object, const char *key, struct str text)
+{
+    json_object_set_new(object, key, trace_json_text(text));
+}
+
+static void
+print_row_json(const struct record_trace_row *row)
+{
+    struct arena *arena = arena_create(4096);
+    json_t *json = json_object();
+    set_text(json, "id", row->id);
+    set_text(json, "session", row->session);
+    set_text(json, "kind", str_from_cstr(trace_row_kind_name((enum trace_row_kind)row->kind)));
+    set_text(json, "state", str_from_cstr(trace_row_state_name((enum trace_row_state)row->state)));
+    set_text(json, "first", clock_format_rfc3339(arena, row->first_ms));
+    set_text(json, "last", clock_format_rfc3339(arena, row->last_ms));
+    set_text(json, "client", row->client);
+    set_text(json, "sender", row->sender);
+    set_text(json, "recipients", row->recipients);
+    json_object_set_new(json, "recipient_count", json_integer(row->recipient_count));
+    set_text(json, "subject", row->subject);
+    set_text(json, "message_id", row->message_id);
+    json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+    arena_destroy(&arena);
+}
+
+/* Asks once and prints the rows; NULL after a message. The caller frees the reply. */
+static struct ipc_message *
+ask(int fd, const struct trace_command *command)
+{
+    struct ipc_message *message =
+        cli_call(fd, ROLE_LEDGER, MSG_TRACE_FIND, &command->query, MSG_TRACE_FIND_REPLY);
+    if (message == NULL) {
+        return NULL;
+    }
+    const struct msg_trace_find_reply *reply = MSG_BODY(message, trace_find_reply);
+    if (reply->error.n > 0) {
+        cli_fail("trace", CLI_FAILED, "%.*s", STR_ARG(reply->error));
+        ipc_message_free(&message);
+        return NULL;
+    }
+    for (size_t i = 0; i < reply->rows.n; i++) {
+        if (command->common.json) {
+            print_row_json(&reply->rows.items[i]);
+        } else {
+            print_row(&reply->rows.items[i]);
+        }
+    }
+    fflush(stdout);
+    return message;
+}
+
+/* Pages until the limit; *change_out: the newest change when it began. False after a message. */
+static bool
+list_rows(int fd, struct trace_command *command, uint64_t *change_out)
+{
+    char before[ID_LENGTH];
+    bool more = true;
+    *change_out = 0;
+    while (more && command->limit > 0) {
+        command->query.limit = command->limit < PAGE_MAX ? command->limit : PAGE_MAX;
+        struct ipc_message *message = ask(fd, command);
+        if (message == NULL) {
+            return false;
+        }
+        const struct msg_trace_find_reply *reply = MSG_BODY(message, trace_find_reply);
+        size_t n = reply->rows.n;
+        more = reply->more && n > 0;
+        command->limit -= (uint32_t)n < command->limit ? (uint32_t)n : command->limit;
+        *change_out = *change_out == 0 ? reply->last_change : *change_out;
+        if (n > 0) {
+            struct str last = str_head(reply->rows.items[n - 1].id, sizeof before);
+            memcpy(before, last.p, last.n);
+            command->query.before = str_make(before, last.n);
+        }
+        ipc_message_free(&message);
+    }
+    return true;
+}
+
+/* Rows as they change. Ends only when the ledger goes away or the terminal interrupts. */
+static void
+follow_rows(int fd, struct trace_command *command, uint64_t change)
+{
+    struct ipc_message *message;
+    command->query.before = str_make(NULL, 0);
+    command->query.limit = PAGE_MAX;
+    command->query.changed_from = change + 1;
+    while ((message = ask(fd, command)) != NULL) {
+        const struct msg_trace_find_reply *reply = MSG_BODY(message, trace_find_reply);
+        for (size_t i = 0; i < reply->rows.n; i++) {
+            if (reply->rows.items[i].change >= command->query.changed_from) {
+                command->query.changed_from = reply->rows.items[i].change + 1;
+            }
+        }
+        bool more = reply->more;
+        ipc_message_free(&message);
+        if (!more) {
+            usleep(FOLLOW_US);
+        }
+    }
+}
+
+static int
+find(struct trace_command *command)
+{
+    uint64_t change;
+    int fd = cli_connect(command->common.config_file, ROLE_LEDGER);
+    if (fd < 0) {
+        return CLI_FAILED;
+    }
+    if (!command->common.json) {
+        printf("%-20s %-16s %-16s %-15s %-28s %-32s %s\n", "FIRST SEEN", "ID", "STATE", "CLIENT",
+               "SENDER", "RECIPIENTS", "SUBJECT");
+    }
+    bool done = list_rows(fd, command, &change);
+    if (done && command->follow) {
+        follow_rows(fd, command, change);
+        done = false;
+    }
+    close(fd);
+    return done ? CLI_DONE : CLI_FAILED;
+}
+
+/* ---- one trace */
+
+static void
+print_events(const struct timeline *timeline)
+{
+    struct buf line;
+    buf_init(&line, LINE_OCTETS);
+    for (size_t i = 0; i < timeline->count; i++) {
+        const struct timeline_event *item = &timeline->items[i];
+        if (trace_event_print(&item->event, &line) == STATUS_OK) {
+            printf("%.*s %.*s", STR_ARG(item->id), STR_ARG(buf_str(&line)));
+        }
+        buf_clear(&line);
+    }
+    buf_free(&line);
+}
+
+static void
+print_events_json(const struct timeline *timeline)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < timeline->count; i++) {
+        json_t *json = trace_event_json(&timeline->items[i].event);
+        json_object_set_new(json, "id", trace_json_text(timeline->items[i].id));
+        json_array_append_new(list, json);
+    }
+    json_dumpf(list, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(list);
+}
+
+static int
+show(const struct trace_command *command, struct str id)
+{
+    struct trace_fetched fetched;
+    struct timeline timeline;
+    int fd = cli_connect(command->common.config_file, ROLE_LEDGER);
+    if (fd < 0) {
+        return CLI_FAILED;
+    }
+    enum status status = trace_fetch(fd, id, &fetched);
+    close(fd);
+    if (status == STATUS_NOT_FOUND) {
+        cli_fail("trace", CLI_FAILED, "nothing is known of '%.*s'", STR_ARG(id));
+    }
+    if (status != STATUS_OK) {
+        return CLI_FAILED;
+    }
+    status = timeline_init(&timeline, fetched.parts, fetched.count);
+    if (command->common.json) {
+        print_events_json(&timeline);
+    } else {
+        print_events(&timeline);
+    }
+    timeline_fini(&timeline);
+    trace_fetched_free(&fetched);
+    return status == STATUS_OK
+               ? CLI_DONE
+               : cli_fail("trace", CLI_FAILED, "a part of the trace cannot be read");
+}
+
+/* ---- the command line */
+
+enum option_id {
+    OPTION_SENDER = 256,
+    OPTION_RECIPIENT,
+    OPTION_SUBJECT,
+    OPTION_MESSAGE_ID,
+    OPTION_CLIENT,
+    OPTION_SINCE,
+    OPTION_UNTIL,
+    OPTION_LIMIT,
+    OPTION_FOLLOW,
+};
+
+static bool
+take_moment(const char *option, const char *text, int64_t *ms_out)
+{
+    if (moment_parse(str_from_cstr(text), clock_wall_ms(), ms_out) == STATUS_OK) {
+        return true;
+    }
+    cli_fail("trace", CLI_USAGE, "--%s: '%s' is no time; expected " MOMENT_FORMS, option, text);
+    return false;
+}
+
+static bool
+take_limit(const char *text, uint32_t *limit_out)
+{
+    uint64_t limit;
+    if (str_parse_u64(str_from_cstr(text), LIMIT_MOST, &limit) == STATUS_OK && limit > 0) {
+        *limit_out = (uint32_t)limit;
+        return true;
+    }
+    cli_fail("trace", CLI_USAGE, "--limit: '%s' is no number from 1 to %u", text, LIMIT_MOST);
+    return false;
+}
+
+/* People remember parts of a subject. */
+static bool
+take_subject(struct trace_command *command, const char *text)
+{
+    int n = snprintf(command->subject, sizeof command->subject, "*%s*", text);
+    command->query.subject = str_from_cstr(command->subject);
+    return n > 0 && (size_t)n < sizeof command->subject;
+}
+
+static bool
+take_option(struct trace_command *command, int option, const char *value)
+{
+    struct msg_trace_find *query = &command->query;
+    switch (option) {
+    case OPTION_SENDER:
+        query->sender = str_from_cstr(value);
+        return true;
+    case OPTION_RECIPIENT:
+        query->recipient = str_from_cstr(value);
+        return true;
+    case OPTION_SUBJECT:
+        return take_subject(command, value);
+    case OPTION_MESSAGE_ID:
+        query->message_id = str_from_cstr(value);
+        return true;
+    case OPTION_CLIENT:
+        query->client = str_from_cstr(value);
+        return true;
+    case OPTION_SINCE:
+        return take_moment("since", value, &query->since_ms);
+    case OPTION_UNTIL:
+        return take_moment("until", value, &query->until_ms);
+    case OPTION_LIMIT:
+        return take_limit(value, &command->limit);
+    case OPTION_FOLLOW:
+        command->follow = true;
+        return true;
+    default:
+        return false; /* getopt has said why */
+    }
+}
+
+static bool
+parse(int argc, char **argv, struct trace_command *command)
+{
+    static const struct option options[] = {
+        {"sender", required_argument, NULL, OPTION_SENDER},
+        {"recipient", required_argument, NULL, OPTION_RECIPIENT},
+        {"subject", required_argument, NULL, OPTION_SUBJECT},
+        {"message-id", required_argument, NULL, OPTION_MESSAGE_ID},
+        {"client", required_argument, NULL, OPTION_CLIENT},
+        {"since", required_argument, NULL, OPTION_SINCE},
+        {"until", required_argument, NULL, OPTION_UNTIL},
+        {"limit", required_argument, NULL, OPTION_LIMIT},
+        {"follow", no_argument, NULL, OPTION_FOLLOW},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (!take_option(command, option, optarg)) {
+            return false;
+        }
+    }
+    return optind >= argc - 1;
+}
+
+int
+cli_trace(int argc, char **argv)
+{
+    struct trace_command command = {.limit = LIMIT_DEFAULT};
+    argc = cli_take_common(argc, argv, &command.common);
+    if (argc < 0) {
+        return CLI_USAGE;
+    }
+    if (command.common.help) {
+        fputs(usage, stdout);
+        return CLI_DONE;
+    }
+    if (!parse(argc, argv, &command)) {
+        fputs("See `postern trace --help`.\n", stderr);
+        return CLI_USAGE;
+    }
+    return optind < argc ? show(&command, str_from_cstr(argv[optind])) : find(&command);
+}
