@@ -17,10 +17,13 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def everything(tmp_path_factory):
-    world = World(tmp_path_factory.mktemp("world"))
+def everything(request):
+    world = World()
     yield world
-    world.close()
+    failed = request.session.testsfailed > 0
+    if failed:
+        print(f"\nlogs and state are in {world.directory}")
+    world.close(keep=failed)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from lab.process import wait_for
 from lab.sink import Script
-from world import BOB
+from world import BOB, PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_bounce_of_a_bounce_ends(world):
                                         "relay": True}]})
     with running.dialogue() as client:
         client.ehlo()
-        reply = client.mail("ghost@nowhere.example", "also@nowhere.example", "Subject: x\n\ny\n")
+        reply = client.mail("ghost@nowhere.example", "also@nowhere.example", PLAIN)
         assert reply.code == 250
     wait_for(lambda: sum("RCPT" in c for c in nowhere.commands()) >= 2, 10)
     running.empty_queue()

@@ -14,7 +14,7 @@ import pytest
 from lab.gateway import binary
 from lab.net import privileged
 from lab.process import Failed, run, wait_for
-from world import BOB, JACK
+from world import BOB, JACK, PLAIN
 
 
 def test_reload_keeps_connections_and_takes_the_new_configuration(world):
@@ -31,9 +31,9 @@ def test_reload_keeps_connections_and_takes_the_new_configuration(world):
             assert "renewed" in new.greeting.text
             assert new.ehlo()["SIZE"] == str(1 << 20)
         old.expect(354, "DATA")
-        old.raw(b"Subject: across\r\n\r\nx\r\n.\r\n")
+        old.raw(b"From: a@b.example\r\nSubject: across\r\n\r\nx\r\n.\r\n")
         assert old.reply().code == 250
-        assert user.mail(BOB[0], JACK[0], "Subject: also\n\nx\n").code == 250
+        assert user.mail(BOB[0], JACK[0], PLAIN).code == 250
     assert len(running.mailboxes.wait(2)) == 2
 
 
@@ -54,7 +54,7 @@ def test_reload_under_load_drops_nothing(world):
         for i in range(60):
             if i % 20 == 10:
                 running.gateway.process.signal(signal.SIGHUP)
-            assert client.mail("a@b.example", BOB[0], f"Subject: {i}\n\nx\n").code == 250
+            assert client.mail("a@b.example", BOB[0], PLAIN).code == 250
     assert len(running.mailboxes.wait(60)) == 60
     running.empty_queue()
     assert len(running.mailboxes.mails) == 60
@@ -153,7 +153,7 @@ def test_orderly_stop_finishes_the_message(world):
         busy.expect(354, "DATA")
         running.gateway.process.signal(signal.SIGTERM)
         assert idle.reply().code == 421
-        busy.raw(b"Subject: last\r\n\r\nx\r\n.\r\n")
+        busy.raw(b"From: a@b.example\r\nSubject: last\r\n\r\nx\r\n.\r\n")
         assert busy.reply().code in (250, 421)
     assert running.gateway.stop() == 0
 
@@ -187,7 +187,7 @@ def test_missing_key_names_the_file(world):
 
 
 def test_corrupt_queue_is_told_and_kept(world):
-    running = world.gateway({"queue": {"retry_first": "30m"}}, delivery="lmtp://127.0.0.1:1")
+    running = world.gateway({"queue": {"retry_first": "30m", "retry_max": "1h"}}, delivery="lmtp://127.0.0.1:1")
     running.receive(BOB[0])
     running.gateway.stop()
     state = Path(running.gateway.configuration["directories"]["state"])

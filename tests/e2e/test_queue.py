@@ -8,7 +8,7 @@ import pytest
 from lab.net import privileged
 from lab.process import run, wait_for
 from lab.sink import Script
-from world import BOB, JACK
+from world import BOB, JACK, PLAIN
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def stuck(world):
     sink = world.sink(Script(replies={"rcpt": "451 4.3.0 later"}))
     running = world.gateway({
         "routes": [{"domain": "far.example", "to": f"smtp://{sink.address}:{sink.port}"}],
-        "queue": {"retry_first": "30m"}})
+        "queue": {"retry_first": "30m", "retry_max": "1h"}})
     return running, sink
 
 
@@ -130,19 +130,19 @@ def test_expiry_bounces(world):
 
 
 def test_queue_is_full(world):
-    running = world.gateway({"queue": {"max_messages": 100, "retry_first": "30m"}},
+    running = world.gateway({"queue": {"max_messages": 100, "retry_first": "30m", "retry_max": "1h"}},
                             delivery="lmtp://127.0.0.1:1")
     with running.dialogue() as client:
         client.ehlo()
-        codes = [client.mail("a@b.example", BOB[0], "x: y\n\nz\n").code for _ in range(110)]
+        codes = [client.mail("a@b.example", BOB[0], PLAIN).code for _ in range(110)]
     assert codes[:100] == [250] * 100
     assert set(codes[101:]) == {452}
     assert len(running.gateway.queue()) in (100, 101)
 
 
 @pytest.mark.skipif(not privileged(), reason="mounting a small disk needs root")
-def test_disk_full_refuses_and_loses_nothing(world, tmp_path):
-    disk = tmp_path / "disk"
+def test_disk_full_refuses_and_loses_nothing(world):
+    disk = world.directory / "small-disk"
     disk.mkdir()
     run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0755", "postern-test", disk])
     world.later(lambda: run(["umount", "-l", disk], check=False))
@@ -152,7 +152,7 @@ def test_disk_full_refuses_and_loses_nothing(world, tmp_path):
     running.mailboxes.script.replies["lhlo"] = "451 4.3.0 later"
     running.gateway.start()
     running.gateway.add_user(*BOB)
-    content = "Subject: %d\n\n" + ("x" * 98 + "\n") * 10000
+    content = "From: a@b.example\nSubject: %d\n\n" + ("x" * 98 + "\n") * 10000
     accepted, refused = [], []
     with running.dialogue(timeout=30) as client:
         client.ehlo()

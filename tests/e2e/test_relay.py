@@ -8,7 +8,7 @@ import pytest
 from lab.net import privileged
 from lab.process import wait_for
 from lab.sink import Script
-from world import BOB, JACK
+from world import BOB, JACK, PLAIN
 
 pytestmark = pytest.mark.skipif(not privileged(), reason="mail exchangers need port 25")
 
@@ -350,10 +350,10 @@ def test_slow_destination_does_not_starve_the_others(world):
     running = world.gateway()
     with running.logged_in() as client:
         for i in range(60):
-            assert client.mail(BOB[0], f"t{i}@{slow_domain}", "x: y\n\nz\n").code == 250
+            assert client.mail(BOB[0], f"t{i}@{slow_domain}", PLAIN).code == 250
         began = time.monotonic()
         for i in range(10):
-            assert client.mail(BOB[0], f"t{i}@{quick_domain}", "x: y\n\nz\n").code == 250
+            assert client.mail(BOB[0], f"t{i}@{quick_domain}", PLAIN).code == 250
     quick.wait(10, 5)
     assert time.monotonic() - began < 5
     assert slow.open_most <= 20                        # queue.concurrency_max
@@ -384,7 +384,7 @@ def test_callout_asks_the_next_hop(world):
         client.expect(550, "RCPT TO:<no@inner.example>")
         assert len(inner.commands()) == asked                      # answered from the cache
         client.expect(354, "DATA")
-        client.raw(b"Subject: x\r\n\r\ny\r\n.\r\n")
+        client.raw(b"From: a@b.example\r\n\r\ny\r\n.\r\n")
         assert client.reply().code == 250
     assert inner.wait()[0].recipients == ["yes@inner.example"]
 

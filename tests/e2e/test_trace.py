@@ -62,7 +62,7 @@ def test_relay_attempt_leaves_a_trace(running):
 def test_refused_content_leaves_a_trace(running):
     with running.dialogue() as client:
         client.ehlo()
-        reply = client.mail("nul@peers.example", BOB[0], b"Subject: x\r\n\r\n\0\r\n")
+        reply = client.mail("nul@peers.example", BOB[0], b"From: a@b.example\r\n\r\n\0\r\n")
         assert reply.code in (550, 554)
         client.quit()
     found = wait_for(lambda: running.gateway.trace("--sender", "nul@peers.example"), 10)
@@ -127,7 +127,7 @@ def test_what_the_sender_wrote_cannot_steer_the_terminal(running):
         client.reply()
         reply = client.command("EHLO fine.example")
         assert reply.code == 250
-        subject = b"Subject: \x1b]0;owned\x07 red\r\n\r\nx\r\n"
+        subject = b"From: a@b.example\r\nSubject: \x1b]0;owned\x07 red\r\n\r\nx\r\n"
         reply = client.mail("esc@peers.example", BOB[0], subject)
     found = wait_for(lambda: running.gateway.trace("--sender", "esc@peers.example"), 10)
     text = running.explained(found[0]["id"], "esc@peers.example")

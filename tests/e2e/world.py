@@ -2,6 +2,7 @@
 peers as each test wants them. conftest.py makes fixtures of it."""
 
 import itertools
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,6 +20,9 @@ from lab.sink import Sink
 BOB = ("bob@kartapuce.com", "Chip-on-card-42")
 JACK = ("jack@kartapuce.com", "Jack-reads-IOCs-7")
 
+#: A message without peculiarities, for senders who do not care.
+PLAIN = "From: someone@peers.example\nSubject: plain\n\nhello\n"
+
 #: Limits that tests of other things must not meet, and waits that are short.
 QUICK = {
     "limits": {"pregreet_delay": "0s", "connection_rate": 0, "connection_rate_per_network": 0,
@@ -26,6 +30,13 @@ QUICK = {
                "auth_failures_per_address": 1000},
     "queue": {"retry_first": "1s", "retry_max": "2s", "retry_jitter": 0},
 }
+
+
+def with_author(content, author):
+    """The text of a message with a From field, added on top where there is none."""
+    if re.search(r"^From:", content.split("\n\n")[0], re.M):
+        return content
+    return f"From: {author or 'mailer@peers.example'}\n{content}"
 
 
 class Running:
@@ -56,8 +67,8 @@ class Running:
                **parameters):
         """Submits one message as `user`; returns its queue id."""
         with self.logged_in(user) as client:
-            reply = client.mail(user[0] if sender is None else sender, recipients, content,
-                                **parameters)
+            sender = user[0] if sender is None else sender
+            reply = client.mail(sender, recipients, with_author(content, sender), **parameters)
             assert reply.code == 250, reply
             return queue_id(reply.text)
 
@@ -66,7 +77,7 @@ class Running:
         """Sends one message to the mx listener; returns the final reply."""
         with self.dialogue("mx") as client:
             client.ehlo("client.peers.example")
-            return client.mail(sender, recipients, content, **parameters)
+            return client.mail(sender, recipients, with_author(content, sender), **parameters)
 
     def explained(self, identifier, *phrases, seconds=10):
         """`postern explain`, once every phrase is in it."""
@@ -92,8 +103,9 @@ class Running:
 
 
 class World:
-    def __init__(self, directory):
-        self.directory = Path(directory)
+    def __init__(self):
+        # Not below pytest's own directory: the roles' users have to get in.
+        self.directory = Path(tempfile.mkdtemp(prefix="postern-e2e-"))
         self.directory.chmod(0o755)
         self.net = Net()
         self.ca = Authority(self.directory / "ca")
@@ -119,10 +131,13 @@ class World:
         while len(self._undo) > mark:
             self._undo.pop()()
 
-    def close(self):
+    def close(self, keep=False):
+        """Ends everything; the directory with its logs stays when `keep` says so."""
         self.undo()
         self.dns.stop()
         self.net.close()
+        if not keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     # -- gateways -----------------------------------------------------------------------------
 

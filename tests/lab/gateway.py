@@ -127,7 +127,9 @@ class Gateway:
         return self.json("queue", "list", *filters)
 
     def trace(self, *filters):
-        return self.json("trace", *filters)
+        """Rows of `postern trace`, newest first; it prints one JSON object a line."""
+        return [json.loads(line) for line in
+                self.command("trace", *filters, "--json").stdout.splitlines()]
 
     def explain(self, identifier):
         return self.command("explain", identifier).stdout
