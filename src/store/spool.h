@@ -268,7 +268,8 @@ struct spool_choice {
                                      struct spool_message *out);
 [[nodiscard]] enum status spool_find(struct spool *spool, struct str id, int64_t *key_out);
 
-/* Filters of the commands; empty and 0: no filter. Patterns have "*" for any run of octets. */
+/* Filters of the commands; empty and 0: no filter. Patterns have "*" for any run of octets; the
+ * sender "<>" is the null path. */
 struct spool_filter {
     struct str id;
     struct str sender;

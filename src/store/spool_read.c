@@ -378,6 +378,13 @@ keep_matching(const struct spool_filter *filter, struct spool_message *m)
     return n;
 }
 
+/* "<>" is the null path; the empty pattern is no filter. */
+static bool
+sender_fits(struct str pattern, struct str sender)
+{
+    return str_eq(pattern, STR("<>")) ? sender.n == 0 : spool_pattern_fits(pattern, sender);
+}
+
 /* Loads the recipients of the message on which the walk stands; *taken_out: it passes. */
 static enum status
 page_take(struct spool *spool, struct arena *arena, const struct spool_filter *filter,
@@ -386,7 +393,7 @@ page_take(struct spool *spool, struct arena *arena, const struct spool_filter *f
     struct spool_choice all = {
         .due_ms = INT64_MAX, .finals = true, .most = SPOOL_RECIPIENTS_MAX, .octets = SIZE_MAX};
     *taken_out = false;
-    if (!spool_pattern_fits(filter->sender, m->sender) ||
+    if (!sender_fits(filter->sender, m->sender) ||
         (filter->queued_before_ms != 0 && m->queued_ms > filter->queued_before_ms)) {
         return STATUS_OK;
     }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/recipient.h"
 #include "roles/spool/internal.h"
 #include "smtp/envelope.h"
 
@@ -36,24 +37,61 @@ compose(struct spool_role *role, struct arena *arena, struct str id, const struc
     return dsn_compose(arena, &request, out);
 }
 
-/* The one recipient of a notice: the sender of the original, where aliases and plus addresses of
- * our own domains apply as for any mail. */
+/* Whoever sent the message was accepted as a sender; nobody is asked again. */
+static enum recipient_answer
+answer_yes(void *context, const struct recipient_question *question)
+{
+    (void)context;
+    (void)question;
+    return RECIPIENT_ANSWER_YES;
+}
+
+/* Where mail for the sender goes: aliases of our own domains hold for notices as well. */
+static const struct recipient_target *
+resolve_sender(struct spool_role *role, struct arena *arena, struct str sender, size_t *count_out)
+{
+    struct smtp_address address;
+    struct recipient_outcome outcome;
+    if (smtp_mailbox_parse(arena, sender, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL, &address) !=
+        STATUS_OK) {
+        return NULL;
+    }
+    struct recipient_request request = {.config = role_config(role->runtime),
+                                        .address = &address,
+                                        .may_relay = true,
+                                        .answer = answer_yes};
+    if (recipient_resolve(&request, arena, &outcome) != STATUS_OK ||
+        outcome.verdict != RECIPIENT_ACCEPT) {
+        return NULL;
+    }
+    *count_out = outcome.target_count;
+    return outcome.targets;
+}
+
 static enum status
 address_notice(struct spool_role *role, struct arena *arena, const struct parcel *about,
                struct spool_message *notice)
 {
-    struct spool_recipient *r = arena_alloc(arena, sizeof *r);
-    struct str to = arena_str_dup(arena, about->m.sender);
-    (void)role;
-    if (r == NULL || to.p == NULL) {
+    struct recipient_target as_it_is = {.address = arena_str_dup(arena, about->m.sender)};
+    size_t n = 1;
+    const struct recipient_target *targets = resolve_sender(role, arena, as_it_is.address, &n);
+    struct spool_recipient *items = arena_alloc_array(arena, n, sizeof *items);
+    if (items == NULL || as_it_is.address.p == NULL) {
         return STATUS_LIMIT;
     }
-    /* RFC 3461 6.2: no notice about a notice */
-    *r = (struct spool_recipient){
-        .address = to, .original = to, .notify = SMTP_DSN_NOTIFY_NEVER, .state = SPOOL_QUEUED};
-    notice->recipients = r;
-    notice->recipient_count = 1;
-    notice->total = 1;
+    for (size_t i = 0; i < n; i++) {
+        /* RFC 3461 6.2: no notice about a notice */
+        items[i] = (struct spool_recipient){
+            .number = (uint32_t)i,
+            .address = arena_str_dup(arena, (targets != NULL ? &targets[i] : &as_it_is)->address),
+            .original = as_it_is.address,
+            .notify = SMTP_DSN_NOTIFY_NEVER,
+            .state = SPOOL_QUEUED,
+        };
+    }
+    notice->recipients = items;
+    notice->recipient_count = n;
+    notice->total = (uint32_t)n;
     return STATUS_OK;
 }
 

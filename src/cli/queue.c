@@ -1,0 +1,535 @@
+/*
+ * postern queue: what waits to be delivered, and what an administrator does about it.
+ */
+#include <getopt.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/queue_print.h"
+#include "store/spool.h"
+
+#define PAGE_MESSAGES 100u
+#define IDS_MAX       1000u
+
+static const char usage[] =
+    "Show and change the mail queue.\n"
+    "\n"
+    "usage: postern queue list    [FILTERS] [--limit N]\n"
+    "       postern queue show    ID...\n"
+    "       postern queue flush   [ID...] [FILTERS]   try again now\n"
+    "       postern queue hold    ID... | FILTERS     keep until released\n"
+    "       postern queue release ID... | FILTERS     let held mail go\n"
+    "       postern queue bounce  ID... | FILTERS     give up; the sender is told\n"
+    "       postern queue remove  ID... | FILTERS     forget; nobody is told\n"
+    "\n"
+    "filters (all given ones must fit; patterns have * for anything):\n"
+    "  --id ID                one message\n"
+    "  --sender PATTERN       the envelope sender; '<>' for notices of delivery\n"
+    "  --recipient PATTERN    only these recipients of each message\n"
+    "  --destination PATTERN  a domain, or a route as in the configuration\n"
+    "  --state STATE          queued, deferred, held, leased; may be repeated\n"
+    "  --older-than TIME      in the queue for longer: 90s, 30m, 2h, 1d\n"
+    "  --all                  every message (hold, release, bounce, remove want some choice)\n"
+    "\n"
+    "  --reason TEXT          told to senders by bounce, and kept in the trace\n"
+    "  --config FILE          the configuration of the running Postern\n"
+    "  --json                 the result as JSON\n"
+    "\n"
+    "examples: postern queue list --state deferred --destination '*.example.org'\n"
+    "          postern queue show 01JD8Q2M7K3VXNWT\n"
+    "          postern queue flush --destination lmtp://10.0.0.5:24\n"
+    "          postern queue remove --sender 'robot@*' --older-than 1d\n";
+
+struct queue_command {
+    struct cli_common common;
+    const char *verb;
+    int action; /* enum spool_action; -1: list, -2: show */
+    struct record_queue_filter filter;
+    bool has_filter;
+    bool all;
+    uint64_t limit; /* 0: none */
+    struct str reason;
+    char **ids;
+    size_t id_count;
+    char by[320];
+};
+
+#define VERB_LIST (-1)
+#define VERB_SHOW (-2)
+
+static const struct {
+    const char *word;
+    int action;
+} verbs[] = {
+    {"list", VERB_LIST},
+    {"show", VERB_SHOW},
+    {"flush", SPOOL_ACT_FLUSH},
+    {"hold", SPOOL_ACT_HOLD},
+    {"release", SPOOL_ACT_RELEASE},
+    {"bounce", SPOOL_ACT_BOUNCE},
+    {"remove", SPOOL_ACT_REMOVE},
+};
+
+/* ---- list */
+
+/* One page of the queue; *after moves to the next. NULL after a message. */
+static struct ipc_message *
+ask_page(int fd, struct queue_command *command, uint64_t *after, uint32_t limit)
+{
+    struct msg_queue_list fields = {
+        .filters = {&command->filter, 1},
+        .after = *after,
+        .limit = limit,
+    };
+    struct ipc_message *reply =
+        cli_call(fd, ROLE_SPOOL, MSG_QUEUE_LIST, &fields, MSG_QUEUE_LIST_REPLY);
+    if (reply == NULL) {
+        return NULL;
+    }
+    const struct msg_queue_list_reply *page = MSG_BODY(reply, queue_list_reply);
+    if (page->error.n > 0) {
+        cli_fail("queue", CLI_FAILED, "%.*s", STR_ARG(page->error));
+        ipc_message_free(&reply);
+        return NULL;
+    }
+    *after = page->next;
+    return reply;
+}
+
+/* Prints a page; JSON is written as it comes, so that a long queue needs no memory. */
+static void
+print_page(const struct queue_command *command, const struct msg_queue_list_reply *page,
+           uint64_t shown)
+{
+    int64_t now = clock_wall_ms();
+    for (size_t i = 0; i < page->messages.n; i++) {
+        const struct record_queue_message *m = &page->messages.items[i];
+        if (!command->common.json) {
+            queue_print_listed(stdout, m, now);
+            continue;
+        }
+        json_t *json = queue_message_json(m);
+        fputs(shown + i > 0 ? ",\n " : "[\n ", stdout);
+        json_dumpf(json, stdout, JSON_COMPACT);
+        json_decref(json);
+    }
+}
+
+static int
+list(int fd, struct queue_command *command)
+{
+    uint64_t shown = 0;
+    uint64_t after = 0;
+    if (!command->common.json) {
+        queue_print_heading(stdout);
+    }
+    do {
+        uint64_t want = command->limit > 0 && command->limit - shown < PAGE_MESSAGES
+                            ? command->limit - shown
+                            : PAGE_MESSAGES;
+        struct ipc_message *reply = ask_page(fd, command, &after, (uint32_t)want);
+        if (reply == NULL) {
+            return CLI_FAILED;
+        }
+        print_page(command, MSG_BODY(reply, queue_list_reply), shown);
+        shown += MSG_BODY(reply, queue_list_reply)->messages.n;
+        ipc_message_free(&reply);
+    } while (after != 0 && (command->limit == 0 || shown < command->limit));
+    if (command->common.json) {
+        puts(shown > 0 ? "\n]" : "[]");
+    } else {
+        printf("%llu message%s%s\n", (unsigned long long)shown, shown == 1 ? "" : "s",
+               after != 0 ? ", and more" : "");
+    }
+    return CLI_DONE;
+}
+
+/* ---- show */
+
+static struct ipc_message *
+ask_message(int fd, const char *id, uint32_t first)
+{
+    struct msg_queue_show fields = {.id = str_from_cstr(id), .first = first};
+    struct ipc_message *reply =
+        cli_call(fd, ROLE_SPOOL, MSG_QUEUE_SHOW, &fields, MSG_QUEUE_SHOW_REPLY);
+    if (reply == NULL) {
+        return NULL;
+    }
+    const struct msg_queue_show_reply *r = MSG_BODY(reply, queue_show_reply);
+    if (r->error.n > 0 || r->messages.n == 0) {
+        if (r->error.n > 0) {
+            cli_fail("queue", CLI_FAILED, "%.*s", STR_ARG(r->error));
+        } else {
+            cli_fail("queue", CLI_FAILED,
+                     "%s is not in the queue; \"postern trace --id %s\" tells what became of it",
+                     id, id);
+        }
+        ipc_message_free(&reply);
+    }
+    return reply;
+}
+
+/* The message with all its recipients, over as many answers as it takes. */
+static int
+show_one(int fd, const struct queue_command *command, const char *id, json_t *array)
+{
+    int64_t now = clock_wall_ms();
+    json_t *json = NULL;
+    uint32_t first = 0;
+    do {
+        struct ipc_message *reply = ask_message(fd, id, first);
+        if (reply == NULL) {
+            json_decref(json);
+            return CLI_FAILED;
+        }
+        const struct msg_queue_show_reply *r = MSG_BODY(reply, queue_show_reply);
+        const struct record_queue_message *m = &r->messages.items[0];
+        if (command->common.json && json == NULL) {
+            json = queue_message_json(m);
+        } else if (command->common.json) {
+            for (size_t i = 0; i < m->recipients.n; i++) {
+                json_array_append_new(json_object_get(json, "recipients"),
+                                      queue_recipient_json(&m->recipients.items[i]));
+            }
+        } else if (first == 0) {
+            queue_print_message(stdout, m, now);
+        }
+        for (size_t i = 0; !command->common.json && i < m->recipients.n; i++) {
+            queue_print_recipient(stdout, &m->recipients.items[i], now);
+        }
+        first = r->next;
+        ipc_message_free(&reply);
+    } while (first != 0);
+    json_array_append_new(array, json);
+    return CLI_DONE;
+}
+
+static int
+show(int fd, const struct queue_command *command)
+{
+    json_t *array = json_array();
+    int result = CLI_DONE;
+    for (size_t i = 0; i < command->id_count; i++) {
+        if (i > 0 && !command->common.json) {
+            putchar('\n');
+        }
+        int one = show_one(fd, command, command->ids[i], array);
+        result = one != CLI_DONE ? one : result;
+    }
+    if (command->common.json) {
+        json_dumpf(array, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(array);
+    return result;
+}
+
+/* ---- act */
+
+struct sums {
+    uint64_t done;
+    uint64_t busy;
+    uint64_t missing;
+};
+
+static int
+act_on(int fd, struct queue_command *command, struct record_queue_id *ids, size_t count,
+       struct sums *sums)
+{
+    struct msg_queue_act fields = {
+        .action = (uint8_t)command->action,
+        .ids = {ids, count},
+        .filters = {&command->filter, 1},
+        .by = str_from_cstr(command->by),
+        .reason = command->reason,
+    };
+    struct ipc_message *reply =
+        cli_call(fd, ROLE_SPOOL, MSG_QUEUE_ACT, &fields, MSG_QUEUE_ACT_REPLY);
+    if (reply == NULL) {
+        return CLI_FAILED;
+    }
+    const struct msg_queue_act_reply *r = MSG_BODY(reply, queue_act_reply);
+    int result = CLI_DONE;
+    sums->done += r->done;
+    sums->busy += r->busy;
+    sums->missing += r->missing;
+    if (r->error.n > 0) {
+        result = cli_fail("queue", CLI_FAILED, "%.*s", STR_ARG(r->error));
+    }
+    ipc_message_free(&reply);
+    return result;
+}
+
+static int
+act_on_ids(int fd, struct queue_command *command, struct sums *sums)
+{
+    struct record_queue_id ids[PAGE_MESSAGES];
+    int result = CLI_DONE;
+    for (size_t i = 0; result == CLI_DONE && i < command->id_count;) {
+        size_t n = 0;
+        while (n < PAGE_MESSAGES && i < command->id_count) {
+            ids[n++].id = str_from_cstr(command->ids[i++]);
+        }
+        result = act_on(fd, command, ids, n, sums);
+    }
+    return result;
+}
+
+static void
+show_progress(const struct sums *sums)
+{
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r%llu messages", (unsigned long long)sums->done);
+    }
+}
+
+/* Page by page: what is changed drops out of no page that is still to come. */
+static int
+act_on_filters(int fd, struct queue_command *command, struct sums *sums)
+{
+    struct record_queue_id ids[PAGE_MESSAGES];
+    uint64_t after = 0;
+    bool long_work = false;
+    int result = CLI_DONE;
+    do {
+        struct ipc_message *reply = ask_page(fd, command, &after, PAGE_MESSAGES);
+        if (reply == NULL) {
+            return CLI_FAILED;
+        }
+        const struct msg_queue_list_reply *page = MSG_BODY(reply, queue_list_reply);
+        for (size_t i = 0; i < page->messages.n; i++) {
+            ids[i].id = page->messages.items[i].id;
+        }
+        if (page->messages.n > 0) {
+            result = act_on(fd, command, ids, page->messages.n, sums);
+        }
+        ipc_message_free(&reply);
+        if (after != 0) {
+            long_work = true;
+            show_progress(sums);
+        }
+    } while (after != 0 && result == CLI_DONE);
+    if (long_work && isatty(STDERR_FILENO)) {
+        fputs("\r", stderr);
+    }
+    return result;
+}
+
+static int
+act(int fd, struct queue_command *command)
+{
+    struct sums sums = {0};
+    int result =
+        command->id_count > 0 ? act_on_ids(fd, command, &sums) : act_on_filters(fd, command, &sums);
+    if (command->common.json) {
+        json_t *json = json_pack("{s:s, s:I, s:I, s:I}", "action", command->verb, "done",
+                                 (json_int_t)sums.done, "busy", (json_int_t)sums.busy, "missing",
+                                 (json_int_t)sums.missing);
+        json_dumpf(json, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(json);
+        return result;
+    }
+    printf("%s: %llu message%s\n", command->verb, (unsigned long long)sums.done,
+           sums.done == 1 ? "" : "s");
+    if (sums.busy > 0) {
+        printf("%llu being delivered right now and left alone; try again\n",
+               (unsigned long long)sums.busy);
+    }
+    if (command->id_count > 0 && sums.missing > 0) {
+        printf("%llu not in the queue, or with nothing to %s\n", (unsigned long long)sums.missing,
+               command->verb);
+        result = sums.done == 0 ? CLI_FAILED : result;
+    }
+    return result;
+}
+
+/* ---- the command line */
+
+enum queue_option {
+    OPTION_ID = 256,
+    OPTION_SENDER,
+    OPTION_RECIPIENT,
+    OPTION_DESTINATION,
+    OPTION_STATE,
+    OPTION_OLDER_THAN,
+    OPTION_ALL,
+    OPTION_LIMIT,
+    OPTION_REASON,
+};
+
+static const struct option options[] = {
+    {"id", required_argument, NULL, OPTION_ID},
+    {"sender", required_argument, NULL, OPTION_SENDER},
+    {"recipient", required_argument, NULL, OPTION_RECIPIENT},
+    {"destination", required_argument, NULL, OPTION_DESTINATION},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"older-than", required_argument, NULL, OPTION_OLDER_THAN},
+    {"all", no_argument, NULL, OPTION_ALL},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"reason", required_argument, NULL, OPTION_REASON},
+    {NULL, 0, NULL, 0},
+};
+
+static bool
+take_state(struct queue_command *command, const char *name)
+{
+    unsigned state = spool_state_find(str_from_cstr(name));
+    if (state >= SPOOL_STATE_COUNT) {
+        cli_fail("queue", CLI_USAGE, "'%s' is no state: queued, deferred, held or leased", name);
+        return false;
+    }
+    command->filter.states |= 1u << state;
+    return true;
+}
+
+static bool
+take_option(struct queue_command *command, int option, const char *value)
+{
+    struct str text = str_from_cstr(value);
+    command->has_filter = command->has_filter || option <= OPTION_OLDER_THAN;
+    switch (option) {
+    case OPTION_ID:
+        command->filter.id = text;
+        return true;
+    case OPTION_SENDER:
+        command->filter.sender = text;
+        return true;
+    case OPTION_RECIPIENT:
+        command->filter.recipient = text;
+        return true;
+    case OPTION_DESTINATION:
+        command->filter.destination = text;
+        return true;
+    case OPTION_STATE:
+        return take_state(command, value);
+    case OPTION_OLDER_THAN:
+        if (queue_parse_duration(text, &command->filter.older_than_ms) != STATUS_OK) {
+            cli_fail("queue", CLI_USAGE, "'%s' is no time: 90s, 30m, 2h, 1d", value);
+            return false;
+        }
+        return true;
+    case OPTION_ALL:
+        command->all = true;
+        return true;
+    case OPTION_LIMIT:
+        return str_parse_u64(text, UINT32_MAX, &command->limit) == STATUS_OK;
+    case OPTION_REASON:
+        command->reason = str_head(text, 200);
+        return true;
+    default:
+        return false; /* getopt has said what is wrong */
+    }
+}
+
+static bool
+take_verb(struct queue_command *command, const char *word)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(word, verbs[i].word) == 0) {
+            command->verb = verbs[i].word;
+            command->action = verbs[i].action;
+            return true;
+        }
+    }
+    cli_fail("queue", CLI_USAGE, "there is no '%s'; see postern queue --help", word);
+    return false;
+}
+
+/* False after a message: the words make no command. */
+static bool
+parse(int argc, char **argv, struct queue_command *command)
+{
+    int option;
+    if (argc < 2) {
+        fputs(usage, stderr);
+        return false;
+    }
+    if (!take_verb(command, argv[1])) {
+        return false;
+    }
+    optind = 2;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (!take_option(command, option, optarg)) {
+            return false;
+        }
+    }
+    command->ids = argv + optind;
+    command->id_count = (size_t)(argc - optind);
+    for (size_t i = 0; i < command->id_count; i++) {
+        if (strlen(command->ids[i]) > 16) {
+            cli_fail("queue", CLI_USAGE, "'%s' is no id of a message", command->ids[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What must be said, so that a slip of the finger empties no queue. */
+static bool
+is_complete(const struct queue_command *command)
+{
+    bool chosen = command->id_count > 0 || command->has_filter || command->all;
+    if (command->id_count > IDS_MAX) {
+        cli_fail("queue", CLI_USAGE, "more than %u ids at once", IDS_MAX);
+        return false;
+    }
+    if (command->action == VERB_SHOW && command->id_count == 0) {
+        cli_fail("queue", CLI_USAGE, "show which message? See postern queue list");
+        return false;
+    }
+    if (command->action == VERB_LIST && command->id_count > 0) {
+        cli_fail("queue", CLI_USAGE, "list takes filters; for one message: postern queue show %s",
+                 command->ids[0]);
+        return false;
+    }
+    if (command->action > SPOOL_ACT_FLUSH && !chosen) {
+        cli_fail("queue", CLI_USAGE, "%s which messages? Give ids, filters, or --all",
+                 command->verb);
+        return false;
+    }
+    return true;
+}
+
+static void
+find_who(struct queue_command *command)
+{
+    const struct passwd *user = getpwuid(getuid());
+    const char *sudo_user = getenv("SUDO_USER");
+    const char *name = sudo_user != NULL ? sudo_user : (user != NULL ? user->pw_name : NULL);
+    if (name != NULL) {
+        snprintf(command->by, sizeof command->by, "%s", name);
+    } else {
+        snprintf(command->by, sizeof command->by, "uid %u", (unsigned)getuid());
+    }
+}
+
+int
+cli_queue(int argc, char **argv)
+{
+    struct queue_command command = {0};
+    argc = cli_take_common(argc, argv, &command.common);
+    if (argc < 0) {
+        return CLI_USAGE;
+    }
+    if (command.common.help) {
+        fputs(usage, stdout);
+        return CLI_DONE;
+    }
+    if (!parse(argc, argv, &command) || !is_complete(&command)) {
+        return CLI_USAGE;
+    }
+    find_who(&command);
+    int fd = cli_connect(command.common.config_file, ROLE_SPOOL);
+    if (fd < 0) {
+        return CLI_FAILED;
+    }
+    int result = command.action == VERB_LIST   ? list(fd, &command)
+                 : command.action == VERB_SHOW ? show(fd, &command)
+                                               : act(fd, &command);
+    close(fd);
+    return result;
+}
