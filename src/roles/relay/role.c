@@ -1,0 +1,411 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "roles/relay/internal.h"
+
+/* Idle sessions, the end of a stop. */
+#define TICK_MS              250
+/* Workers beside those of the deliveries: call-outs must not wait for slow servers. */
+#define CALLOUT_WORKERS      16u
+/* Call-outs that may wait for a worker; more are told that nobody could be asked. */
+#define CALLOUTS_WAITING_MAX 1000u
+/* Addresses of this machine that are known. */
+#define OWN_ADDRESSES_MAX    256u
+/* Above the resolver's own limit. */
+#define DNS_MARGIN_MS        2000
+
+static const struct sandbox_profile sandbox = {
+    .name = "relay",
+    .allow = SANDBOX_ALLOW_INTERNET | SANDBOX_ALLOW_UNIX,
+    /* A connection, and two memfds, for each delivery; and idle connections. */
+    .descriptors = 65536,
+};
+
+/* ---- before the sandbox */
+
+/* The system's trusted certificates: certificates are judged by them, not refused. */
+static struct str
+read_trust(void)
+{
+    static const char *const paths[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                        "/etc/pki/tls/certs/ca-bundle.crt", NULL};
+    for (size_t i = 0; i <= sizeof paths / sizeof paths[0]; i++) {
+        const char *path =
+            i < sizeof paths / sizeof paths[0] ? paths[i] : X509_get_default_cert_file();
+        int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+        char *text = size > 0 && size <= TLS_TRUST_PEM_MAX ? malloc((size_t)size) : NULL;
+        ssize_t n = text != NULL ? pread(fd, text, (size_t)size, 0) : 0;
+        if (fd >= 0) {
+            close(fd);
+        }
+        if (n > 0) {
+            return str_make(text, (size_t)n);
+        }
+        free(text);
+    }
+    LOG_WARN("no trusted certificates are found: no server's certificate counts as verified");
+    return str_make(NULL, 0);
+}
+
+static void
+find_own_addresses(struct relay *relay)
+{
+    struct ifaddrs *list = NULL;
+    struct ip_address *own = calloc(OWN_ADDRESSES_MAX, sizeof *own);
+    size_t count = 0;
+    uint16_t port;
+    if (own == NULL || getifaddrs(&list) != 0) {
+        LOG_WARN("the machine's addresses cannot be listed", LOG_INT("errno", errno));
+    }
+    for (struct ifaddrs *i = list; i != NULL && count < OWN_ADDRESSES_MAX; i = i->ifa_next) {
+        if (i->ifa_addr != NULL && ip_from_sockaddr(i->ifa_addr, &own[count], &port) == STATUS_OK) {
+            count++;
+        }
+    }
+    if (list != NULL) {
+        freeifaddrs(list);
+    }
+    relay->own = own;
+    relay->world.route.own = own;
+    relay->world.route.own_count = count;
+}
+
+static enum status
+make_tls(const struct relay *relay, const struct config *config, struct tls_client **tls_out)
+{
+    char error[TLS_ERROR_MAX];
+    struct tls_client_settings settings = {
+        .only_1_3 = config->tls.minimum == CONFIG_TLS_1_3,
+        .groups = config->tls.groups,
+        .ciphers = config->tls.ciphers,
+        .ciphersuites = config->tls.ciphersuites,
+        .trust_pem = relay->trust_pem,
+    };
+    enum status status = tls_client_create(&settings, tls_out, error);
+    if (status != STATUS_OK) {
+        LOG_ERROR("the TLS settings cannot be used", LOG_CSTR("reason", error));
+    }
+    return status;
+}
+
+static void relay_close(void *state);
+
+static enum status
+relay_open(struct role_runtime *runtime, void **state_out)
+{
+    struct relay *relay = calloc(1, sizeof *relay);
+    if (relay == NULL) {
+        abort();
+    }
+    relay->runtime = runtime;
+    relay->generation = 1;
+    pthread_mutex_init(&relay->mutex, NULL);
+    enum status status = tls_library_init();
+    if (status == STATUS_OK) {
+        relay->trust_pem = read_trust();
+        find_own_addresses(relay);
+        status = make_tls(relay, role_config(runtime), &relay->tls);
+    }
+    if (status != STATUS_OK) {
+        relay_close(relay);
+        return status;
+    }
+    *state_out = relay;
+    return STATUS_OK;
+}
+
+/* ---- start */
+
+static void
+on_traces_sent(void *context)
+{
+    const struct relay *relay = context;
+    role_stopped(relay->runtime);
+}
+
+static void
+check_stopped(struct relay *relay)
+{
+    pthread_mutex_lock(&relay->mutex);
+    bool busy = relay->lease_count + relay->old_lease_count + relay->callouts_waiting > 0;
+    pthread_mutex_unlock(&relay->mutex);
+    if (!busy && relay_idle_count(relay->world.idle) == 0) {
+        event_del(relay->tick);
+        trace_sender_on_empty(relay->traces, on_traces_sent, relay);
+    }
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct relay *relay = context;
+    (void)fd;
+    (void)what;
+    if (relay->stopping) {
+        relay_idle_leave_all(relay->world.idle, clock_monotonic_ms());
+    }
+    relay_idle_tick(relay->world.idle, clock_monotonic_ms());
+    if (relay->stopping) {
+        check_stopped(relay);
+    }
+}
+
+static void
+apply_config(struct relay *relay, const struct config *config)
+{
+    relay->dns.timeout_ms = (int)config->resolver.timeout_ms + DNS_MARGIN_MS;
+    relay_crew_set_most(relay->crew, config->queue.connections + CALLOUT_WORKERS);
+    relay_idle_set_most(relay->world.idle, config->queue.connections);
+}
+
+static enum status
+relay_start(struct role_runtime *runtime, void *state)
+{
+    struct relay *relay = state;
+    struct timeval interval = {0, TICK_MS * 1000};
+    struct event_base *loop = role_loop(runtime);
+    relay->dns.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
+    relay->world.route.dns = dns_source_from_channel(&relay->dns);
+    relay->world.route.random_below = random_below;
+    relay->world.idle = relay_idle_create(0);
+    relay->crew = relay_crew_create(0, DELIVERY_CEILING);
+    relay->memory = relay_memory_create();
+    relay->callouts = relay_callout_cache_create();
+    relay->traces =
+        trace_sender_create(loop, role_channel(runtime, ROLE_LEDGER, 0), TRACE_SENDER_CEILING);
+    relay->tick = event_new(loop, -1, EV_PERSIST, on_tick, relay);
+    if (relay->traces == NULL || relay->tick == NULL || event_add(relay->tick, &interval) != 0) {
+        LOG_ERROR("no memory to start with");
+        return STATUS_LIMIT;
+    }
+    apply_config(relay, role_config(runtime));
+    relay_lease_tell_capacity(relay);
+    return STATUS_OK;
+}
+
+struct tls_client *
+relay_tls_ref(struct relay *relay)
+{
+    pthread_mutex_lock(&relay->mutex);
+    struct tls_client *tls = tls_client_ref(relay->tls);
+    pthread_mutex_unlock(&relay->mutex);
+    return tls;
+}
+
+/* ---- call-outs */
+
+struct callout {
+    struct relay_task task; /* first: the crew hands this back */
+    struct relay *relay;
+    struct channel *edge;
+    struct ipc_message *message; /* MSG_CALLOUT */
+    const struct config *config; /* one reference */
+};
+
+static void
+answer_callout(struct channel *edge, uint64_t request, const struct relay_callout_answer *answer)
+{
+    struct msg_callout_reply reply = {
+        .code = answer->code, .enhanced = answer->enhanced, .text = answer->text};
+    if (channel_send(edge, MSG_CALLOUT_REPLY, request, &reply) != STATUS_OK) {
+        LOG_DEBUG("an edge is no longer there for its answer");
+    }
+}
+
+static const struct relay_callout_answer nobody_asked = {
+    .enhanced = STR_INIT("4.3.2"), .text = STR_INIT("the next hop could not be asked now")};
+
+static void
+callout_run(struct relay_task *task, struct arena *arena)
+{
+    struct callout *callout = (struct callout *)task;
+    struct relay *relay = callout->relay;
+    struct str address = MSG_BODY(callout->message, callout)->address;
+    struct relay_callout_answer answer = nobody_asked;
+    if (arena != NULL) {
+        struct tls_client *tls = relay_tls_ref(relay);
+        relay_callout_ask(&relay->world, callout->config, tls, arena, address, &answer);
+        relay_callout_keep(relay->callouts, callout->config, address, clock_monotonic_ms(),
+                           &answer);
+        tls_client_unref(&tls);
+    }
+    answer_callout(callout->edge, callout->message->request, &answer);
+    pthread_mutex_lock(&relay->mutex);
+    relay->callouts_waiting--;
+    pthread_mutex_unlock(&relay->mutex);
+    config_unref(&callout->config);
+    ipc_message_free(&callout->message);
+    free(callout);
+}
+
+static void
+callout_begin(struct relay *relay, struct channel *edge, struct ipc_message *message)
+{
+    struct callout *callout = calloc(1, sizeof *callout);
+    if (callout == NULL) {
+        abort();
+    }
+    *callout = (struct callout){.task = {.run = callout_run},
+                                .relay = relay,
+                                .edge = edge,
+                                .message = message,
+                                .config = role_config_ref(relay->runtime)};
+    pthread_mutex_lock(&relay->mutex);
+    relay->callouts_waiting++;
+    pthread_mutex_unlock(&relay->mutex);
+    relay_crew_add(relay->crew, &callout->task);
+}
+
+static void
+take_callout(struct relay *relay, struct channel *edge, struct ipc_message *message)
+{
+    struct arena *arena = arena_create(4096);
+    struct relay_callout_answer answer = nobody_asked;
+    pthread_mutex_lock(&relay->mutex);
+    bool full = relay->callouts_waiting >= CALLOUTS_WAITING_MAX;
+    pthread_mutex_unlock(&relay->mutex);
+    bool known = relay_callout_find(relay->callouts, arena, MSG_BODY(message, callout)->address,
+                                    clock_monotonic_ms(), &answer);
+    if (known || full || relay->stopping) {
+        answer_callout(edge, message->request, &answer);
+        ipc_message_free(&message);
+    } else {
+        callout_begin(relay, edge, message);
+    }
+    arena_destroy(&arena);
+}
+
+/* ---- messages and peers */
+
+static void
+relay_on_message(void *state, struct channel *channel, struct ipc_message *message)
+{
+    struct relay *relay = state;
+    switch ((int)message->type) {
+    case MSG_DELIVER:
+        relay_lease_take(relay, message);
+        return;
+    case MSG_CALLOUT:
+        take_callout(relay, channel, message);
+        return;
+    default:
+        role_peer_misbehaved(relay->runtime, channel);
+        ipc_message_free(&message);
+        return;
+    }
+}
+
+static void
+relay_on_peer(void *state, struct channel *channel, bool up)
+{
+    struct relay *relay = state;
+    if (channel_peer(channel) != ROLE_SPOOL) {
+        return;
+    }
+    relay_lease_spool_changed(relay);
+    if (up) {
+        relay_lease_tell_capacity(relay);
+    }
+}
+
+/* ---- reload, stop, metrics */
+
+static void
+relay_reload(void *state, const struct config *config)
+{
+    struct relay *relay = state;
+    struct tls_client *tls = NULL;
+    apply_config(relay, config);
+    if (make_tls(relay, config, &tls) == STATUS_OK) {
+        pthread_mutex_lock(&relay->mutex);
+        struct tls_client *old = relay->tls;
+        relay->tls = tls;
+        pthread_mutex_unlock(&relay->mutex);
+        tls_client_unref(&old);
+    }
+    /* Other routes, other demands on TLS, another name in EHLO: nothing old is used again. */
+    relay_callout_cache_clear(relay->callouts);
+    relay_idle_leave_all(relay->world.idle, clock_monotonic_ms());
+    relay_lease_tell_capacity(relay);
+}
+
+static void
+relay_stop(void *state, int grace_ms)
+{
+    struct relay *relay = state;
+    (void)grace_ms; /* what has not been answered by then is ended with the process */
+    relay->stopping = true;
+    relay_lease_tell_capacity(relay);
+    relay_crew_drop_waiting(relay->crew);
+}
+
+static void
+relay_metrics(void *state, struct role_metrics *metrics)
+{
+    struct relay *relay = state;
+    const struct relay_counters *c = &relay->world.counters;
+    struct relay_crew_counts crew = relay_crew_counts(relay->crew);
+    const struct {
+        const char *name;
+        const atomic_ullong *value;
+    } counters[] = {
+        {"recipients_delivered", &c->delivered},
+        {"recipients_deferred", &c->deferred},
+        {"recipients_failed", &c->failed},
+        {"connections_opened", &c->connections},
+        {"connections_failed", &c->connections_failed},
+        {"connections_reused", &c->connections_reused},
+        {"tls_opened", &c->tls},
+        {"tls_failed", &c->tls_failed},
+    };
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        role_metric_add(metrics, counters[i].name, (int64_t)atomic_load(counters[i].value));
+    }
+    role_metric_add(metrics, "connections_idle", (int64_t)relay_idle_count(relay->world.idle));
+    role_metric_add(metrics, "workers", (int64_t)crew.threads);
+    role_metric_add(metrics, "workers_busy", (int64_t)crew.working);
+    role_metric_add(metrics, "deliveries_waiting", (int64_t)crew.waiting);
+    role_metric_add(metrics, "callout_answers_kept",
+                    (int64_t)relay_callout_cache_count(relay->callouts));
+}
+
+static void
+relay_close(void *state)
+{
+    struct relay *relay = state;
+    if (relay->tick != NULL) {
+        event_free(relay->tick);
+    }
+    relay_crew_destroy(&relay->crew);
+    relay_idle_destroy(&relay->world.idle);
+    relay_memory_destroy(&relay->memory);
+    relay_callout_cache_destroy(&relay->callouts);
+    trace_sender_destroy(&relay->traces);
+    tls_client_unref(&relay->tls);
+    free(relay->own);
+    free((void *)(uintptr_t)relay->trust_pem.p);
+    pthread_mutex_destroy(&relay->mutex);
+    free(relay);
+}
+
+const struct role_definition relay_role = {
+    .role = ROLE_RELAY,
+    .sandbox = &sandbox,
+    .open = relay_open,
+    .start = relay_start,
+    .on_message = relay_on_message,
+    .on_peer = relay_on_peer,
+    .reload = relay_reload,
+    .stop = relay_stop,
+    .metrics = relay_metrics,
+    .close = relay_close,
+};
