@@ -1,0 +1,61 @@
+"""The table of suites: which handler judges the cases of which suite.
+
+A row is a pattern of suite names (fnmatch) with a handler, or with the feature that is still to
+come. The first row that fits counts. A handler is a class with `Handler(drivers, content, path)`,
+made once for a suite (`content` is its cases.json, `path` its folder), and `judge(case)`, which
+returns passed(), failed(got, want) or set_aside(reason).
+"""
+
+import dataclasses
+import fnmatch
+
+import addresses
+import smuggling
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    pattern: str
+    handler: type = None
+    reason: str = ""
+
+
+def later(pattern, feature):
+    return Entry(pattern, reason=f"belongs to a later part: {feature}")
+
+
+class Table:
+    def __init__(self, *entries):
+        self.entries = entries
+
+    def find(self, name):
+        for entry in self.entries:
+            if fnmatch.fnmatchcase(name, entry.pattern):
+                return entry
+        return Entry(name, reason="no handler knows this suite")
+
+
+TABLE = Table(
+    Entry("smuggling/eod-sequences", smuggling.EndOfData),
+    Entry("smuggling/smtp-dialogs", smuggling.Dialogues),
+    Entry("mime/isemail-addresses", addresses.Addresses),
+    later("spf/*", "SPF"),
+    later("dkim/*", "DKIM"),
+    later("dmarc/*", "DMARC"),
+    later("arc/*", "ARC"),
+    later("crypto/*", "signatures (DKIM)"),
+    later("auth-e2e/*", "SPF, DKIM, DMARC and ARC together"),
+    later("spoofing/*", "Authentication-Results and the sender's identity"),
+    later("mta-sts/*", "MTA-STS"),
+    later("dane/*", "DANE"),
+    later("tlsrpt/*", "TLS reports"),
+    later("mime/html-tokens", "links in HTML"),
+    later("mime/tnef", "attachments"),
+    later("mime/*", "MIME"),
+    later("attachments/*", "attachments"),
+    later("lookalike/*", "lookalike domains"),
+    later("mailbox-corpora/*", "MIME and spam"),
+    later("pgp/*", "OpenPGP"),
+    later("smime/*", "S/MIME"),
+    later("bimi/*", "BIMI"),
+)
