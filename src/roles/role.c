@@ -5,6 +5,7 @@
 #include <event2/thread.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -571,11 +572,25 @@ role_end(struct role_runtime *runtime)
     }
 }
 
+/*
+ * Message bodies come and go by the thousand: without this the C library would give their memory
+ * back to the kernel and ask for it again each time.
+ */
+static void
+tune_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+    mallopt(M_ARENA_MAX, 4);
+}
+
 int
 role_main(const struct role_definition *definition, uint32_t instance)
 {
     struct role_runtime *runtime = calloc(1, sizeof *runtime);
     struct bootstrap *bootstrap = calloc(1, sizeof *bootstrap);
+    tune_memory();
     log_init(ipc_role_name(definition->role), LOG_LEVEL_INFO, LOG_FORMAT_KEYVALUE);
     /* Signals from a terminal reach the whole group: the parent alone decides what they mean. */
     signal(SIGINT, SIG_IGN);
