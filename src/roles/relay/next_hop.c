@@ -58,7 +58,7 @@ next_hop_find(struct arena *arena, const struct config *config, struct str addre
     const struct config_domain *own = config_domain_find(config, domain);
     const struct config_route *route = own == NULL ? config_route_find(config, domain) : NULL;
     const struct config_delivery *delivery = &config->smart_host.to;
-    struct next_hop hop = {.tls = config->smart_host.tls, .port = NEXT_HOP_SMTP_PORT};
+    struct next_hop hop = {.tls = config->smart_host.tls};
     if (own != NULL) {
         delivery = &own->delivery;
         hop.tls = own->tls;

@@ -9,8 +9,6 @@
 
 #include "config/config.h"
 
-#define NEXT_HOP_SMTP_PORT 25u
-
 enum next_hop_kind {
     NEXT_HOP_UNIX,    /* a Unix socket; LMTP */
     NEXT_HOP_ADDRESS, /* one IP address */
@@ -25,7 +23,7 @@ struct next_hop {
     enum config_tls_mode tls;
     struct str name; /* host, domain or path */
     struct ip_address ip;
-    uint16_t port;
+    uint16_t port;  /* 0: that of SMTP */
     struct str key; /* names the hop; equal keys may share connections */
 };
 

@@ -19,6 +19,7 @@
 #define CALLOUTS_WAITING_MAX 1000u
 /* Addresses of this machine that are known. */
 #define OWN_ADDRESSES_MAX    256u
+#define SMTP_PORT            25
 /* Above the resolver's own limit. */
 #define DNS_MARGIN_MS        2000
 
@@ -176,6 +177,7 @@ relay_start(struct role_runtime *runtime, void *state)
     relay->dns.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
     relay->world.route.dns = dns_source_from_channel(&relay->dns);
     relay->world.route.random_below = random_below;
+    relay->world.route.smtp_port = SMTP_PORT;
     relay->world.idle = relay_idle_create(0);
     relay->crew = relay_crew_create(0, DELIVERY_CEILING);
     relay->memory = relay_memory_create();

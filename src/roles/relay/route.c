@@ -34,11 +34,17 @@ rules_of(const struct relay_route *route)
                              .random_below = route->world->random_below};
 }
 
+static uint16_t
+port_of(const struct relay_route *route)
+{
+    return route->hop->port != 0 ? route->hop->port : route->world->smtp_port;
+}
+
 static bool
 is_self(const struct relay_route *route, const struct ip_address *ip)
 {
     return next_hop_is_self(route->config, route->world->own, route->world->own_count, ip,
-                            route->hop->port);
+                            port_of(route));
 }
 
 /* Finds the hosts of an MX; a failure ends the route. */
@@ -68,6 +74,9 @@ begin(struct relay_route *route, struct relay_route_failure *failure_out)
         return begin_mx(route, failure_out);
     }
     route->single = (struct mx_host){.name = route->hop->name};
+    if (route->hop->kind == NEXT_HOP_ADDRESS) { /* a literal's brackets are no part of a name */
+        route->single.name = str_from_cstr(ip_format(&route->hop->ip, route->ip_text));
+    }
     route->hosts = &route->single;
     route->host_count = 1;
     return ROUTE_TARGET;
@@ -150,7 +159,7 @@ relay_route_next(struct relay_route *route, struct relay_target *target_out,
     *target_out = (struct relay_target){.is_unix = is_unix,
                                         .host = host->name,
                                         .ip = *ip,
-                                        .port = route->hop->port,
+                                        .port = port_of(route),
                                         .preference = host->preference};
     return ROUTE_TARGET;
 }

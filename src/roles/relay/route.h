@@ -20,6 +20,7 @@ struct relay_route_world {
     const struct ip_address *own; /* addresses of this machine */
     size_t own_count;
     uint64_t (*random_below)(uint64_t bound);
+    uint16_t smtp_port; /* of hosts that the configuration does not name: 25, but in tests */
 };
 
 enum relay_route_step {
@@ -42,6 +43,7 @@ struct relay_route {
     const struct next_hop *hop;
     bool begun;
     struct mx_host single; /* the one host of hops that are not MX */
+    char ip_text[IP_TEXT_MAX];
     const struct mx_host *hosts;
     size_t host_count;
     size_t host; /* the next one */

@@ -1,0 +1,341 @@
+#include "roles/relay/test_server.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tls/server.h"
+#include "tls/test_material.h"
+
+#define CONNECTIONS_MAX 32
+
+struct test_server {
+    test_answer *answer;
+    void *context;
+    char path[108];
+    int listener;
+    int stop[2]; /* a pipe: readable when it is to end */
+    uint16_t port;
+    bool ended;
+    pthread_t thread;
+    pthread_t workers[CONNECTIONS_MAX];
+    pthread_mutex_t mutex; /* everything below */
+    unsigned connections;
+    struct buf commands;
+    struct buf content;
+};
+
+struct peer {
+    struct test_server *server;
+    unsigned number;
+    int fd;
+    struct tls_connection *tls;
+    struct tls_server *tls_server;
+    struct buf input;
+};
+
+/* Waits until the socket is ready; false at the end of the test. */
+static bool
+peer_wait(struct peer *peer, short events)
+{
+    struct pollfd p[2] = {{.fd = peer->fd, .events = events},
+                          {.fd = peer->server->stop[0], .events = POLLIN}};
+    return poll(p, 2, 10000) > 0 && (p[1].revents & POLLIN) == 0;
+}
+
+/* Reads more; false when the client has gone. */
+static bool
+peer_fill(struct peer *peer)
+{
+    char octets[4096];
+    for (;;) {
+        size_t n = 0;
+        enum status status = STATUS_OK;
+        if (peer->tls != NULL) {
+            status = tls_connection_read(peer->tls, octets, sizeof octets, &n);
+        } else {
+            ssize_t got = recv(peer->fd, octets, sizeof octets, MSG_DONTWAIT);
+            status = got > 0 ? STATUS_OK : got == 0 ? STATUS_END : STATUS_AGAIN;
+            n = got > 0 ? (size_t)got : 0;
+        }
+        if (status == STATUS_OK) {
+            return buf_append(&peer->input, str_make(octets, n)) == STATUS_OK;
+        }
+        if (status != STATUS_AGAIN || !peer_wait(peer, POLLIN)) {
+            return false;
+        }
+    }
+}
+
+static void
+peer_write(struct peer *peer, const char *text)
+{
+    size_t n = 0;
+    if (peer->tls != NULL) {
+        (void)!tls_connection_write(peer->tls, str_from_cstr(text), &n);
+    } else {
+        (void)!send(peer->fd, text, strlen(text), MSG_NOSIGNAL);
+    }
+}
+
+static bool
+peer_handshake(struct peer *peer)
+{
+    struct tls_identity *identity = test_identity_make("DNS:mx.example", false);
+    struct tls_server_settings settings = {.session_lifetime_ms = 7200000,
+                                           .session_context = STR("test")};
+    char error[TLS_ERROR_MAX];
+    enum status status = tls_server_create(&settings, &identity, 1, &peer->tls_server, error);
+    tls_identity_unref(&identity);
+    if (status != STATUS_OK ||
+        tls_connection_create(peer->tls_server, peer->fd, &peer->tls) != STATUS_OK) {
+        return false;
+    }
+    while ((status = tls_connection_handshake(peer->tls)) == STATUS_AGAIN) {
+        if (!peer_wait(peer, tls_connection_wants_write(peer->tls) ? POLLOUT : POLLIN)) {
+            return false;
+        }
+    }
+    return status == STATUS_OK;
+}
+
+static void
+record(struct peer *peer, struct buf *where, struct str octets, const char *end)
+{
+    pthread_mutex_lock(&peer->server->mutex);
+    (void)!buf_append(where, octets);
+    (void)!buf_append(where, str_from_cstr(end));
+    pthread_mutex_unlock(&peer->server->mutex);
+}
+
+/* Answers a line; false when the connection ends. */
+static bool
+peer_answer(struct peer *peer, const char *line)
+{
+    const char *answer = peer->server->answer(peer->server->context, peer->number, line);
+    if (strcmp(answer, "<CLOSE>") == 0) {
+        return false;
+    }
+    if (strcmp(answer, "<HANG>") == 0) {
+        struct pollfd p = {.fd = peer->server->stop[0], .events = POLLIN};
+        poll(&p, 1, 10000);
+        return false;
+    }
+    if (strcmp(answer, "<TLS>") == 0) {
+        peer_write(peer, "220 go\r\n");
+        return peer_handshake(peer);
+    }
+    peer_write(peer, answer);
+    return true;
+}
+
+/* Takes one CRLF line; false at the end. */
+static bool
+peer_line(struct peer *peer, char line[1024])
+{
+    size_t at;
+    while ((at = str_find(buf_str(&peer->input), STR("\r\n"))) == STR_NPOS) {
+        if (!peer_fill(peer)) {
+            return false;
+        }
+    }
+    snprintf(line, 1024, "%.*s", (int)at, buf_str(&peer->input).p);
+    buf_consume(&peer->input, at + 2);
+    return true;
+}
+
+static bool
+peer_data(struct peer *peer)
+{
+    size_t at;
+    bool empty;
+    for (;;) {
+        struct str input = buf_str(&peer->input);
+        empty = str_starts_with(input, STR(".\r\n"));
+        at = empty ? 0 : str_find(input, STR("\r\n.\r\n"));
+        if (at != STR_NPOS) {
+            break;
+        }
+        if (!peer_fill(peer)) {
+            return false;
+        }
+    }
+    size_t n = empty ? 0 : at + 2;
+    record(peer, &peer->server->content, str_head(buf_str(&peer->input), n), "");
+    buf_consume(&peer->input, n + 3);
+    return peer_answer(peer, ".");
+}
+
+static bool
+peer_chunk(struct peer *peer, const char *line)
+{
+    size_t n = (size_t)strtoul(line + 5, NULL, 10);
+    while (buf_length(&peer->input) < n) {
+        if (!peer_fill(peer)) {
+            return false;
+        }
+    }
+    record(peer, &peer->server->content, str_head(buf_str(&peer->input), n), "");
+    buf_consume(&peer->input, n);
+    return peer_answer(peer, "BDAT");
+}
+
+static bool
+peer_command(struct peer *peer, const char *line)
+{
+    record(peer, &peer->server->commands, str_from_cstr(line), "\n");
+    if (strncmp(line, "BDAT ", 5) == 0) {
+        return peer_chunk(peer, line);
+    }
+    if (strcmp(line, "DATA") != 0) {
+        return peer_answer(peer, line);
+    }
+    const char *answer = peer->server->answer(peer->server->context, peer->number, line);
+    peer_write(peer, answer);
+    return strncmp(answer, "354", 3) != 0 || peer_data(peer);
+}
+
+static void *
+peer_main(void *context)
+{
+    struct peer *peer = context;
+    char line[1024];
+    buf_init(&peer->input, 64u << 20);
+    if (peer_answer(peer, "")) {
+        while (peer_line(peer, line) && peer_command(peer, line)) {
+        }
+    }
+    tls_connection_destroy(&peer->tls);
+    tls_server_unref(&peer->tls_server);
+    buf_free(&peer->input);
+    close(peer->fd);
+    free(peer);
+    return NULL;
+}
+
+static void *
+server_main(void *context)
+{
+    struct test_server *server = context;
+    struct pollfd p[2] = {{.fd = server->listener, .events = POLLIN},
+                          {.fd = server->stop[0], .events = POLLIN}};
+    while (poll(p, 2, -1) > 0 && (p[1].revents & POLLIN) == 0) {
+        struct peer *peer = calloc(1, sizeof *peer);
+        peer->server = server;
+        peer->fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        pthread_mutex_lock(&server->mutex);
+        peer->number = server->connections++;
+        pthread_mutex_unlock(&server->mutex);
+        if (peer->fd < 0 || peer->number >= CONNECTIONS_MAX ||
+            pthread_create(&server->workers[peer->number], NULL, peer_main, peer) != 0) {
+            abort();
+        }
+    }
+    return NULL;
+}
+
+static void
+server_listen(struct test_server *server, const char *path)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof in;
+    if (path != NULL) {
+        snprintf(server->path, sizeof server->path, "%s", path);
+        snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+        server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(server->listener, (struct sockaddr *)&un, sizeof un), 0);
+    } else {
+        server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(server->listener, (struct sockaddr *)&in, length), 0);
+        assert_int_equal(getsockname(server->listener, (struct sockaddr *)&in, &length), 0);
+        server->port = ntohs(in.sin_port);
+    }
+    assert_int_equal(listen(server->listener, 16), 0);
+}
+
+struct test_server *
+test_server_start(test_answer *answer, void *context, const char *path)
+{
+    struct test_server *server = calloc(1, sizeof *server);
+    server->answer = answer;
+    server->context = context;
+    pthread_mutex_init(&server->mutex, NULL);
+    buf_init(&server->commands, 16u << 20);
+    buf_init(&server->content, 64u << 20);
+    server_listen(server, path);
+    assert_int_equal(pipe(server->stop), 0);
+    assert_int_equal(pthread_create(&server->thread, NULL, server_main, server), 0);
+    return server;
+}
+
+uint16_t
+test_server_port(const struct test_server *server)
+{
+    return server->port;
+}
+
+struct str
+test_server_commands(struct test_server *server)
+{
+    return buf_str(&server->commands);
+}
+
+struct str
+test_server_content(struct test_server *server)
+{
+    return buf_str(&server->content);
+}
+
+unsigned
+test_server_connections(struct test_server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    unsigned connections = server->connections;
+    pthread_mutex_unlock(&server->mutex);
+    return connections;
+}
+
+void
+test_server_end(struct test_server *server)
+{
+    if (server->ended) {
+        return;
+    }
+    server->ended = true;
+    assert_int_equal(write(server->stop[1], "x", 1), 1);
+    pthread_join(server->thread, NULL);
+    for (unsigned i = 0; i < server->connections; i++) {
+        pthread_join(server->workers[i], NULL);
+    }
+    close(server->listener);
+    close(server->stop[0]);
+    close(server->stop[1]);
+    if (server->path[0] != '\0') {
+        unlink(server->path);
+    }
+}
+
+void
+test_server_stop(struct test_server **server)
+{
+    struct test_server *s = *server;
+    if (s == NULL) {
+        return;
+    }
+    test_server_end(s);
+    buf_free(&s->commands);
+    buf_free(&s->content);
+    pthread_mutex_destroy(&s->mutex);
+    free(s);
+    *server = NULL;
+}
