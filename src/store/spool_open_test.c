@@ -144,7 +144,7 @@ test_refuses_a_damaged_queue(void **state)
     static const struct {
         off_t offset;
         size_t n;
-    } cases[] = {{0, 16}, {0, 4096}, {8192, 4096}, {8192 * 3 + 8, 512}, {8192 * 5, 4096}};
+    } cases[] = {{0, 16}, {0, 4096}, {4096, 4096}, {4096 * 3 + 8, 512}, {4096 * 5, 4096}};
     struct world *w = *state;
     char path[128];
     char copy[128];

@@ -555,8 +555,9 @@ is_evictable(const struct schedule_destination *d, int64_t now_ms, bool short_of
     if (d->pins > 0 || d->filling || d->entry_count > d->ready_count || d->running > 0) {
         return false;
     }
-    if (d->blocked_until_ms > now_ms + EVICT_AHEAD_MS) {
-        return short_of_room; /* else its window is worth keeping */
+    if (d->blocked_until_ms > now_ms) {
+        /* Its window is worth keeping while there is room. */
+        return short_of_room && d->blocked_until_ms > now_ms + EVICT_AHEAD_MS;
     }
     return d->entry_count == 0 && !d->more && d->next_due_ms > now_ms + EVICT_AHEAD_MS &&
            (short_of_room || now_ms - d->idle_since_ms >= SCHEDULE_IDLE_MS);
