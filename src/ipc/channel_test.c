@@ -193,7 +193,8 @@ test_queue_when_the_socket_is_full(void **state)
 {
     struct fixture *f = *state;
     static char room[60000];
-    struct msg_trace_append fields = {.id = STR("A"), .events = {room, sizeof room}};
+    struct record_trace_piece piece = {.id = STR("A"), .events = {room, sizeof room}};
+    struct msg_trace_append fields = {.pieces = {&piece, 1}};
     int const wanted = 200;
     for (int i = 0; i < wanted; i++) {
         assert_int_equal(channel_send(f->edge, MSG_TRACE_APPEND, 0, &fields), STATUS_OK);

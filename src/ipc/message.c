@@ -402,6 +402,12 @@ ipc_decode(struct str packet, const int *fds, size_t fd_count, enum role sender,
     return STATUS_OK;
 }
 
+size_t
+ipc_message_octets(const struct ipc_message *message)
+{
+    return message->octet_count;
+}
+
 void
 ipc_message_free(struct ipc_message **message)
 {

@@ -58,6 +58,9 @@ enum role ipc_role_find(struct str name);
                                      enum role sender, enum role receiver,
                                      struct ipc_message **message_out);
 
+/* Octets that the message took on its way; for those who count memory. */
+size_t ipc_message_octets(const struct ipc_message *message);
+
 /* Closes descriptors that were not taken, wipes secrets, frees, sets *message to NULL. */
 void ipc_message_free(struct ipc_message **message);
 

@@ -9,8 +9,16 @@
 #include "base/log.h"
 #include "base/random.h"
 
-/* Traces on their way to the ledger at one time: it commits them in groups, so some are needed. */
-#define IN_FLIGHT_MAX        256u
+/*
+ * Traces gather for a moment, so that one message carries many: without this, telling the ledger
+ * would cost more than the mail itself.
+ */
+#define GATHER_MS            20
+/* What goes at once, however short the moment: pieces, and their octets. */
+#define BATCH_PIECES         256u
+#define BATCH_OCTETS         (128u * 1024u)
+/* Batches on their way to the ledger at one time; it commits while the next one travels. */
+#define BATCHES_MAX          4u
 /* Then a trace is sent again. */
 #define ACK_TIMEOUT_MS       30000
 /* Between attempts while the ledger is away. */
@@ -22,7 +30,6 @@
 struct item {
     struct item *prev;
     struct item *next;
-    struct trace_sender *sender; /* NULL: the sender has gone; whoever gets the answer frees it */
     bool in_flight;
     char id[ID_LENGTH];
     char session[ID_LENGTH];
@@ -30,6 +37,15 @@ struct item {
     size_t session_length;
     size_t length;
     char events[];
+};
+
+/* Items that travel in one message. */
+struct batch {
+    struct trace_sender *sender; /* NULL: the sender has gone */
+    struct batch *prev;
+    struct batch *next;
+    size_t count;
+    struct item *items[BATCH_PIECES];
 };
 
 struct trace_sender {
@@ -41,12 +57,13 @@ struct trace_sender {
     pthread_mutex_t mutex; /* everything below */
     struct item *items;    /* oldest first */
     size_t waiting;        /* octets */
-    size_t in_flight;
+    size_t unsent;         /* octets of items that are not in flight */
+    bool armed;            /* the pump will run */
+    struct batch *batches; /* in flight */
+    size_t batch_count;
     uint64_t dropped;
     int64_t drop_logged_ms;
 };
-
-static void pump_now(struct trace_sender *sender);
 
 static size_t
 item_cost(const struct item *item)
@@ -56,61 +73,109 @@ item_cost(const struct item *item)
 
 /* ---- sending; all in the loop's thread */
 
-/* The acknowledgement of an item, or why there is none. */
+/* With the mutex held. Runs the pump after `ms`, unless it is to run anyway. */
+static void
+arm(struct trace_sender *sender, int ms)
+{
+    struct timeval wait = {0, ms * 1000};
+    if (!sender->armed) {
+        sender->armed = true;
+        event_add(sender->pump, &wait);
+    }
+}
+
+/* With the mutex held. The items of a batch are gone (taken), or wait again. */
+static void
+settle(struct trace_sender *sender, const struct batch *batch, bool taken)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct item *item = batch->items[i];
+        item->in_flight = false;
+        if (taken) {
+            DL_DELETE(sender->items, item);
+            sender->waiting -= item_cost(item);
+            free(item);
+        } else {
+            sender->unsent += item_cost(item);
+        }
+    }
+}
+
+/* With the mutex held. */
+static void
+batch_end(struct trace_sender *sender, struct batch *batch, bool taken)
+{
+    settle(sender, batch, taken);
+    DL_DELETE(sender->batches, batch);
+    sender->batch_count--;
+    free(batch);
+    if (sender->items != NULL || sender->on_empty != NULL) {
+        arm(sender, taken ? 0 : RETRY_MS);
+    }
+}
+
+/* The acknowledgement of a batch, or why there is none. */
 static void
 on_ack(void *context, enum status status, struct ipc_message *reply)
 {
-    struct item *item = context;
-    struct trace_sender *sender = item->sender;
+    struct batch *batch = context;
+    struct trace_sender *sender = batch->sender;
     ipc_message_free(&reply);
     if (sender == NULL) {
-        free(item);
+        free(batch);
         return;
     }
     pthread_mutex_lock(&sender->mutex);
-    item->in_flight = false;
-    sender->in_flight--;
-    if (status == STATUS_OK) {
-        DL_DELETE(sender->items, item);
-        sender->waiting -= item_cost(item);
-        free(item);
-    }
+    batch_end(sender, batch, status == STATUS_OK);
     pthread_mutex_unlock(&sender->mutex);
-    if (status == STATUS_OK) {
-        pump_now(sender);
-    } else {
-        struct timeval later = {0, RETRY_MS * 1000};
-        event_add(sender->pump, &later);
-    }
 }
 
-/* Marks the oldest item that is not under way as being so; NULL when there is none, or no room. */
-static struct item *
-take_next(struct trace_sender *sender)
+/* With the mutex held: the oldest items that are not in flight; NULL when there are none. */
+static struct batch *
+take_batch(struct trace_sender *sender)
 {
-    struct item *item = NULL;
-    pthread_mutex_lock(&sender->mutex);
-    if (sender->in_flight < IN_FLIGHT_MAX) {
-        for (item = sender->items; item != NULL && item->in_flight; item = item->next) {
+    size_t octets = 0;
+    if (sender->unsent == 0 || sender->batch_count == BATCHES_MAX) {
+        return NULL;
+    }
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (batch == NULL) {
+        return NULL;
+    }
+    batch->sender = sender;
+    for (struct item *item = sender->items; item != NULL && batch->count < BATCH_PIECES;
+         item = item->next) {
+        if (item->in_flight) {
+            continue;
         }
-    }
-    if (item != NULL) {
+        if (batch->count > 0 && octets + item->length > BATCH_OCTETS) {
+            break;
+        }
+        octets += item->length;
         item->in_flight = true;
-        sender->in_flight++;
+        sender->unsent -= item_cost(item);
+        batch->items[batch->count++] = item;
     }
-    pthread_mutex_unlock(&sender->mutex);
-    return item;
+    DL_APPEND(sender->batches, batch);
+    sender->batch_count++;
+    return batch;
 }
 
 static enum status
-send_item(struct trace_sender *sender, struct item *item)
+send_batch(struct trace_sender *sender, struct batch *batch)
 {
-    struct msg_trace_append fields = {
-        .id = str_make(item->id, item->id_length),
-        .session = str_make(item->session, item->session_length),
-        .events = str_make(item->events, item->length),
-    };
-    return channel_request(sender->ledger, MSG_TRACE_APPEND, &fields, ACK_TIMEOUT_MS, on_ack, item);
+    struct record_trace_piece pieces[BATCH_PIECES];
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct item *item = batch->items[i];
+        pieces[i] = (struct record_trace_piece){
+            .id = str_make(item->id, item->id_length),
+            .session = str_make(item->session, item->session_length),
+            .events = str_make(item->events, item->length),
+        };
+    }
+    struct msg_trace_append fields = {.pieces = {pieces, batch->count}};
+    return channel_request(sender->ledger, MSG_TRACE_APPEND, &fields, ACK_TIMEOUT_MS, on_ack,
+                           batch);
 }
 
 static void
@@ -127,27 +192,20 @@ static void
 on_pump(evutil_socket_t fd, short what, void *context)
 {
     struct trace_sender *sender = context;
-    struct item *item;
+    struct batch *batch;
     (void)fd;
     (void)what;
-    while ((item = take_next(sender)) != NULL) {
-        if (send_item(sender, item) != STATUS_OK) {
-            struct timeval later = {0, RETRY_MS * 1000};
-            pthread_mutex_lock(&sender->mutex);
-            item->in_flight = false;
-            sender->in_flight--;
-            pthread_mutex_unlock(&sender->mutex);
-            event_add(sender->pump, &later);
-            return;
+    pthread_mutex_lock(&sender->mutex);
+    sender->armed = false;
+    while ((batch = take_batch(sender)) != NULL) {
+        /* The channel has a mutex of its own; no answer comes before this loop turns. */
+        if (send_batch(sender, batch) != STATUS_OK) {
+            batch_end(sender, batch, false);
+            break;
         }
     }
+    pthread_mutex_unlock(&sender->mutex);
     tell_empty(sender);
-}
-
-static void
-pump_now(struct trace_sender *sender)
-{
-    event_active(sender->pump, EV_TIMEOUT, 0);
 }
 
 /* ---- what roles call */
@@ -179,13 +237,12 @@ trace_sender_destroy(struct trace_sender **sender_pointer)
     if (sender == NULL) {
         return;
     }
+    for (struct batch *batch = sender->batches; batch != NULL; batch = batch->next) {
+        batch->sender = NULL; /* its answer frees it */
+    }
     DL_FOREACH_SAFE(sender->items, item, next)
     {
-        if (item->in_flight) {
-            item->sender = NULL;
-        } else {
-            free(item);
-        }
+        free(item);
     }
     event_free(sender->pump);
     pthread_mutex_destroy(&sender->mutex);
@@ -194,13 +251,12 @@ trace_sender_destroy(struct trace_sender **sender_pointer)
 }
 
 static struct item *
-item_create(struct trace_sender *sender, struct str id, struct str session, struct str events)
+item_create(struct str id, struct str session, struct str events)
 {
     struct item *item = calloc(1, sizeof *item + events.n);
     if (item == NULL) {
         return NULL;
     }
-    item->sender = sender;
     item->id_length = id.n < ID_LENGTH ? id.n : ID_LENGTH;
     item->session_length = session.n < ID_LENGTH ? session.n : ID_LENGTH;
     memcpy(item->id, id.p, item->id_length);
@@ -234,14 +290,16 @@ trace_sender_add(struct trace_sender *sender, struct str id, struct str session,
         trace_clear(trace);
         return;
     }
-    struct item *item = item_create(sender, id, session, trace_events(trace));
+    struct item *item = item_create(id, session, trace_events(trace));
     pthread_mutex_lock(&sender->mutex);
     if (item == NULL || sender->waiting + item_cost(item) > sender->ceiling) {
         log = count_drop(sender);
         free(item);
     } else {
         sender->waiting += item_cost(item);
+        sender->unsent += item_cost(item);
         DL_APPEND(sender->items, item);
+        arm(sender, GATHER_MS);
     }
     uint64_t dropped = sender->dropped;
     pthread_mutex_unlock(&sender->mutex);
@@ -250,7 +308,6 @@ trace_sender_add(struct trace_sender *sender, struct str id, struct str session,
         LOG_ERROR("traces are dropped: the ledger does not take them", LOG_STR("id", id),
                   LOG_INT("dropped", dropped));
     }
-    pump_now(sender);
 }
 
 size_t

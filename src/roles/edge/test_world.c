@@ -106,7 +106,7 @@ send_listener(struct world *world, uint32_t index)
     fields.socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_true(fields.socket >= 0);
     assert_int_equal(bind(fields.socket, (struct sockaddr *)&sa, sizeof sa), 0);
-    assert_int_equal(listen(fields.socket, 128), 0);
+    assert_int_equal(listen(fields.socket, 1024), 0);
     assert_int_equal(getsockname(fields.socket, (struct sockaddr *)&sa, &length), 0);
     world->ports[index] = ntohs(sa.sin_port);
     must_send(world->control, MSG_LISTENER, 0, &fields);
@@ -317,14 +317,22 @@ user_exists(struct str name)
 }
 
 static void
+keep_trace(struct world *world, const struct record_trace_piece *piece)
+{
+    struct buf *kept =
+        str_eq(piece->id, piece->session) ? &world->session_events : &world->message_events;
+    assert_true(trace_is_valid(piece->events));
+    buf_clear(kept);
+    assert_int_equal(buf_append(kept, piece->events), STATUS_OK);
+}
+
+static void
 take_trace(struct world *world, const struct ipc_message *message)
 {
     const struct msg_trace_append *fields = MSG_BODY(message, trace_append);
-    struct buf *kept =
-        str_eq(fields->id, fields->session) ? &world->session_events : &world->message_events;
-    assert_true(trace_is_valid(fields->events));
-    buf_clear(kept);
-    assert_int_equal(buf_append(kept, fields->events), STATUS_OK);
+    for (size_t i = 0; i < fields->pieces.n; i++) {
+        keep_trace(world, &fields->pieces.items[i]);
+    }
     must_send(world->ledger, MSG_TRACE_ACK, message->request, NULL);
 }
 

@@ -99,13 +99,15 @@ static void
 on_trace(void *context, struct channel *channel, struct ipc_message *message)
 {
     struct world *w = context;
-    struct msg_trace_append *append = MSG_BODY(message, trace_append);
+    const struct msg_trace_append *append = MSG_BODY(message, trace_append);
+    const struct record_trace_piece *piece = &append->pieces.items[0];
     struct trace_reader reader;
     struct trace_event event;
     struct buf text;
     buf_init(&text, sizeof w->trace - 1);
-    assert_true(str_eq(append->id, STR("01ARZ3NDEKTSV4RR")));
-    assert_int_equal(trace_reader_init(&reader, append->events), STATUS_OK);
+    assert_int_equal(append->pieces.n, 1);
+    assert_true(str_eq(piece->id, STR("01ARZ3NDEKTSV4RR")));
+    assert_int_equal(trace_reader_init(&reader, piece->events), STATUS_OK);
     while (trace_reader_next(&reader, &event) == STATUS_OK) {
         assert_int_equal(trace_event_print(&event, &text), STATUS_OK);
     }

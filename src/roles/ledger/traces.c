@@ -36,7 +36,12 @@ append_run(struct work_job *job, void *context)
     struct trace_job *trace = (struct trace_job *)job;
     struct ledger_writer *writer = context;
     const struct msg_trace_append *fields = MSG_BODY(trace->message, trace_append);
-    trace->status = trace_store_append(writer->traces, fields->id, fields->session, fields->events);
+    trace->status = STATUS_OK;
+    for (size_t i = 0; trace->status == STATUS_OK && i < fields->pieces.n; i++) {
+        const struct record_trace_piece *piece = &fields->pieces.items[i];
+        trace->status =
+            trace_store_append(writer->traces, piece->id, piece->session, piece->events);
+    }
     if (trace->status == STATUS_OK) {
         DL_APPEND(writer->batch, trace);
     } else if (trace->status != STATUS_SYNTAX) {
@@ -64,12 +69,12 @@ append_finish(struct work_job *job)
     /* Without an answer the sender keeps it and sends it again. */
     asker_end(ledger, &trace->asker, taken ? MSG_TRACE_ACK : MSG_TYPE_COUNT, NULL);
     if (taken) {
-        ledger->counters.traces++;
+        ledger->counters.traces += (int64_t)MSG_BODY(trace->message, trace_append)->pieces.n;
     } else if (trace->status != STATUS_SYNTAX) {
         ledger->counters.traces_refused++;
     } else if (channel != NULL) {
         LOG_ERROR("a role sent a malformed trace",
-                  LOG_STR("id", MSG_BODY(trace->message, trace_append)->id));
+                  LOG_CSTR("peer", ipc_role_name(channel_peer(channel))));
         role_peer_misbehaved(ledger->runtime, channel);
     }
     ipc_message_free(&trace->message);
@@ -87,7 +92,7 @@ ledger_on_append(struct ledger *ledger, struct channel *channel, struct ipc_mess
     trace->job = (struct work_job){
         .run = append_run,
         .finish = append_finish,
-        .cost = sizeof *trace + MSG_BODY(message, trace_append)->events.n,
+        .cost = sizeof *trace + ipc_message_octets(message),
     };
     trace->ledger = ledger;
     trace->message = message;

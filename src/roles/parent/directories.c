@@ -71,6 +71,27 @@ give_to(int directory_fd, uid_t uid, gid_t gid)
     return STATUS_OK;
 }
 
+/*
+ * The first directory above `path` that others may not enter: a role's user could then not reach
+ * its own. False when there is none.
+ */
+static bool
+find_closed(struct str path, char closed_out[static PATH_MAX])
+{
+    for (size_t i = 1; i < path.n && i < PATH_MAX; i++) {
+        struct stat st;
+        if (path.p[i] != '/') {
+            continue;
+        }
+        memcpy(closed_out, path.p, i);
+        closed_out[i] = '\0';
+        if (stat(closed_out, &st) == 0 && (st.st_mode & S_IXOTH) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum status
 prepare_keeper(const struct config *config, size_t keeper, struct arena *arena,
                struct str *path_out)
@@ -146,6 +167,14 @@ directories_prepare(const struct config *config, struct arena *arena, int *lock_
     if (status != STATUS_OK) {
         *reason_out = arena_printf(arena, "directory %.*s: %s", STR_ARG(path), strerror(errno));
         return status;
+    }
+    char closed[PATH_MAX];
+    if (geteuid() == 0 && find_closed(path, closed)) {
+        *reason_out = arena_printf(arena,
+                                   "directories.state: the users of the roles cannot pass %s; "
+                                   "allow it (chmod o+x) or choose another directory",
+                                   closed);
+        return STATUS_DENIED;
     }
     status = lock_state(config, arena, lock_fd_out, reason_out);
     if (status == STATUS_OK) {

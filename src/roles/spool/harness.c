@@ -267,8 +267,6 @@ harness_kill(struct harness *harness)
 void
 harness_stop(struct harness *harness)
 {
-    struct msg_trace_append *ignored = NULL;
-    (void)ignored;
     close(harness->filter);
     harness->filter = -1;
     /* Traces that nobody acknowledges would hold it up: the ledger answers what there is. */
