@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "config/config.h"
 #include "config/reference.h"
+#include "policy/findings_page.h"
 
 /* Room for the texts of all errors. */
 #define MESSAGES_MAX ((size_t)1 << 20)
@@ -21,12 +22,13 @@
 typedef enum status page_writer(struct buf *out);
 
 static const char general_help[] =
-    "usage: postern config check|defaults|schema|reference [OPTIONS]\n"
+    "usage: postern config check|defaults|schema|reference|findings [OPTIONS]\n"
     "\n"
     "  check [FILE]  say whether a configuration is right, and where it is not\n"
     "  defaults      print a configuration with every key, its meaning and its default\n"
     "  schema        print the JSON schema, for editors\n"
     "  reference     print the reference page\n"
+    "  findings      print what the checks can find, and what is done about it\n"
     "\n"
     "Without FILE, that of --config is read, else $POSTERN_CONFIG, else\n" CONFIG_FILE_DEFAULT
     "; \"-\" is standard input.\n"
@@ -81,6 +83,15 @@ static const char reference_help[] =
     "\n"
     "Example:\n"
     "  postern config reference --man | man -l -\n";
+
+static const char findings_help[] =
+    "usage: postern config findings\n"
+    "\n"
+    "Prints, in Markdown, what the checks can find out about a message, and what is done about it\n"
+    "unless `checks` in the configuration says otherwise.\n"
+    "\n"
+    "Example:\n"
+    "  postern config findings | grep from_\n";
 
 /* Writes all of `text` to standard output. */
 static int
@@ -259,15 +270,21 @@ run_reference(int argc, char **argv, const struct cli_common *common)
     return print_page(man ? config_write_manual : config_write_markdown);
 }
 
+static int
+run_findings(int argc, char **argv, const struct cli_common *common)
+{
+    (void)common;
+    return argc > 1 ? wrong_use("findings", argv[1]) : print_page(findings_page_write);
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv, const struct cli_common *common);
     const char *help;
 } commands[] = {
-    {"check", run_check, check_help},
-    {"defaults", run_defaults, defaults_help},
-    {"schema", run_schema, schema_help},
-    {"reference", run_reference, reference_help},
+    {"check", run_check, check_help},          {"defaults", run_defaults, defaults_help},
+    {"schema", run_schema, schema_help},       {"reference", run_reference, reference_help},
+    {"findings", run_findings, findings_help},
 };
 
 int

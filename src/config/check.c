@@ -299,6 +299,24 @@ check_order(struct checker *checker, const char *group, const char *smaller, uin
 }
 
 static void
+check_checks(struct checker *checker)
+{
+    const struct config_checks *checks = &checker->config->checks;
+    struct named *names = named_alloc(checker, checks->count);
+    if (names == NULL || checks->count == 0) {
+        return;
+    }
+    const struct yaml_node *node = yaml_map_get(checker->tree, "checks")->first;
+    for (size_t i = 0; i < checks->count; i++, node = node->next) {
+        /* NULL where the file names none that there is, which has been told. */
+        const struct finding_row *row = finding_row(checks->items[i].finding);
+        names[i].name = row != NULL ? str_from_cstr(row->name) : str_make(NULL, 0);
+        names[i].node = node;
+    }
+    report_repeated(checker, "the finding", names, checks->count);
+}
+
+static void
 check_numbers(struct checker *checker)
 {
     const struct config_queue *queue = &checker->config->queue;
@@ -335,6 +353,7 @@ check_config(struct arena *scratch, struct report *report, const struct yaml_nod
     check_domains(&checker);
     check_routes(&checker);
     check_zones(&checker);
+    check_checks(&checker);
     check_numbers(&checker);
     check_resolver(&checker);
 }

@@ -336,3 +336,9 @@ config_recipients_name(enum config_recipients recipients)
 {
     return choice_name(schema_recipients, recipients);
 }
+
+const char *
+config_action_name(enum config_action action)
+{
+    return choice_name(schema_actions, action);
+}

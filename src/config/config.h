@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "finding/finding.h"
 
 /* Longest configuration that is read, in octets. */
 #define CONFIG_TEXT_MAX          (16u << 20)
@@ -69,6 +70,15 @@ enum config_recipients {
 enum config_bare_lf {
     CONFIG_BARE_LF_REFUSE, /* the message is refused */
     CONFIG_BARE_LF_DATA,   /* kept as data where no end-of-data can be read out of it */
+};
+
+/* What is done with a message because of a finding; from the mildest to the strictest. */
+enum config_action {
+    CONFIG_ACTION_ACCEPT, /* nothing */
+    CONFIG_ACTION_TAG,    /* accepted, the finding's name in X-Postern-Findings */
+    CONFIG_ACTION_HOLD,   /* accepted and kept until an administrator releases it */
+    CONFIG_ACTION_DEFER,  /* the client is asked to try again later */
+    CONFIG_ACTION_REJECT, /* refused */
 };
 
 enum config_delivery_kind {
@@ -271,6 +281,17 @@ struct config_limits {
     struct config_server_timeouts timeouts;
 };
 
+/* An action other than the finding's own. */
+struct config_check {
+    enum finding_id finding;   /* required */
+    enum config_action action; /* required */
+};
+
+struct config_checks {
+    const struct config_check *items; /* each finding once */
+    size_t count;
+};
+
 struct config_smtp {
     struct str banner; /* [ESMTP Postern] text after the host name in the greeting, 0..200 ASCII */
 };
@@ -367,6 +388,7 @@ struct config {
     struct config_smart_host smart_host;
     struct config_zones zones;
     struct config_limits limits;
+    struct config_checks checks;
     struct config_smtp smtp;
     struct config_submission submission;
     struct config_queue queue;
@@ -435,5 +457,6 @@ const char *config_listener_kind_name(enum config_listener_kind kind);
 const char *config_tls_mode_name(enum config_tls_mode mode);
 const char *config_tls_version_name(enum config_tls_version version);
 const char *config_recipients_name(enum config_recipients recipients);
+const char *config_action_name(enum config_action action);
 
 #endif

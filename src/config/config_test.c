@@ -73,6 +73,7 @@ static const char full[] =
     "  - {name: printer, networks: [10.1.2.3], minimum_tls: required}\n"
     "  - {name: six, networks: [\"2001:db8::/32\"]}\n"
     "limits: {message_size: 10MB, data_rate: 1000, timeouts: {command: 90, data: 1500ms}}\n"
+    "checks: [{finding: helo_malformed, action: reject}, {finding: date_past, action: hold}]\n"
     "queue: {retry_factor: 1.5, warn_after: 0}\n"
     "bounce: {postmaster: bob@kartapuce.com}\n"
     "logging: {level: debug, format: json}\n"
@@ -170,6 +171,20 @@ test_domains(void **state)
     assert_null(config_domain_find(c, STR("")));
     assert_null(config_domain_find(c, STR("kartapuce.com.evil.example")));
     assert_null(config_domain_find(c, STR("\xff.example")));
+    config_unref(&c);
+}
+
+static void
+test_checks(void **state)
+{
+    (void)state;
+    const struct config *c = load(full);
+    assert_int_equal(c->checks.count, 2);
+    assert_int_equal(c->checks.items[0].finding, FINDING_HELO_MALFORMED);
+    assert_int_equal(c->checks.items[0].action, CONFIG_ACTION_REJECT);
+    assert_int_equal(c->checks.items[1].finding, FINDING_DATE_PAST);
+    assert_int_equal(c->checks.items[1].action, CONFIG_ACTION_HOLD);
+    assert_string_equal(config_action_name(CONFIG_ACTION_HOLD), "hold");
     config_unref(&c);
 }
 
@@ -281,11 +296,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_domains),
-        cmocka_unit_test(test_routes_and_zones),
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_full),       cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_checks),     cmocka_unit_test(test_routes_and_zones),
+        cmocka_unit_test(test_good),       cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -285,6 +285,14 @@ static const struct broken_case cross_cases[] = {
           "{name: a, networks: [10.1.0.0/16]}]\n",
      "3:65: the network \"10.0.0.0/8\" is listed twice; the first is on line 3\n"
      "3:81: the zone \"a\" is listed twice; the first is on line 3\n"},
+    {HEAD "checks: [{finding: from_mising, action: refuse}, {finding: date_past}]\n",
+     "3:20: checks[0].finding: expected the name of a finding, as postern config findings lists "
+     "them, found \"from_mising\"; did you mean \"from_missing\"?\n"
+     "3:41: checks[0].action: expected accept, tag, hold, defer or reject, found \"refuse\"\n"
+     "3:50: checks[1]: \"action\" is missing; expected accept, tag, hold, defer or reject\n"},
+    {HEAD "checks:\n  - {finding: date_past, action: tag}\n  - {finding: line_nul, action: hold}\n"
+          "  - {finding: date_past, action: hold}\n",
+     "6:5: the finding \"date_past\" is listed twice; the first is on line 4\n"},
     {HEAD "queue: {retry_first: 3h}\n",
      "3:22: queue: retry_first must not be more than retry_max\n"},
     {HEAD "queue: {lifetime: 1h}\n", "3:19: queue: warn_after must not be more than lifetime\n"},

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "finding/finding.h"
+
 static const char too_large[] = "the configuration is too large";
 
 struct unit {
@@ -229,6 +231,26 @@ parse_choice(struct scalar_input *in, void *out)
     return false;
 }
 
+static const char *
+finding_name(const void *rows, size_t i)
+{
+    return ((const struct finding_row *)rows)[i].name;
+}
+
+static bool
+parse_finding(struct scalar_input *in, void *out)
+{
+    const struct finding_row *row = finding_row_by_name(in->text);
+    if (row == NULL) {
+        size_t count;
+        const struct finding_row *rows = finding_rows(&count);
+        in->suggestion = suggest_name(in->text, rows, count, finding_name);
+        return false;
+    }
+    memcpy(out, &row->id, sizeof row->id);
+    return true;
+}
+
 static bool
 put_text(struct scalar_input *in, void *out)
 {
@@ -351,6 +373,9 @@ static const struct scalar_type scalar_types[] = {
                          "lmtp://host:port, lmtp:/path/to/socket, smtp://host:port or mx",
                          sizeof(struct config_delivery), false, "string",
                          "^(mx|lmtp:/.+|smtp://.+)$", scalar_parse_delivery},
+    [SCHEMA_FINDING] = {"finding", "the name of a finding, as postern config findings lists them",
+                        sizeof(enum finding_id), false, "string", "^[a-z][a-z0-9_]*$",
+                        parse_finding},
 };
 
 /* A choice is written through an unsigned. */

@@ -74,6 +74,15 @@ const struct schema_choice schema_tls_modes[] = {
     {0},
 };
 
+const struct schema_choice schema_actions[] = {
+    {"accept", CONFIG_ACTION_ACCEPT, "nothing; it is noted in the trace"},
+    {"tag", CONFIG_ACTION_TAG, "accepted, the finding's name in X-Postern-Findings"},
+    {"hold", CONFIG_ACTION_HOLD, "accepted and kept until an administrator releases it"},
+    {"defer", CONFIG_ACTION_DEFER, "the client is asked to try again later"},
+    {"reject", CONFIG_ACTION_REJECT, "refused"},
+    {0},
+};
+
 const struct schema_choice schema_tls_versions[] = {
     {"1.2", CONFIG_TLS_1_2, "TLS 1.2 and later"},
     {"1.3", CONFIG_TLS_1_3, "TLS 1.3 and later"},
@@ -268,6 +277,15 @@ static const struct schema_field zone_fields[] = {
          "its hosts."),
 };
 static const struct schema_map zone_map = MAP_OF("A zone", config_zone, zone_fields);
+
+static const struct schema_field check_fields[] = {
+    ROW(config_check, finding, SCHEMA_FINDING, enum finding_id, "What was found.", .required = true,
+        .example = "helo_not_qualified"),
+    ROW(config_check, action, SCHEMA_CHOICE, enum config_action,
+        "What is done then, whichever way the message goes.", .required = true,
+        .choices = schema_actions, .example = "reject"),
+};
+static const struct schema_map check_map = MAP_OF("A finding", config_check, check_fields);
 
 static const struct schema_field server_timeouts_fields[] = {
     DURATION(config_server_timeouts, proxy_header, "5s", SECOND, MINUTE,
@@ -514,6 +532,11 @@ static const struct schema_field root_fields[] = {
         "Networks with rights and duties of their own.", .is_list = true, .most = 1000,
         .map = &zone_map, .unset = "none: nobody relays without logging in"),
     GROUP(config, limits, struct config_limits, limits_map, "What clients can make Postern do."),
+    ROW(config, checks, SCHEMA_MAP, struct config_checks,
+        "What is done about findings, where it is not to be what Postern does by itself; "
+        "postern config findings lists that.",
+        .is_list = true, .most = 1000, .map = &check_map,
+        .unset = "each finding has an action of its own"),
     GROUP(config, smtp, struct config_smtp, smtp_map, "How Postern presents itself."),
     GROUP(config, submission, struct config_submission, submission_map,
           "What is done to messages of users who have logged in."),

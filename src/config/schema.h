@@ -36,6 +36,7 @@ enum schema_type {
     SCHEMA_NETWORK,      /* struct ip_network */
     SCHEMA_ENDPOINT,     /* struct config_endpoint */
     SCHEMA_DELIVERY,     /* struct config_delivery */
+    SCHEMA_FINDING,      /* enum finding_id */
 };
 
 /* One word of a SCHEMA_CHOICE; the list ends with name NULL. */
@@ -80,5 +81,6 @@ extern const struct schema_choice schema_listener_kinds[];
 extern const struct schema_choice schema_tls_modes[];
 extern const struct schema_choice schema_tls_versions[];
 extern const struct schema_choice schema_recipients[];
+extern const struct schema_choice schema_actions[];
 
 #endif

@@ -5,8 +5,8 @@
 static const struct decision_rule defaults[] = {
 #define RULE(NAME, in, out, code, class, subject, detail, text)                                    \
     {FINDING_##NAME,                                                                               \
-     DECISION_##in,                                                                                \
-     DECISION_##out,                                                                               \
+     CONFIG_ACTION_##in,                                                                           \
+     CONFIG_ACTION_##out,                                                                          \
      {(code), {(class), (subject), (detail)}, STR_INIT(text)}},
 #include "policy/rules.def"
 #undef RULE
@@ -26,16 +26,6 @@ struct decision_rules {
     struct decision_rule rules[RULE_COUNT];
 };
 
-const char *
-decision_action_name(enum decision_action action)
-{
-    static const char *const names[] = {
-        [DECISION_ACCEPT] = "accept", [DECISION_TAG] = "tag",       [DECISION_HOLD] = "hold",
-        [DECISION_DEFER] = "defer",   [DECISION_REJECT] = "reject",
-    };
-    return (size_t)action < sizeof names / sizeof names[0] ? names[action] : "unknown";
-}
-
 static size_t
 rule_index(enum finding_id finding)
 {
@@ -47,8 +37,14 @@ rule_index(enum finding_id finding)
     abort(); /* a finding without a rule: the assertion above and the test exclude it */
 }
 
+const struct decision_rule *
+decision_rule_default(enum finding_id finding)
+{
+    return &defaults[rule_index(finding)];
+}
+
 static void
-rule_set(struct decision_rules *rules, enum finding_id finding, enum decision_action action)
+rule_set(struct decision_rules *rules, enum finding_id finding, enum config_action action)
 {
     struct decision_rule *rule = &rules->rules[rule_index(finding)];
     rule->inbound = action;
@@ -65,7 +61,10 @@ decision_rules_create(const struct config *config)
     memcpy(rules->rules, defaults, sizeof defaults);
     if (config->limits.bare_lf == CONFIG_BARE_LF_DATA) {
         /* The administrator lets it in; the relay frames it anew. */
-        rule_set(rules, FINDING_LINE_BARE_LF, DECISION_TAG);
+        rule_set(rules, FINDING_LINE_BARE_LF, CONFIG_ACTION_TAG);
+    }
+    for (size_t i = 0; i < config->checks.count; i++) {
+        rule_set(rules, config->checks.items[i].finding, config->checks.items[i].action);
     }
     return rules;
 }
@@ -83,12 +82,12 @@ static const struct smtp_reply deferred =
     SMTP_REPLY(451, 4, 7, 1, "The message is not accepted now; try again later");
 
 static struct smtp_reply
-rule_reply(const struct decision_rule *rule, enum decision_action action)
+rule_reply(const struct decision_rule *rule, enum config_action action)
 {
-    if (action == DECISION_REJECT && smtp_reply_is_temporary(&rule->reply)) {
+    if (action == CONFIG_ACTION_REJECT && smtp_reply_is_temporary(&rule->reply)) {
         return SMTP_REPLY(554, 5, 7, 1, "The message is refused");
     }
-    if (action == DECISION_DEFER && !smtp_reply_is_temporary(&rule->reply)) {
+    if (action == CONFIG_ACTION_DEFER && !smtp_reply_is_temporary(&rule->reply)) {
         return deferred;
     }
     return rule->reply;
@@ -118,14 +117,15 @@ struct decision
 decision_make(const struct decision_rules *rules, enum check_direction direction,
               const struct finding_list *findings, struct arena *arena)
 {
-    struct decision decision = {.action = DECISION_ACCEPT};
+    struct decision decision = {.action = CONFIG_ACTION_ACCEPT};
     for (size_t i = 0; i < findings->count; i++) {
         const struct finding *finding = &findings->items[i];
         const struct decision_rule *rule = &rules->rules[rule_index(finding->id)];
-        enum decision_action action = direction == CHECK_INBOUND ? rule->inbound : rule->outbound;
-        if (action == DECISION_TAG &&
+        enum config_action action = direction == CHECK_INBOUND ? rule->inbound : rule->outbound;
+        if (action == CONFIG_ACTION_TAG &&
             !tag_add(arena, &decision.tags, finding_row(finding->id)->name)) {
-            return (struct decision){.action = DECISION_DEFER, .cause = finding, .reply = deferred};
+            return (struct decision){
+                .action = CONFIG_ACTION_DEFER, .cause = finding, .reply = deferred};
         }
         if (action > decision.action) {
             decision.cause = finding;

@@ -11,19 +11,10 @@
 #include "check/check.h"
 #include "smtp/reply.h"
 
-/* From the mildest to the strictest. */
-enum decision_action {
-    DECISION_ACCEPT,
-    DECISION_TAG,    /* accepted, with the finding's name in X-Postern-Findings */
-    DECISION_HOLD,   /* accepted and kept in the queue until an administrator releases it */
-    DECISION_DEFER,  /* the client shall try again later: 4yz */
-    DECISION_REJECT, /* 5yz */
-};
-
 struct decision_rule {
     enum finding_id finding;
-    enum decision_action inbound;
-    enum decision_action outbound;
+    enum config_action inbound;
+    enum config_action outbound;
     struct smtp_reply reply; /* text static */
 };
 
@@ -31,11 +22,14 @@ struct decision_rule {
 struct decision_rules;
 
 struct decision {
-    enum decision_action action;
+    enum config_action action;
     const struct finding *cause; /* in the list it was made of; NULL for ACCEPT */
     struct smtp_reply reply;     /* for DEFER and REJECT; text static */
     struct str tags;             /* names of the findings to tag, ", " between; in the arena */
 };
+
+/* The rule of a finding without configuration; never NULL for a finding of the table. */
+const struct decision_rule *decision_rule_default(enum finding_id finding);
 
 /* The rules for a configuration. The caller destroys them; they hold no reference to it. */
 [[nodiscard]] struct decision_rules *decision_rules_create(const struct config *config);
@@ -48,8 +42,5 @@ void decision_rules_destroy(struct decision_rules **rules);
  */
 struct decision decision_make(const struct decision_rules *rules, enum check_direction direction,
                               const struct finding_list *findings, struct arena *arena);
-
-/* "accept", "tag", "hold", "defer", "reject": as the configuration writes them; never NULL. */
-const char *decision_action_name(enum decision_action action);
 
 #endif

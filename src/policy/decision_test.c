@@ -76,14 +76,14 @@ test_decisions(void **state)
                              &(const struct finding_evidence){.key = NULL});
         }
         struct decision got = decision_make(f.rules, cases[i].direction, &f.findings, f.arena);
-        bool refused = got.action >= DECISION_DEFER;
-        bool same = strcmp(decision_action_name(got.action), cases[i].action) == 0 &&
+        bool refused = got.action >= CONFIG_ACTION_DEFER;
+        bool same = strcmp(config_action_name(got.action), cases[i].action) == 0 &&
                     (got.cause != NULL ? got.cause->id : 0) == cases[i].cause &&
                     (refused ? got.reply.code : 0) == cases[i].code &&
                     str_eq(got.tags, str_from_cstr(cases[i].tags)) &&
                     (!refused || smtp_reply_is_valid(&got.reply));
         if (!same) {
-            fail_msg("case %zu: %s code %u tags \"%.*s\"", i, decision_action_name(got.action),
+            fail_msg("case %zu: %s code %u tags \"%.*s\"", i, config_action_name(got.action),
                      (unsigned)got.reply.code, STR_ARG(got.tags));
         }
         fixture_close(&f);
@@ -106,9 +106,10 @@ test_every_finding_has_a_reply(void **state)
                              &(const struct finding_evidence){.key = NULL});
             struct decision got =
                 decision_make(f.rules, (enum check_direction)direction, &f.findings, f.arena);
-            if (got.action == DECISION_DEFER || got.action == DECISION_REJECT) {
+            if (got.action == CONFIG_ACTION_DEFER || got.action == CONFIG_ACTION_REJECT) {
                 assert_true(smtp_reply_is_valid(&got.reply));
-                assert_int_equal(smtp_reply_is_temporary(&got.reply), got.action == DECISION_DEFER);
+                assert_int_equal(smtp_reply_is_temporary(&got.reply),
+                                 got.action == CONFIG_ACTION_DEFER);
                 assert_true(got.reply.text.n > 0 && got.reply.text.n < 200);
             }
         }
@@ -124,13 +125,48 @@ test_bare_lf_as_configured(void **state)
     fixture_open(&f);
     FINDING_ADD(&f.findings, LINE_BARE_LF);
     struct decision got = decision_make(f.rules, CHECK_INBOUND, &f.findings, f.arena);
-    assert_int_equal(got.action, DECISION_REJECT);
+    assert_int_equal(got.action, CONFIG_ACTION_REJECT);
     decision_rules_destroy(&f.rules);
     f.config.limits.bare_lf = CONFIG_BARE_LF_DATA;
     f.rules = decision_rules_create(&f.config);
     got = decision_make(f.rules, CHECK_INBOUND, &f.findings, f.arena);
-    assert_int_equal(got.action, DECISION_TAG);
+    assert_int_equal(got.action, CONFIG_ACTION_TAG);
     fixture_close(&f);
+}
+
+static void
+test_configuration_overrides(void **state)
+{
+    static const struct {
+        struct config_check check;
+        enum check_direction direction;
+        const char *action;
+        unsigned code;
+    } cases[] = {
+        {{FINDING_DATE_PAST, CONFIG_ACTION_REJECT}, CHECK_INBOUND, "reject", 554},
+        {{FINDING_DATE_PAST, CONFIG_ACTION_REJECT}, CHECK_OUTBOUND, "reject", 554},
+        {{FINDING_DATE_PAST, CONFIG_ACTION_HOLD}, CHECK_INBOUND, "hold", 0},
+        {{FINDING_FROM_MISSING, CONFIG_ACTION_DEFER}, CHECK_INBOUND, "defer", 451},
+        {{FINDING_FROM_MISSING, CONFIG_ACTION_ACCEPT}, CHECK_INBOUND, "accept", 0},
+        {{FINDING_CHECK_FAILED, CONFIG_ACTION_REJECT}, CHECK_INBOUND, "reject", 554},
+        {{FINDING_CHECK_FAILED, CONFIG_ACTION_ACCEPT}, CHECK_INBOUND, "accept", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture f;
+        fixture_open(&f);
+        f.config.checks = (struct config_checks){&cases[i].check, 1};
+        decision_rules_destroy(&f.rules);
+        f.rules = decision_rules_create(&f.config);
+        finding_list_add(&f.findings, cases[i].check.finding,
+                         &(const struct finding_evidence){.key = NULL});
+        struct decision got = decision_make(f.rules, cases[i].direction, &f.findings, f.arena);
+        bool refused = got.action >= CONFIG_ACTION_DEFER;
+        assert_string_equal(config_action_name(got.action), cases[i].action);
+        assert_int_equal(refused ? got.reply.code : 0, cases[i].code);
+        assert_true(!refused || smtp_reply_is_valid(&got.reply));
+        fixture_close(&f);
+    }
 }
 
 static void
@@ -142,7 +178,7 @@ test_what_cannot_be_tagged_is_deferred(void **state)
     fixture_open(&f);
     FINDING_ADD(&f.findings, DATE_MISSING);
     struct decision got = decision_make(f.rules, CHECK_INBOUND, &f.findings, full);
-    assert_int_equal(got.action, DECISION_DEFER);
+    assert_int_equal(got.action, CONFIG_ACTION_DEFER);
     assert_int_equal(got.reply.code, 451);
     arena_destroy(&full);
     fixture_close(&f);
@@ -155,6 +191,7 @@ main(void)
         cmocka_unit_test(test_decisions),
         cmocka_unit_test(test_every_finding_has_a_reply),
         cmocka_unit_test(test_bare_lf_as_configured),
+        cmocka_unit_test(test_configuration_overrides),
         cmocka_unit_test(test_what_cannot_be_tagged_is_deferred),
     };
     return cmocka_run_group_tests_name("policy decision", tests, NULL, NULL);

@@ -105,9 +105,9 @@ finish_refused(struct work *work)
     reply.text = text.p != NULL ? text : reply.text;
     LOG_INFO("message refused", LOG_CSTR("id", work->job->id), LOG_INT("code", reply.code),
              LOG_CSTR("finding", finding_row(work->decision.cause->id)->name));
-    filter_job_finish(work->job,
-                      work->decision.action == DECISION_REJECT ? FILTER_REJECTED : FILTER_DEFERRED,
-                      &reply);
+    filter_job_finish(
+        work->job,
+        work->decision.action == CONFIG_ACTION_REJECT ? FILTER_REJECTED : FILTER_DEFERRED, &reply);
 }
 
 static void
@@ -259,7 +259,7 @@ accept_message(struct work *work)
         head = mail_edits_apply(&work->edits);
         status = head.p != NULL ? STATUS_OK : STATUS_LIMIT;
     }
-    if (status == STATUS_OK && work->decision.action == DECISION_HOLD) {
+    if (status == STATUS_OK && work->decision.action == CONFIG_ACTION_HOLD) {
         work->job->hold = str_from_cstr(finding_row(work->decision.cause->id)->name);
     }
     if (status == STATUS_OK) {
@@ -298,7 +298,7 @@ filter_message_process(struct filter_job *job, struct arena *arena)
     record_header(&job->trace, arena, &work->head);
     record_findings(&job->trace, &work->findings);
     record_decision(&job->trace, &work->decision, &work->findings);
-    if (work->decision.action >= DECISION_DEFER) {
+    if (work->decision.action >= CONFIG_ACTION_DEFER) {
         finish_refused(work);
     } else {
         accept_message(work);

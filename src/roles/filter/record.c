@@ -45,14 +45,14 @@ record_decision(struct trace *trace, const struct decision *decision,
                 const struct finding_list *findings)
 {
     char enhanced[16] = "";
-    if (decision->reply.code != 0 && decision->action >= DECISION_DEFER) {
+    if (decision->reply.code != 0 && decision->action >= CONFIG_ACTION_DEFER) {
         snprintf(enhanced, sizeof enhanced, "%u.%u.%u", (unsigned)decision->reply.enhanced.class,
                  (unsigned)decision->reply.enhanced.subject,
                  (unsigned)decision->reply.enhanced.detail);
     }
-    bool refused = decision->action >= DECISION_DEFER;
+    bool refused = decision->action >= CONFIG_ACTION_DEFER;
     const char *rule = decision->cause != NULL ? finding_row(decision->cause->id)->name : NULL;
-    TRACE(trace, decision, .action = str_from_cstr(decision_action_name(decision->action)),
+    TRACE(trace, decision, .action = str_from_cstr(config_action_name(decision->action)),
           .rule = str_from_cstr(rule), .code = refused ? decision->reply.code : 0,
           .enhanced = str_from_cstr(enhanced),
           .text = refused ? decision->reply.text : str_make(NULL, 0),
