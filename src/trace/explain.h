@@ -37,7 +37,7 @@ struct explain_recipient {
 struct explain_summary {
     struct str id;
     bool is_session; /* a connection as a whole; otherwise one message */
-    bool has_mail;   /* there was a MAIL, accepted or not */
+    bool has_mail;   /* a message was begun, whatever became of it */
     struct str sender;
     struct str from; /* the header field */
     struct str subject;
@@ -63,7 +63,7 @@ struct explain_summary {
                                             struct explain_summary *summary_out);
 void explain_summary_fini(struct explain_summary *summary);
 
-/* Whether the story has this event: one of another message of the same session is left out. */
+/* Whether the story of the summary's id has this event. */
 bool explain_is_told(const struct explain_summary *summary, const struct timeline_event *item);
 
 /* One sentence of the outcome: "Delivered to both recipients in 1.3 s." STATUS_LIMIT: out is full.
@@ -76,7 +76,10 @@ bool explain_is_told(const struct explain_summary *summary, const struct timelin
 /* The section that decided, "RFC 5321 4.1.1.3"; "" when the event decided nothing. */
 const char *explain_section(const struct trace_event *event);
 
-/* The whole story as text, at most `width` columns wide (0: lines are not broken). */
+/*
+ * The whole story as text, at most `width` columns wide (0: lines are not broken). A session's
+ * messages are only listed with their outcomes.
+ */
 [[nodiscard]] enum status explain_text(const struct timeline *timeline, struct str id,
                                        unsigned width, struct buf *out);
 

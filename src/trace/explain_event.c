@@ -35,10 +35,14 @@ static const struct {
 
 /* ---- values */
 
-/* The value of a text field in words. */
+/* The value of a text field in words. A rule that is called like a finding is about it. */
 static struct str
 in_words(const struct trace_event *event, struct str field, struct str value)
 {
+    if (str_eq(field, STR("rule"))) {
+        const struct finding_row *finding = finding_row_by_name(value);
+        return finding != NULL ? str_from_cstr(finding->meaning) : value;
+    }
     for (size_t i = 0; i < COUNT(words); i++) {
         if ((words[i].event == 0 || words[i].event == event->number) &&
             str_eq(str_from_cstr(words[i].field), field) &&

@@ -7,6 +7,7 @@
 /* Where the texts of the summary and of the events begin. */
 #define COLUMN_SUMMARY 14u
 #define COLUMN_EVENT   16u
+#define COLUMN_MESSAGE 20u
 #define SENTENCE_MAX   32768u
 
 /* Writing goes on until something fails; the first failure is kept. */
@@ -156,6 +157,62 @@ write_recipients(struct story *story, const struct explain_summary *summary)
     }
 }
 
+/* ---- the messages of a session */
+
+/* The next message that was begun, from event *from on; false: none. */
+static bool
+next_message(const struct timeline *timeline, struct str session, size_t *from, struct str *id_out)
+{
+    while (*from < timeline->count) {
+        const struct timeline_event *item = &timeline->items[(*from)++];
+        bool begins =
+            item->event.number == TRACE_MAIL_ACCEPTED || item->event.number == TRACE_MAIL_REFUSED;
+        if (begins && !str_eq(item->id, session)) {
+            *id_out = item->id;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+write_message(struct story *story, const struct timeline *timeline, struct str id)
+{
+    struct explain_summary message;
+    struct buf text;
+    if (story->status != STATUS_OK) {
+        return;
+    }
+    story->status = explain_summarise(timeline, id, &message);
+    if (story->status != STATUS_OK) {
+        return;
+    }
+    buf_init(&text, SENTENCE_MAX);
+    TRY(story, buf_append(&text, STR("from <")));
+    TRY(story, text_append_safe(&text, message.sender));
+    TRY(story, buf_append(&text, STR(">. ")));
+    TRY(story, explain_outcome(&message, &text));
+    TRY(story, buf_printf(story->out, "  %.*s  ", STR_ARG(id)));
+    TRY(story, text_append_wrapped(story->out, buf_str(&text), COLUMN_MESSAGE, story->width));
+    buf_free(&text);
+    explain_summary_fini(&message);
+}
+
+static void
+write_messages(struct story *story, const struct timeline *timeline,
+               const struct explain_summary *summary)
+{
+    size_t from = 0;
+    struct str id;
+    if (!summary->is_session || !summary->has_mail) {
+        return;
+    }
+    TRY(story, buf_append(story->out, STR("\nMessages (postern explain ID tells more)\n\n")));
+    while (next_message(timeline, summary->id, &from, &id)) {
+        write_message(story, timeline, id);
+    }
+}
+
 /* ---- events */
 
 static enum status
@@ -183,14 +240,10 @@ write_date(struct story *story, int64_t time_ms, int64_t *day)
 }
 
 static void
-write_event(struct story *story, const struct explain_summary *summary,
-            const struct timeline_event *item)
+write_event(struct story *story, const struct timeline_event *item)
 {
     struct buf sentence;
     buf_init(&sentence, SENTENCE_MAX);
-    if (summary->is_session && !str_eq(item->id, summary->id)) {
-        TRY(story, buf_printf(&sentence, "(%.*s) ", STR_ARG(item->id)));
-    }
     TRY(story, append_sentence(&item->event, &sentence));
     TRY(story, buf_append(story->out, STR("  ")));
     TRY(story, text_append_clock(story->out, item->event.time_ms));
@@ -210,11 +263,12 @@ explain_text(const struct timeline *timeline, struct str id, unsigned width, str
     }
     write_summary(&story, &summary);
     write_recipients(&story, &summary);
+    write_messages(&story, timeline, &summary);
     TRY(&story, buf_append(out, STR("\nWhat happened\n")));
     for (size_t i = 0; i < timeline->count; i++) {
         if (explain_is_told(&summary, &timeline->items[i])) {
             write_date(&story, timeline->items[i].event.time_ms, &day);
-            write_event(&story, &summary, &timeline->items[i]);
+            write_event(&story, &timeline->items[i]);
         }
     }
     if (timeline->cut) {
@@ -313,6 +367,22 @@ summary_json(const struct explain_summary *summary)
     return json;
 }
 
+static json_t *
+messages_json(const struct timeline *timeline, struct str session)
+{
+    json_t *list = json_array();
+    size_t from = 0;
+    struct str id;
+    while (next_message(timeline, session, &from, &id)) {
+        struct explain_summary message;
+        if (explain_summarise(timeline, id, &message) == STATUS_OK) {
+            json_array_append_new(list, summary_json(&message));
+            explain_summary_fini(&message);
+        }
+    }
+    return list;
+}
+
 json_t *
 explain_json(const struct timeline *timeline, struct str id)
 {
@@ -332,6 +402,9 @@ explain_json(const struct timeline *timeline, struct str id)
     }
     json_t *json = json_pack("{s:o, s:o, s:o}", "summary", summary_json(&summary), "recipients",
                              recipients, "events", events);
+    if (summary.is_session) {
+        json_object_set_new(json, "messages", messages_json(timeline, id));
+    }
     explain_summary_fini(&summary);
     return json;
 }

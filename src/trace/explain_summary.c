@@ -264,12 +264,19 @@ static const struct {
     {TRACE_NOTICE_CREATED, read_notice},
 };
 
-/* What belongs to another message of the same session is not part of this story. */
+static bool
+is_about_a_message(const struct trace_event *event)
+{
+    return event->number >= TRACE_MAIL_ACCEPTED && event->number < TRACE_ERROR;
+}
+
+/* To the story of a message belongs what its connection did until then, but no other message. */
 bool
 explain_is_told(const struct explain_summary *summary, const struct timeline_event *item)
 {
-    bool own = str_eq(item->id, summary->id);
-    return own || summary->is_session || item->event.time_ms <= summary->last_ms;
+    bool of_its_connection = !summary->is_session && !is_about_a_message(&item->event) &&
+                             item->event.time_ms <= summary->last_ms;
+    return str_eq(item->id, summary->id) || of_its_connection;
 }
 
 static void
@@ -293,8 +300,7 @@ find_bounds(const struct timeline *timeline, struct explain_summary *summary)
         const struct timeline_event *item = &timeline->items[i];
         if (str_eq(item->id, summary->id)) {
             summary->last_ms = item->event.time_ms;
-            has_own_mail |=
-                item->event.number >= TRACE_MAIL_ACCEPTED && item->event.number < TRACE_ERROR;
+            has_own_mail |= is_about_a_message(&item->event);
         }
     }
     summary->is_session = !has_own_mail;
@@ -323,13 +329,10 @@ explain_summarise(const struct timeline *timeline, struct str id,
     }
     for (size_t i = 0; i < timeline->count; i++) {
         const struct timeline_event *item = &timeline->items[i];
-        bool of_message =
-            item->event.number >= TRACE_MAIL_ACCEPTED && item->event.number < TRACE_ERROR;
-        /* A session's summary is of the connection: its messages have their own. */
-        if (explain_is_told(&summary, item) && !(summary.is_session && of_message)) {
+        if (explain_is_told(&summary, item)) {
             read_event(&reading, item);
         }
-        summary.has_mail |= of_message;
+        summary.has_mail |= is_about_a_message(&item->event);
     }
     free_index(&reading);
     if (reading.no_memory) {
@@ -370,8 +373,7 @@ static enum status
 outcome_of_session(const struct explain_summary *summary, struct buf *out)
 {
     if (summary->has_mail) {
-        return buf_append(out, STR("A connection that brought mail; each message has its own"
-                                   " story."));
+        return buf_append(out, STR("A connection that began the messages below."));
     }
     if (summary->verdict == NULL) {
         return buf_append(out, STR("A connection that brought no mail."));
