@@ -130,6 +130,65 @@ note_route_failure(struct relay_delivery *d, struct batch *batch,
     batch_failure(d, batch, failure->permanent, &failure->reply, failure->host);
 }
 
+/* ---- a server without 8BITMIME */
+
+static void
+make_seven_bits(struct relay_delivery *d)
+{
+    struct relay_seven_bits *seven = &d->seven_bits;
+    size_t ceiling = 4 * (d->head.n + d->body.n) + 65536; /* quoted-printable makes three of one */
+    seven->made = true;
+    seven->why = "it has bare line ends";
+    buf_init(&seven->head, ceiling);
+    buf_init(&seven->body, ceiling);
+    if (d->form.has_bare) {
+        return;
+    }
+    seven->why = "it needs too much memory";
+    if (mail_downgrade(d->arena, d->head, d->body, &seven->head, &seven->body, &seven->why) ==
+        STATUS_OK) {
+        seven->why = NULL;
+        smtp_content_look(buf_str(&seven->head), buf_str(&seven->body), &seven->form);
+    }
+}
+
+/*
+ * Puts the message into a form that the server takes. False when there is none: the whole batch has
+ * failed then (RFC 6152 3).
+ */
+static bool
+choose_form(struct relay_delivery *d, struct batch *batch, const struct relay_session *session,
+            struct smtp_client_message *message)
+{
+    const struct relay_seven_bits *seven = &d->seven_bits;
+    message->head = d->head;
+    message->body = d->body;
+    message->form = &d->form;
+    if (!d->form.has_8bit || smtp_client_offers(session->client)->eightbitmime) {
+        return true;
+    }
+    if (!seven->made) {
+        make_seven_bits(d);
+    }
+    if (seven->why == NULL) {
+        message->head = buf_str(&seven->head);
+        message->body = buf_str(&seven->body);
+        message->form = &seven->form;
+        return true;
+    }
+    struct smtp_reply words = {.enhanced = {5, 6, 3}};
+    words.text = arena_printf(d->arena,
+                              "the next server does not take 8-bit content, and the message cannot "
+                              "be converted: %s",
+                              seven->why);
+    for (size_t i = 0; i < batch->count; i++) {
+        settle(d, batch->indexes[i], DELIVERY_FAILED, &words, str_from_cstr(session->remote),
+               str_from_cstr(session->tls_text));
+    }
+    batch->count = 0;
+    return false;
+}
+
 /* ---- a transaction */
 
 /* Not settled: another host, or another transaction, may still take it. */
@@ -150,10 +209,8 @@ is_overflow(const struct smtp_client_result *result)
 }
 
 static enum delivery_outcome
-outcome_of(const struct relay_delivery *d, const struct relay_session *session,
-           const struct smtp_client_result *result)
+outcome_of(const struct relay_session *session, const struct smtp_client_result *result)
 {
-    (void)d;
     if (result->outcome == SMTP_CLIENT_FAILED) {
         return DELIVERY_FAILED;
     }
@@ -184,7 +241,7 @@ take_results(struct relay_delivery *d, struct batch *batch, const struct relay_s
             batch->indexes[left++] = index;
             continue;
         }
-        settle(d, index, outcome_of(d, session, &results[i]), &results[i].reply,
+        settle(d, index, outcome_of(session, &results[i]), &results[i].reply,
                str_from_cstr(session->remote), str_from_cstr(session->tls_text));
     }
     size_t settled = batch->count - left;
@@ -213,10 +270,10 @@ transact(struct relay_delivery *d, struct batch *batch, struct relay_session *se
         .smtputf8 = (deliver->flags & SMTP_MESSAGE_SMTPUTF8) != 0,
         .recipients = recipients,
         .recipient_count = n,
-        .head = d->head,
-        .body = d->body,
-        .form = &d->form,
     };
+    if (!choose_form(d, batch, session, &message)) {
+        return true;
+    }
     smtp_client_send(session->client, &message);
     bool ready = relay_session_run(session);
     session->transactions++;
@@ -523,6 +580,8 @@ relay_delivery_run(struct relay_delivery *d)
             deliver_from(d, i, indexes);
         }
     }
+    buf_free(&d->seven_bits.head);
+    buf_free(&d->seven_bits.body);
     count_results(d);
     return STATUS_OK;
 }

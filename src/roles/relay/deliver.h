@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "ipc/message.h"
+#include "mail/downgrade.h"
 #include "roles/relay/idle.h"
 #include "roles/relay/route.h"
 #include "trace/trace.h"
@@ -43,6 +44,15 @@ struct relay_world {
     struct relay_counters counters;
 };
 
+/* The message in 7 bits, for servers without 8BITMIME; made when the first of them is met. */
+struct relay_seven_bits {
+    bool made;
+    const char *why; /* it cannot be made; NULL: it was */
+    struct buf head;
+    struct buf body;
+    struct smtp_content_form form;
+};
+
 struct relay_delivery {
     /* set by the caller; all borrowed */
     struct relay_world *world;
@@ -61,6 +71,7 @@ struct relay_delivery {
     /* private */
     bool *settled;
     struct smtp_content_form form;
+    struct relay_seven_bits seven_bits;
 };
 
 /* Delivers. STATUS_LIMIT: there was no memory even for results; nothing was sent. */

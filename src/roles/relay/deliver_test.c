@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -113,6 +112,7 @@ struct world {
     struct msg_deliver message;
     struct record_delivery_recipient recipients[RECIPIENTS_MAX];
     char unix_path[64];
+    struct str head, body;
 };
 
 static void
@@ -171,6 +171,8 @@ setup(void **state)
     struct str zone_error = STR("");
     w->arena = arena_create(DELIVERY_CEILING);
     w->manners[2].lmtp = true;
+    w->head = STR("Subject: s\r\n\r\n");
+    w->body = STR("text\r\n");
     snprintf(w->unix_path, sizeof w->unix_path, "/tmp/postern-deliver-test-%d", (int)getpid());
     for (size_t i = 0; i < SERVERS_MAX; i++) {
         w->servers[i] = test_server_start(answer, &w->manners[i], i == 2 ? w->unix_path : NULL);
@@ -229,8 +231,8 @@ deliver(struct world *w, const char *const *addresses)
                                           .arena = w->arena,
                                           .trace = &w->trace,
                                           .deliver = &w->message,
-                                          .head = STR("Subject: s\r\n\r\n"),
-                                          .body = STR("text\r\n")};
+                                          .head = w->head,
+                                          .body = w->body};
     assert_int_equal(relay_delivery_run(&w->delivery), STATUS_OK);
 }
 
@@ -251,6 +253,15 @@ expect(struct world *w, const char *const *want)
                      want[i]);
         }
     }
+}
+
+static void
+deliver_8bit(struct world *w, struct str head)
+{
+    w->head = head;
+    w->body = STR("Gr\xc3\xbc"
+                  "n\r\n");
+    deliver(w, (const char *const[]){"a@one.example", NULL});
 }
 
 #define TO(...)     ((const char *const[]){__VA_ARGS__, NULL})
@@ -429,6 +440,29 @@ test_names_that_lead_nowhere(void **state)
     EXPECT("failed 556 5.1.10", "failed 0 5.1.2", "deferred 0 4.4.3", "deferred 0 4.4.3",
            "deferred 0 4.4.6", "deferred 0 4.4.4");
     assert_false(w->delivery.connected);
+}
+
+static void
+test_8bit_content(void **state)
+{
+    struct world *w = *state;
+    w->manners[0].ehlo = PIPE_EHLO;
+    deliver_8bit(w, STR("MIME-Version: 1.0\r\n\r\n"));
+    EXPECT("relayed- 250 2.0.0");
+    relay_idle_leave_all(w->relay.idle, 0);
+    w->manners[0].ehlo = PLAIN_EHLO;
+    deliver_8bit(w, STR("MIME-Version: 1.0\r\n\r\n"));
+    EXPECT("relayed- 250 2.0.0");
+    deliver_8bit(w, STR("Subject: \xc3\xbc\r\n\r\n"));
+    EXPECT("failed 0 5.6.3");
+    relay_idle_destroy(&w->relay.idle);
+    test_server_end(w->servers[0]);
+    assert_true(str_eq(test_server_content(w->servers[0]),
+                       STR("MIME-Version: 1.0\r\n\r\nGr\xc3\xbc"
+                           "n\r\n"
+                           "MIME-Version: 1.0\r\n"
+                           "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                           "Gr=C3=BCn\r\n")));
 }
 
 static void
@@ -629,6 +663,7 @@ main(void)
         TEST(test_next_mx),
         TEST(test_greeting_is_a_refusal),
         TEST(test_names_that_lead_nowhere),
+        TEST(test_8bit_content),
         TEST(test_server_with_our_name),
         TEST(test_address_literal),
         TEST(test_tls),

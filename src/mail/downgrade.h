@@ -1,0 +1,34 @@
+/*
+ * downgrade.h - a message with 8-bit content made fit for a server without 8BITMIME (RFC 6152 3).
+ *
+ * Every leaf that has octets above 127 is encoded anew: text as quoted-printable, anything else as
+ * base 64 (RFC 2045 6); the Content-Transfer-Encoding fields of the leaf and of all that encloses
+ * it are set to what is true. Nothing else is changed. What cannot be done without harm is not
+ * done: signed or encrypted parts, header fields with 8-bit octets, structures that could be read
+ * in two ways. The message bounces then, with the reason.
+ *
+ * A DKIM signature does not survive the encoding; a message that arrives without one is worth more
+ * than one that does not arrive.
+ */
+#ifndef POSTERN_MAIL_DOWNGRADE_H
+#define POSTERN_MAIL_DOWNGRADE_H
+
+#include "base/buf.h"
+#include "mail/fields.h"
+
+/* How deep parts may be nested. */
+#define MAIL_DOWNGRADE_DEPTH_MAX 32u
+/* Parts of the whole message. */
+#define MAIL_DOWNGRADE_PARTS_MAX 1000u
+
+/*
+ * Appends to *head_out the header section (with its empty line) and to *body_out the body of the
+ * same message in 7 bits. Lines must end in CRLF.
+ * STATUS_DENIED: it cannot be done; *why_out says why in a few words (static). STATUS_LIMIT: past a
+ * buffer's ceiling, or the arena is full.
+ */
+[[nodiscard]] enum status mail_downgrade(struct arena *arena, struct str head, struct str body,
+                                         struct buf *head_out, struct buf *body_out,
+                                         const char **why_out);
+
+#endif
