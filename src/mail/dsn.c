@@ -6,7 +6,9 @@
 /* Everything but the returned original: bounded by the recipients' texts. */
 #define TEXT_CEILING   (8u * 1024u * 1024u)
 /* A quoted text is cut here: one line stays well below RFC 5322's 998 octets. */
-#define QUOTED_MAX     700u
+#define QUOTED_MAX     600u
+/* A host's name. */
+#define REMOTE_MAX     255u
 /* Recipients in the part that people read; the delivery-status part has all. */
 #define LISTED_MAX     50u
 /* Header section that is returned when the whole message is not. */
@@ -189,7 +191,7 @@ put_for_people(struct composer *c, const struct dsn_recipient *r)
     }
     if (r->remote.n > 0 && r->code != 0) {
         put(c, STR("    "));
-        put_quoted(c, r->remote);
+        put_quoted(c, str_head(r->remote, REMOTE_MAX));
         put(c, STR(" said: "));
         put_reply(c, r);
         put(c, STR("\r\n"));
@@ -268,7 +270,7 @@ put_recipient_fields(struct composer *c, const struct dsn_recipient *r)
     putf(c, "\r\nAction: %s\r\nStatus: %.*s\r\n", action_name(r->action), STR_ARG(status));
     if (r->remote.n > 0) {
         put(c, STR("Remote-MTA: dns; "));
-        put_quoted(c, r->remote);
+        put_quoted(c, str_head(r->remote, REMOTE_MAX));
         put(c, STR("\r\n"));
     }
     if (r->text.n > 0 || r->code != 0) {
