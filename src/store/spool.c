@@ -377,5 +377,8 @@ spool_disk_free(const struct spool *spool)
     if (statvfs(spool->directory, &fs) != 0) {
         return UINT64_MAX; /* not known: writing will tell */
     }
-    return (uint64_t)fs.f_bavail * fs.f_frsize;
+    /* The database never shrinks: without its free pages a disk that was full once stays full. */
+    int64_t reusable =
+        pragma_number(spool, "PRAGMA freelist_count") * pragma_number(spool, "PRAGMA page_size");
+    return (uint64_t)fs.f_bavail * fs.f_frsize + (uint64_t)reusable;
 }
