@@ -20,7 +20,7 @@
 #define TLS_EXPORTER_SIZE     32
 #define TLS_END_POINT_MAX     64
 /* What one connection costs beside its buffers, in octets; measured, for memory budgets. */
-#define TLS_CONNECTION_MEMORY (24u * 1024u)
+#define TLS_CONNECTION_MEMORY (18u * 1024u)
 
 struct tls_server;
 struct tls_connection;

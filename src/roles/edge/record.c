@@ -302,7 +302,6 @@ static void
 record_command(struct connection *connection, const struct smtp_event *event)
 {
     connection->commands++;
-    connection->progressed = true;
     connection->verb = event->verb;
     connection->argument = event->argument;
     connection->why = NULL;
@@ -332,7 +331,6 @@ record_anomaly(struct connection *connection, enum smtp_anomaly anomaly)
 static void
 record_state(struct connection *connection, enum smtp_server_state to)
 {
-    connection->progressed = true;
     if (connection->transaction == NULL) {
         return;
     }

@@ -41,7 +41,7 @@ static const char config_head[] =
     "      - {name: sales, to: [bob@ours.example, tom@theirs.example]}\n"
     "  - {name: asked.example, delivery: \"smtp://127.0.0.1:26\", recipients: callout}\n"
     "zones:\n"
-    "  - {name: inside, networks: [127.0.0.7/32], relay: true}\n";
+    "  - {name: inside, networks: [127.0.0.7/32, 127.0.0.9/32], relay: true}\n";
 
 /* ---- messages to the edge, as its parent */
 
