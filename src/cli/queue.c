@@ -263,17 +263,24 @@ act_on(int fd, struct queue_command *command, struct record_queue_id *ids, size_
     return result;
 }
 
+/* One by one, so that each that could not be changed can be named. */
 static int
 act_on_ids(int fd, struct queue_command *command, struct sums *sums)
 {
-    struct record_queue_id ids[PAGE_MESSAGES];
     int result = CLI_DONE;
-    for (size_t i = 0; result == CLI_DONE && i < command->id_count;) {
-        size_t n = 0;
-        while (n < PAGE_MESSAGES && i < command->id_count) {
-            ids[n++].id = str_from_cstr(command->ids[i++]);
+    for (size_t i = 0; i < command->id_count; i++) {
+        struct record_queue_id id = {.id = str_from_cstr(command->ids[i])};
+        struct sums before = *sums;
+        if (act_on(fd, command, &id, 1, sums) != CLI_DONE) {
+            return CLI_FAILED;
         }
-        result = act_on(fd, command, ids, n, sums);
+        if (sums->missing > before.missing) {
+            result = cli_fail("queue", CLI_FAILED, "%s is not in the queue, or has nothing to %s",
+                              command->ids[i], command->verb);
+        } else if (sums->busy > before.busy) {
+            result = cli_fail("queue", CLI_FAILED, "%s is being delivered right now; try again",
+                              command->ids[i]);
+        }
     }
     return result;
 }
@@ -335,14 +342,9 @@ act(int fd, struct queue_command *command)
     }
     printf("%s: %llu message%s\n", command->verb, (unsigned long long)sums.done,
            sums.done == 1 ? "" : "s");
-    if (sums.busy > 0) {
+    if (sums.busy > 0 && command->id_count == 0) {
         printf("%llu being delivered right now and left alone; try again\n",
                (unsigned long long)sums.busy);
-    }
-    if (command->id_count > 0 && sums.missing > 0) {
-        printf("%llu not in the queue, or with nothing to %s\n", (unsigned long long)sums.missing,
-               command->verb);
-        result = sums.done == 0 ? CLI_FAILED : result;
     }
     return result;
 }

@@ -358,7 +358,7 @@ put_original_part(struct composer *c)
 static bool
 needs_utf8(const struct dsn_request *q)
 {
-    bool utf8 = !str_is_ascii(q->sender) || !str_is_ascii(q->head);
+    bool utf8 = !str_is_ascii(q->sender) || !str_is_ascii(q->postmaster) || !str_is_ascii(q->head);
     for (size_t i = 0; !utf8 && i < q->recipient_count; i++) {
         utf8 = !str_is_ascii(q->recipients[i].address) || !str_is_ascii(q->recipients[i].original);
     }
@@ -385,7 +385,9 @@ put_head(struct composer *c, struct dsn_message *message)
 {
     const struct dsn_request *q = c->request;
     put_date(c, "Date", q->now_ms);
-    putf(c, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\r\nTo: <", STR_ARG(q->hostname));
+    put(c, STR("From: Mail Delivery System <"));
+    put_quoted(c, q->postmaster);
+    put(c, STR(">\r\nTo: <"));
     put_quoted(c, q->sender);
     putf(c, ">\r\nSubject: %.*s\r\nMessage-ID: %.*s\r\n", STR_ARG(message->subject),
          STR_ARG(message->message_id));

@@ -51,6 +51,7 @@ struct dsn_recipient {
 struct dsn_request {
     enum dsn_kind kind;
     struct str hostname;   /* ours */
+    struct str postmaster; /* who is responsible here; stands in From (RFC 3464 2) */
     struct str id;         /* of the notice; unique, becomes part of its Message-ID */
     struct str about_id;   /* of the message that it speaks of */
     int64_t now_ms;        /* wall clock */

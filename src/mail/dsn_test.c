@@ -24,6 +24,7 @@ usual_request(const struct dsn_recipient *recipients, size_t count)
     return (struct dsn_request){
         .kind = DSN_FAILURE,
         .hostname = STR("mx.own.example"),
+        .postmaster = STR("postmaster@own.example"),
         .id = STR("01NOTICE00000001"),
         .about_id = STR("01ORIGINAL000001"),
         .now_ms = 1795456094000,
@@ -65,7 +66,7 @@ test_a_bounce_word_for_word(void **state)
 {
     static const char want_head[] =
         "Date: Mon, 23 Nov 2026 17:48:14 +0000\r\n"
-        "From: Mail Delivery System <MAILER-DAEMON@mx.own.example>\r\n"
+        "From: Mail Delivery System <postmaster@own.example>\r\n"
         "To: <alice@own.example>\r\n"
         "Subject: Undelivered: your message could not be delivered\r\n"
         "Message-ID: <01NOTICE00000001@mx.own.example>\r\n"

@@ -15,10 +15,13 @@
  * queue; in a long one each message touches pages of the index here and there, and all of a page is
  * written to the log for it, so small ones are better.
  */
-#define PAGE_SIZE      "4096"
+#define PAGE_SIZE       "4096"
+#define PAGE_OCTETS     4096u
 /* Pages of the log before it is moved to its place: rarely, since it blocks the writer. */
-#define LOG_PAGES_TIDY 8192
-#define CACHE_KIB      "65536"
+#define LOG_PAGES_TIDY  8192
+/* Below it is not worth the trouble, however small the disk. */
+#define LOG_PAGES_LEAST 128
+#define CACHE_KIB       "65536"
 
 static const char pragmas[] = "PRAGMA locking_mode = EXCLUSIVE;"
                               "PRAGMA journal_mode = WAL;"
@@ -336,10 +339,18 @@ spool_rollback(struct spool *spool)
     doomed_clear(spool, false);
 }
 
+/* What the log holds must fit into the database file yet: on a small disk it is moved early. */
+static int
+log_pages_most(const struct spool *spool)
+{
+    uint64_t room = spool_disk_free(spool) / 8 / PAGE_OCTETS;
+    return room < LOG_PAGES_TIDY ? (int)room : LOG_PAGES_TIDY;
+}
+
 void
 spool_tidy(struct spool *spool)
 {
-    if (spool->log_pages >= LOG_PAGES_TIDY) {
+    if (spool->log_pages >= LOG_PAGES_LEAST && spool->log_pages >= log_pages_most(spool)) {
         /* A failure here (a full disk) loses nothing: the log stays as it is. */
         int code =
             sqlite3_wal_checkpoint_v2(spool->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);

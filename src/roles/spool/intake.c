@@ -207,8 +207,9 @@ run_commit(struct job *base, struct spool *spool)
 static void
 submit_commit(struct commit_job *job)
 {
+    const struct spool_message *m = &job->intake.parcel->m;
     job->job.kind = JOB_COMMIT;
-    job->job.octets = (size_t)job->intake.parcel->m.size;
+    job->job.octets = (size_t)(m->in_file ? m->head.n : m->size);
     job->job.run = run_commit;
     job->job.done = on_commit_done;
     worker_submit(job->role->worker, &job->job);
@@ -238,20 +239,26 @@ static void
 submit_file(struct commit_job *job)
 {
     job->job.kind = JOB_FILE;
+    job->job.octets = (size_t)job->intake.parcel->m.content.n;
     job->job.run = run_write_file;
     job->job.done = on_file_written;
     worker_submit(job->role->worker, &job->job);
 }
 
-/* The limits of the configuration; what they are compared with is at most half a second old. */
+/*
+ * The limits of the configuration. What is on its way to the disk counts too: twice for its free
+ * space, since it goes to the log first and to its place later.
+ */
 static bool
 has_room(struct spool_role *role, uint64_t size)
 {
     const struct config_queue *queue = &role_config(role->runtime)->queue;
     struct worker_counts counts = worker_counts(role->worker);
+    uint64_t coming = worker_submitted(role->worker) - counts.seen + size;
     return (uint64_t)counts.queue.messages < queue->max_messages &&
-           counts.size + size <= queue->max_size &&
-           (counts.disk_free == UINT64_MAX || counts.disk_free >= queue->min_free_disk + size);
+           counts.size + coming <= queue->max_size &&
+           (counts.disk_free == UINT64_MAX ||
+            counts.disk_free >= queue->min_free_disk + 2 * coming);
 }
 
 /* Answers at once what needs no disk. True: answered. */

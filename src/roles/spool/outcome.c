@@ -100,6 +100,21 @@ suppression(const struct outcome *o, const struct spool_recipient *r, enum dsn_k
     return NULL;
 }
 
+/* The name in "name[address]:port"; nothing of a socket's path, which is nobody's business. */
+static struct str
+host_of(struct str remote)
+{
+    size_t end = str_find_char(remote, '[');
+    if (end == 0) {
+        end = str_find_char(remote, ']');
+        end = end != STR_NPOS ? end + 1 : STR_NPOS; /* an address alone */
+    }
+    if (str_starts_with(remote, STR("/"))) {
+        return str_make(NULL, 0);
+    }
+    return end != STR_NPOS ? str_head(remote, end) : remote;
+}
+
 static void
 tell(struct outcome *o, const struct spool_recipient *r, const struct spool_result *result,
      enum dsn_kind kind, enum dsn_action action)
@@ -124,7 +139,7 @@ tell(struct outcome *o, const struct spool_recipient *r, const struct spool_resu
         .expired = result->state == SPOOL_EXPIRED,
         .code = result->last.code,
         .text = result->last.text,
-        .remote = result->last.remote,
+        .remote = host_of(result->last.remote),
         .attempt_ms = result->last.at_ms > 0 ? role_wall(o->role, result->last.at_ms) : 0,
         .retry_until_ms = role_wall(o->role, o->m->queued_ms + o->queue->lifetime_ms),
     };

@@ -13,6 +13,8 @@
 
 /* How often free space is looked at. */
 #define SPACE_INTERVAL_MS 500
+/* And after so much was written. */
+#define SPACE_OCTETS      (4u * 1024u * 1024u)
 
 struct job_list {
     struct job *head;
@@ -33,12 +35,14 @@ struct worker {
     struct queue_clock clock;
     int event_fd;
     struct event *event;
-    size_t pending; /* loop thread only */
+    size_t pending;     /* loop thread only, and the next */
+    uint64_t submitted; /* octets */
     pthread_mutex_t mutex;
     struct crew database;
     struct crew files;
     struct job_list done;
     struct worker_counts counts;
+    uint64_t finished; /* octets of jobs that are done */
     /* the database thread's own */
     struct job_list retry;
     int64_t retry_at_ms;
@@ -103,6 +107,9 @@ give_back(struct worker *worker, struct job_list *list)
         return;
     }
     pthread_mutex_lock(&worker->mutex);
+    for (const struct job *job = list->head; job != NULL; job = job->next) {
+        worker->finished += job->octets;
+    }
     *worker->done.tail = list->head;
     worker->done.tail = list->tail;
     pthread_mutex_unlock(&worker->mutex);
@@ -266,7 +273,11 @@ static void
 look_at_space(struct worker *worker)
 {
     int64_t now = clock_monotonic_ms();
-    if (now < worker->space_at_ms) {
+    pthread_mutex_lock(&worker->mutex);
+    uint64_t finished = worker->finished;
+    uint64_t unseen = finished - worker->counts.seen;
+    pthread_mutex_unlock(&worker->mutex);
+    if (now < worker->space_at_ms && unseen < SPACE_OCTETS) {
         return;
     }
     worker->space_at_ms = now + SPACE_INTERVAL_MS;
@@ -275,6 +286,7 @@ look_at_space(struct worker *worker)
     pthread_mutex_lock(&worker->mutex);
     worker->counts.size = size;
     worker->counts.disk_free = disk_free;
+    worker->counts.seen = finished;
     pthread_mutex_unlock(&worker->mutex);
 }
 
@@ -433,6 +445,7 @@ worker_submit(struct worker *worker, struct job *job)
 {
     struct crew *crew = job->kind == JOB_FILE ? &worker->files : &worker->database;
     worker->pending++;
+    worker->submitted += job->octets;
     pthread_mutex_lock(&worker->mutex);
     bool was_empty = crew->queue.head == NULL;
     list_add(&crew->queue, job);
@@ -446,6 +459,12 @@ size_t
 worker_pending(const struct worker *worker)
 {
     return worker->pending;
+}
+
+uint64_t
+worker_submitted(const struct worker *worker)
+{
+    return worker->submitted;
 }
 
 struct worker_counts

@@ -53,7 +53,8 @@ struct worker_counts {
     uint64_t waiting; /* jobs that must be written and could not be */
     struct spool_counts queue;
     uint64_t size;      /* octets of queue data on disk */
-    uint64_t disk_free; /* octets */
+    uint64_t disk_free; /* octets; UINT64_MAX: not known */
+    uint64_t seen;      /* octets of jobs that were done when it was looked at */
     bool damaged;
 };
 
@@ -73,6 +74,9 @@ int64_t queue_clock_now(const struct queue_clock *clock);
 void worker_submit(struct worker *worker, struct job *job);
 /* Jobs that were handed over and are not done. */
 size_t worker_pending(const struct worker *worker);
+/* Octets of all jobs that were handed over, ever; less counts.seen, what size and disk_free do not
+ * show yet. */
+uint64_t worker_submitted(const struct worker *worker);
 /* As of the last batch; any thread. */
 struct worker_counts worker_counts(struct worker *worker);
 /* Finishes what was handed over (what must be written is tried once more), ends the threads and
