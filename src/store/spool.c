@@ -214,8 +214,10 @@ open_steps(struct spool *spool, const char *path, struct arena *arena, struct st
     if (status == STATUS_SYNTAX || spool->damaged) {
         return open_failed(arena, reason_out, STATUS_SYNTAX, directory, advice_damaged);
     }
-    if (status == STATUS_OK) {
-        status = spool_files_sweep(spool);
+    if (status == STATUS_OK && (status = spool_files_sweep(spool)) != STATUS_OK) {
+        struct str what =
+            arena_printf(arena, "its directory of large messages: %s", strerror(errno));
+        return open_failed(arena, reason_out, status, directory, what.p);
     }
     return status == STATUS_OK
                ? STATUS_OK

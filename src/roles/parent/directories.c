@@ -46,10 +46,42 @@ directories_make(struct str path)
     return S_ISDIR(st.st_mode) ? STATUS_OK : STATUS_IO;
 }
 
-/* Gives a directory and the plain files in it to a user; links are left alone. */
+/* Roles keep no deeper trees than this. */
+#define KEPT_DEPTH_MAX 4
+
+static enum status give_to(int directory_fd, uid_t uid, gid_t gid, int depth);
+
+/* One entry of a role's directory: files and directories change hands, links are left alone. */
 static enum status
-give_to(int directory_fd, uid_t uid, gid_t gid)
+give_entry(int directory_fd, const char *name, uid_t uid, gid_t gid, int depth)
 {
+    struct stat st;
+    if (str_eq(str_from_cstr(name), STR(".")) || str_eq(str_from_cstr(name), STR("..")) ||
+        fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return STATUS_OK;
+    }
+    if (S_ISREG(st.st_mode) && st.st_uid != uid) {
+        return fchownat(directory_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) == 0 ? STATUS_OK
+                                                                                : STATUS_IO;
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid == uid || depth == KEPT_DEPTH_MAX) {
+        return STATUS_OK;
+    }
+    int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return STATUS_IO;
+    }
+    enum status status = give_to(fd, uid, gid, depth + 1);
+    close(fd);
+    return status;
+}
+
+/* Gives a directory and what is in it to a user: the state may come from another machine, or from a
+ * run without root. */
+static enum status
+give_to(int directory_fd, uid_t uid, gid_t gid, int depth)
+{
+    enum status status = STATUS_OK;
     if (fchown(directory_fd, uid, gid) != 0) {
         return STATUS_IO;
     }
@@ -58,17 +90,12 @@ give_to(int directory_fd, uid_t uid, gid_t gid)
     if (entries == NULL) {
         return STATUS_IO;
     }
-    for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
-        struct stat st;
-        if (fstatat(directory_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(st.st_mode) && st.st_uid != uid &&
-            fchownat(directory_fd, e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
-            closedir(entries);
-            return STATUS_IO;
-        }
+    for (struct dirent *e = readdir(entries); e != NULL && status == STATUS_OK;
+         e = readdir(entries)) {
+        status = give_entry(directory_fd, e->d_name, uid, gid, depth);
     }
     closedir(entries);
-    return STATUS_OK;
+    return status;
 }
 
 /*
@@ -111,7 +138,7 @@ prepare_keeper(const struct config *config, size_t keeper, struct arena *arena,
     }
     if (geteuid() == 0) {
         role_user_find(config, role, &uid, &gid);
-        status = give_to(fd, uid, gid);
+        status = give_to(fd, uid, gid, 1);
     }
     if (status == STATUS_OK && fchmod(fd, keepers[keeper].mode) != 0) {
         status = STATUS_IO;
