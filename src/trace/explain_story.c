@@ -215,15 +215,19 @@ write_messages(struct story *story, const struct timeline *timeline,
 
 /* ---- events */
 
+/* The sentence, and the section in brackets that stays on one line. */
 static enum status
 append_sentence(const struct trace_event *event, struct buf *out)
 {
-    const char *section = explain_section(event);
+    struct str section = str_from_cstr(explain_section(event));
     enum status status = explain_event(event, out);
-    if (status == STATUS_OK && section[0] != '\0') {
-        status = buf_printf(out, " [%s]", section);
+    if (status == STATUS_OK && section.n > 0) {
+        status = buf_append(out, STR(" ["));
     }
-    return status;
+    for (size_t i = 0; i < section.n && status == STATUS_OK; i++) {
+        status = buf_append_char(out, section.p[i] == ' ' ? TEXT_HARD_BLANK : section.p[i]);
+    }
+    return status == STATUS_OK && section.n > 0 ? buf_append_char(out, ']') : status;
 }
 
 /* A line with the date, where it is another one than before. */

@@ -138,6 +138,17 @@ columns(struct str word)
     return n;
 }
 
+static enum status
+append_word(struct buf *out, struct str word)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < word.n && status == STATUS_OK; i++) {
+        char c = word.p[i];
+        status = buf_append_char(out, c == TEXT_HARD_BLANK ? ' ' : c);
+    }
+    return status;
+}
+
 enum status
 text_append_wrapped(struct buf *out, struct str text, unsigned indent, unsigned width)
 {
@@ -157,7 +168,7 @@ text_append_wrapped(struct buf *out, struct str text, unsigned indent, unsigned 
             column++;
         }
         if (status == STATUS_OK) {
-            status = buf_append(out, word);
+            status = append_word(out, word);
         }
         column += n;
         first = false;

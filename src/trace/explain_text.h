@@ -23,6 +23,8 @@
 /* "17:48:14.123" and "2026-11-23". */
 [[nodiscard]] enum status text_append_clock(struct buf *out, int64_t wall_ms);
 [[nodiscard]] enum status text_append_date(struct buf *out, int64_t wall_ms);
+/* A blank at which no line is broken; no safe text has it. */
+#define TEXT_HARD_BLANK '\x01'
 /*
  * Text broken into lines of at most `width` columns (0: not broken) at its blanks; the first line
  * begins where the buffer is, at column `indent`, the others with `indent` blanks. Ends in a line
