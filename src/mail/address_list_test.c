@@ -69,6 +69,7 @@ test_lists(void **state)
         {STR_INIT("(Bob <a@b>"), NULL},
         {STR_INIT("team: a@b"), NULL},
         {STR_INIT("team: x: a@b;;"), NULL},
+        {STR_INIT("team: x: a@b;"), NULL},
         {STR_INIT("a@b;"), NULL},
         {STR_INIT("a@[b"), NULL},
         {STR_INIT("a@b\0"), NULL},

@@ -172,7 +172,7 @@ line_inspect(struct parser *parser, size_t start, size_t end)
     return classes;
 }
 
-/* Cuts raw into name and value; false when it is no field. */
+/* Cuts raw into name and value; false when it is no field (also a continuation of nothing). */
 static bool
 field_split(struct parser *parser, struct mail_field *field, size_t end)
 {
@@ -226,8 +226,6 @@ field_parse(struct parser *parser)
     size_t next;
     size_t end = line_end(content, parser->pos, &next);
     unsigned classes = line_inspect(parser, parser->pos, end);
-    /* A continuation line with nothing before it continues nothing. */
-    bool starts_blank = char_is_blank(content.p[parser->pos]);
     while (next < content.n && char_is_blank(content.p[next])) {
         size_t start = next;
         end = line_end(content, start, &next);
@@ -238,7 +236,7 @@ field_parse(struct parser *parser)
         classes |= more;
     }
     field.raw = str_make(content.p + field.offset, next - field.offset);
-    if (starts_blank || !field_split(parser, &field, end)) {
+    if (!field_split(parser, &field, end)) {
         field.id = MAIL_FIELD_BAD;
         field.value = str_make(field.raw.p, end - field.offset);
         anomaly_note(parser, MAIL_ANOMALY_BAD_LINE, field.offset);
