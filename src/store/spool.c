@@ -345,8 +345,12 @@ spool_rollback(struct spool *spool)
 static int
 log_pages_most(const struct spool *spool)
 {
-    uint64_t room = spool_disk_free(spool) / 8 / PAGE_OCTETS;
-    return room < LOG_PAGES_TIDY ? (int)room : LOG_PAGES_TIDY;
+    struct statvfs fs;
+    if (statvfs(spool->directory, &fs) != 0) {
+        return LOG_PAGES_TIDY;
+    }
+    uint64_t pages = (uint64_t)fs.f_bavail * fs.f_frsize / 8 / PAGE_OCTETS;
+    return pages < LOG_PAGES_TIDY ? (int)pages : LOG_PAGES_TIDY;
 }
 
 void
@@ -383,6 +387,23 @@ spool_size(const struct spool *spool)
                       spool->large_bytes_committed);
 }
 
+/*
+ * Octets that new messages can take without taking more of the disk: each goes to the log first,
+ * which keeps its size, and then into pages, of which the file keeps the unused ones. Without them
+ * a disk that was full once would stay full.
+ */
+static uint64_t
+reusable(const struct spool *spool)
+{
+    uint64_t log_size = 0;
+    uint64_t log_used = (uint64_t)spool->log_pages * PAGE_OCTETS;
+    uint64_t pages = (uint64_t)pragma_number(spool, "PRAGMA freelist_count") * PAGE_OCTETS;
+    (void)file_exists(spool->directory, SPOOL_DATABASE_NAME "-wal", &log_size);
+    uint64_t in_log = log_size > log_used ? log_size - log_used : 0;
+    uint64_t in_file = pages > log_used ? pages - log_used : 0;
+    return in_log < in_file ? in_log : in_file;
+}
+
 uint64_t
 spool_disk_free(const struct spool *spool)
 {
@@ -390,8 +411,5 @@ spool_disk_free(const struct spool *spool)
     if (statvfs(spool->directory, &fs) != 0) {
         return UINT64_MAX; /* not known: writing will tell */
     }
-    /* The database never shrinks: without its free pages a disk that was full once stays full. */
-    int64_t reusable =
-        pragma_number(spool, "PRAGMA freelist_count") * pragma_number(spool, "PRAGMA page_size");
-    return (uint64_t)fs.f_bavail * fs.f_frsize + (uint64_t)reusable;
+    return (uint64_t)fs.f_bavail * fs.f_frsize + reusable(spool);
 }

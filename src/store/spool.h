@@ -150,7 +150,8 @@ bool spool_is_damaged(const struct spool *spool);
 struct spool_counts spool_counts(const struct spool *spool);
 /* Octets on disk that hold queue data (free pages not counted), large files included. */
 uint64_t spool_size(const struct spool *spool);
-/* Octets that are free for us: on the disk, and in pages that the database no longer uses. */
+/* Octets that are free for us: on the disk, and where the database has room already. UINT64_MAX:
+ * not known. */
 uint64_t spool_disk_free(const struct spool *spool);
 /* What the queue's clock showed when it was last used; 0: never. */
 int64_t spool_clock_last(const struct spool *spool);
