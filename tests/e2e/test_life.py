@@ -180,6 +180,14 @@ def test_broken_yaml_names_the_place(world):
     assert done.returncode != 0 and f"postern.yaml:{lines}:1:" in done.stdout + done.stderr
 
 
+def test_aliases_in_a_circle_are_refused(world):
+    domain = {"name": "kartapuce.com", "delivery": "lmtp://127.0.0.1:1",
+              "aliases": [{"name": "ping", "to": ["pong@kartapuce.com"]},
+                          {"name": "pong", "to": ["ping@kartapuce.com"]}]}
+    running = world.gateway({"domains": [domain]}, start=False)
+    refused_start(running.gateway, "circle", "ping")
+
+
 def test_missing_key_names_the_file(world):
     running = world.gateway(start=False)
     running.certificate.key.unlink()

@@ -70,8 +70,8 @@ def test_imaps_only_and_tls_1_2(house):
 def test_openssl_verifies_the_certificate(house):
     running, dovecot = house
     done = run(["openssl", "s_client", "-connect", f"{dovecot.imaps[0]}:{dovecot.imaps[1]}",
-                "-CAfile", running.world.ca.root, "-verify_return_error", "-verify_hostname", IMAP],
-               text=f"a login {BOB[0]} {BOB[1]}\nb logout\n", check=False)
+                "-CAfile", running.world.ca.root, "-verify_return_error", "-verify_hostname", IMAP,
+                "-ign_eof"], text=f"a login {BOB[0]} {BOB[1]}\nb logout\n", check=False)
     assert "Verify return code: 0 (ok)" in done.stdout and "a OK" in done.stdout
 
 
@@ -95,7 +95,7 @@ def test_wrong_password_and_unknown_user(house):
     context = running.world.ca.client_context()
     for user in ((BOB[0], "wrong"), ("nobody@kartapuce.com", "x")):
         with pytest.raises(imaplib.IMAP4.error):
-            dovecot.login(*user, context, IMAP)
+            dovecot.login(*user, context, IMAP, running.world.net.fresh())
 
 
 def test_certificate_of_a_stranger_is_refused(house, tmp_path):
@@ -106,9 +106,8 @@ def test_certificate_of_a_stranger_is_refused(house, tmp_path):
 
 def test_password_changes_reach_the_mailboxes(house):
     running, dovecot = house
-    context = running.world.ca.client_context()
     gateway, name = running.gateway, "carol@kartapuce.com"
-    works = lambda password: _can_log_in(dovecot, name, password, context)
+    works = lambda password: _can_log_in(running, dovecot, name, password)
     gateway.add_user(name, "first-Password-1")
     wait_for(lambda: works("first-Password-1"), 10, "a login of the new user", step=0.2)
     gateway.command("user", "passwd", name, "--password-stdin", text="second-Password-2\n")
@@ -118,9 +117,10 @@ def test_password_changes_reach_the_mailboxes(house):
     wait_for(lambda: not works("second-Password-2"), 10, "the end of the login", step=0.2)
 
 
-def _can_log_in(dovecot, name, password, context):
+def _can_log_in(running, dovecot, name, password):
+    world = running.world
     try:
-        dovecot.login(name, password, context, IMAP).logout()
+        dovecot.login(name, password, world.ca.client_context(), IMAP, world.net.fresh()).logout()
         return True
     except imaplib.IMAP4.error:
         return False

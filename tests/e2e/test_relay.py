@@ -185,7 +185,7 @@ def test_what_is_injected_behind_starttls_is_dropped(out, world):
     sink, domain = world.peer(Script(tls=world.tls("mx.peers.example"),
                                      inject_after_starttls=b"250-evil\r\n250 SIZE 1\r\n"))
     queue_id = out.submit(f"tom@{domain}", "Subject: x\n\nlonger than one octet\n")
-    out.explained(queue_id, f"tom@{domain}", "delivered", seconds=15)
+    out.explained(queue_id, f"tom@{domain}", "Delivered to", seconds=15)
     assert sink.mails[0].content.endswith(b"longer than one octet\r\n")
 
 
@@ -202,8 +202,9 @@ def test_required_tls_never_goes_in_the_clear(world):
     wait_for(lambda: bare.sessions, 5)
     time.sleep(0.5)
     assert not bare.mails
-    assert [r["address"] for m in running.gateway.queue() if m["id"] == queue_id
-            for r in m["recipients"]] == ["tom@bare.example"]
+    waiting = [r["address"] for m in running.gateway.queue() if m["id"] == queue_id
+               for r in m["recipients"] if r["state"] != "delivered"]
+    assert waiting == ["tom@bare.example"]
 
 
 def test_smart_host_and_route(world):
@@ -311,7 +312,7 @@ def test_dropped_connection_in_each_state(out, world, state):
     wait_for(lambda: any(s.end != "open" for s in sink.sessions), 10)
     sink.script.drops = ()
     assert sink.wait()[0].recipients == [f"tom@{domain}"]
-    out.explained(queue_id, "delivered")
+    out.explained(queue_id, "Delivered to")
 
 
 @pytest.mark.parametrize("state", ["connect", "ehlo", "mail", "rcpt", "data", "dot"])
@@ -380,6 +381,8 @@ def test_callout_asks_the_next_hop(world):
         client.expect(550, "RCPT TO:<no@inner.example>")
         assert 400 <= client.command("RCPT TO:<later@inner.example>").code < 500
         asked = len(inner.commands())
+        client.expect(250, "RSET")
+        client.expect(250, "MAIL FROM:<a@b.example>")
         client.expect(250, "RCPT TO:<yes@inner.example>")
         client.expect(550, "RCPT TO:<no@inner.example>")
         assert len(inner.commands()) == asked                      # answered from the cache

@@ -17,6 +17,13 @@ def swaks(running, kind, *options, check=True):
                 "--timeout", "20", *options], check=check)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(plain):
+    """What a test sent has arrived before the next one counts."""
+    yield
+    plain.empty_queue()
+
+
 @pytest.mark.parametrize("kind", ["smtps", "submission"])
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 def test_swaks_submits(plain, kind, mechanism):

@@ -25,16 +25,16 @@ def running(module_world, far):
 
 def test_accepted_and_delivered(running):
     reply = running.receive(BOB[0], "Subject: told\nMessage-ID: <told@x.example>\n\nx\n")
-    text = running.explained(queue_id(reply.text), "delivered")
+    text = running.explained(queue_id(reply.text), "Delivered to")
     for part in ("client.peers.example", "127.0.0.1", "someone@peers.example", BOB[0], "250",
                  running.mailboxes.address):
         assert part in text, f"{part} is missing:\n{text}"
-    order = [text.index(p) for p in ("client.peers.example", "someone@peers.example", "delivered")]
+    order = [text.index(p) for p in ("client.peers.example", "someone@peers.example", "Delivered to")]
     assert order == sorted(order)
 
 
 def test_submitted_with_user_and_tls(running):
-    text = running.explained(running.submit(JACK[0]), "delivered")
+    text = running.explained(running.submit(JACK[0]), "Delivered to")
     assert BOB[0] in text and "TLSv1.3" in text
 
 
@@ -91,7 +91,7 @@ def test_search(running, option, value):
 
 def test_trace_of_one_message(running):
     identifier = queue_id(running.receive(BOB[0]).text)
-    running.explained(identifier, "delivered")
+    running.explained(identifier, "Delivered to")
     printed = running.gateway.command("trace", identifier).stdout
     assert identifier in printed or "mail_accepted" in printed
     events = json.loads(running.gateway.command("trace", identifier, "--json").stdout)
@@ -137,7 +137,7 @@ def test_what_the_sender_wrote_cannot_steer_the_terminal(running):
 
 def test_traces_survive_a_restart(running):
     identifier = queue_id(running.receive(BOB[0]).text)
-    before = running.explained(identifier, "delivered")
+    before = running.explained(identifier, "Delivered to")
     running.gateway.stop()
     running.gateway.start()
-    assert running.explained(identifier, "delivered") == before
+    assert running.explained(identifier, "Delivered to") == before

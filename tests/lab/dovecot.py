@@ -2,6 +2,7 @@
 
 import imaplib
 import os
+import socket
 from pathlib import Path
 
 from .net import listens, privileged
@@ -27,10 +28,12 @@ class Dovecot:
                                name="dovecot")
         self.process.wait_until(lambda: listens(*imaps) and (not lmtp or listens(*lmtp)))
 
-    def login(self, user, password, context, name=None):
-        """An imaplib connection with INBOX selected; raises imaplib's error on a wrong password."""
-        connection = imaplib.IMAP4_SSL(self.imaps[0], self.imaps[1],
-                                       ssl_context=_named(context, name))
+    def login(self, user, password, context, name=None, source=None):
+        """An imaplib connection with INBOX selected; raises imaplib's error on a wrong password.
+
+        After a failure Dovecot makes everybody at the same `source` address wait.
+        """
+        connection = _Imaps(self.imaps, source, _named(context, name))
         connection.login(user, password)
         connection.select("INBOX")
         return connection
@@ -47,6 +50,17 @@ class Dovecot:
 
     def stop(self):
         self.process.stop()
+
+
+class _Imaps(imaplib.IMAP4_SSL):
+    def __init__(self, target, source, context):
+        self._target, self._source = target, source
+        super().__init__(*target, ssl_context=context)
+
+    def _create_socket(self, timeout):
+        plain = socket.create_connection(
+            self._target, timeout, source_address=(self._source, 0) if self._source else None)
+        return self.ssl_context.wrap_socket(plain, server_hostname=self.host)
 
 
 class _named:

@@ -358,6 +358,10 @@ class _Server:
         """
         self._step("dot")
         normal = self.script.replies.get("dot", "250 2.0.0 ok")
+        if isinstance(normal, bytes):
+            self.socket.sendall(normal)
+            self._reset()
+            return
         replies = [normal]
         if self.sink.lmtp:
             replies = [self.script.after_dot.get(a, normal) for a in self.recipients]
