@@ -17,10 +17,9 @@ compose(struct spool_role *role, struct arena *arena, struct str id, const struc
 {
     const struct config *config = role_config(role->runtime);
     const struct spool_message *m = &about->m;
-    struct str postmaster = config->bounce.postmaster.text;
-    if (postmaster.n == 0) {
-        postmaster = arena_printf(arena, "postmaster@%.*s", STR_ARG(config->hostname));
-    }
+    /* Always accepted here, and leads to bounce.postmaster without telling everybody who that is.
+     */
+    struct str postmaster = arena_printf(arena, "postmaster@%.*s", STR_ARG(config->hostname));
     struct dsn_request request = {
         .kind = kind,
         .hostname = config->hostname,
