@@ -109,18 +109,23 @@ write_str(struct writer *writer, struct str s)
     }
 }
 
-/* By index in head->fields, the edit that counts for it or NULL. NULL when the arena is full. */
-static const struct mail_edit **
+/* What becomes of one field of the head. */
+struct slot {
+    const struct mail_edit *edit; /* the one that counts, or NULL */
+};
+
+/* By index in head->fields. NULL when the arena is full. */
+static const struct slot *
 edits_by_field(const struct mail_edits *edits)
 {
-    const struct mail_edit **by_field =
-        arena_alloc_array(edits->arena, edits->head->field_count + 1, sizeof *by_field);
-    for (const struct mail_edit *e = edits->first; by_field != NULL && e != NULL; e = e->next) {
+    struct slot *slots =
+        arena_alloc_array(edits->arena, edits->head->field_count + 1, sizeof(struct slot));
+    for (const struct mail_edit *e = edits->first; slots != NULL && e != NULL; e = e->next) {
         if (e->target != NULL) {
-            by_field[e->target - edits->head->fields] = e;
+            slots[e->target - edits->head->fields].edit = e;
         }
     }
-    return by_field;
+    return slots;
 }
 
 static size_t
@@ -145,17 +150,17 @@ struct str
 mail_edits_apply(const struct mail_edits *edits)
 {
     const struct mail_head *head = edits->head;
-    const struct mail_edit **by_field = edits_by_field(edits);
+    const struct slot *slots = edits_by_field(edits);
     struct writer writer = {.p = arena_alloc(edits->arena, apply_size(edits))};
-    if (writer.p == NULL || by_field == NULL) {
+    if (writer.p == NULL || slots == NULL) {
         return str_make(NULL, 0);
     }
     for (const struct mail_edit *e = edits->top; e != NULL; e = e->below) {
         write_str(&writer, e->field);
     }
     for (size_t i = 0; i < head->field_count; i++) {
-        if (by_field[i] != NULL) {
-            write_str(&writer, by_field[i]->field); /* of REMOVE: empty */
+        if (slots[i].edit != NULL) {
+            write_str(&writer, slots[i].edit->field); /* of REMOVE: empty */
         } else if (!would_continue(edits, &head->fields[i])) {
             write_str(&writer, head->fields[i].raw);
         }

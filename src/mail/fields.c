@@ -264,6 +264,9 @@ at_empty_line(struct parser *parser)
 static void
 head_index(struct mail_head *head)
 {
+    if (head->fields == NULL) {
+        return; /* there are none */
+    }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct mail_field *field = &head->fields[i];
         if (head->counts[field->id]++ == 0) {
