@@ -48,7 +48,7 @@ def test_report_in_all_its_parts(out):
     queue_id, mail = bounce_of(out, ["no@far.example", "yes@far.example"])
     assert (mail.reverse_path, mail.recipients) == ("", [BOB[0]])
     message, of_message, of_recipients = report(mail)
-    assert message["To"] == BOB[0] and "MAILER-DAEMON@mx.kartapuce.com" in message["From"]
+    assert message["To"] == BOB[0] and "postmaster@mx.kartapuce.com" in message["From"]
     assert message["Auto-Submitted"].startswith("auto-replied")     # RFC 3834 section 5
     assert message["Date"] and message["Message-ID"]
     assert of_message["Reporting-MTA"] == "dns; mx.kartapuce.com"
