@@ -370,6 +370,15 @@ count_session(struct relay_counters *counters, const struct relay_session *sessi
     }
 }
 
+/* It went wrong between STARTTLS and the end of the handshake. */
+static bool
+is_failure_of_tls(const struct relay_session_failure *failure)
+{
+    return str_eq(str_from_cstr(failure->stage),
+                  str_from_cstr(smtp_client_stage_name(SMTP_CLIENT_STAGE_TLS))) &&
+           failure->problem != SMTP_CLIENT_REFUSED && failure->problem != SMTP_CLIENT_TLS_MISSING;
+}
+
 struct relay_session *
 relay_call(struct relay_world *world, const struct config *config, struct tls_client *tls,
            const struct next_hop *hop, const struct relay_target *target, int64_t deadline_ms,
@@ -386,13 +395,13 @@ relay_call(struct relay_world *world, const struct config *config, struct tls_cl
     struct relay_session *session = NULL;
     enum status status = relay_session_open(target, &settings, &session, failure_out);
     const char *error = NULL;
-    char handshake_error[SMTP_CLIENT_TEXT_MAX + 1];
-    if (status != STATUS_OK && failure_out->problem == SMTP_CLIENT_TLS_FAILED) {
+    char tls_error[SMTP_CLIENT_TEXT_MAX + 1];
+    if (status != STATUS_OK && is_failure_of_tls(failure_out)) {
         atomic_fetch_add(&world->counters.tls_failed, 1);
-        struct str text = str_head(failure_out->reply.text, sizeof handshake_error - 1);
-        memcpy(handshake_error, text.p, text.n);
-        handshake_error[text.n] = '\0';
-        error = handshake_error;
+        struct str text = str_head(failure_out->reply.text, sizeof tls_error - 1);
+        memcpy(tls_error, text.p, text.n);
+        tls_error[text.n] = '\0';
+        error = tls_error;
         if (mode == CONFIG_TLS_OPPORTUNISTIC) {
             settings.wanted = SMTP_CLIENT_TLS_NEVER; /* RFC 7435: better than not at all */
             status = relay_session_open(target, &settings, &session, failure_out);

@@ -8,8 +8,10 @@
  * one whose verdict never came is deferred, because the message may have arrived.
  *
  * What TLS must be comes from the next hop (domain, route, smart host) and from the zone of the
- * address that is called, whichever is stricter. Opportunistic: when the handshake fails, the same
- * address is called anew and used in the clear, and that is recorded.
+ * address that is called, whichever is stricter. Opportunistic: when anything fails between
+ * STARTTLS and the end of the handshake, the same address is called anew and used in the clear, and
+ * that is recorded. Who can make a handshake fail could have taken STARTTLS out of the offer as
+ * well.
  */
 #ifndef POSTERN_ROLES_RELAY_DELIVER_H
 #define POSTERN_ROLES_RELAY_DELIVER_H
