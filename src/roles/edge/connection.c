@@ -1,6 +1,5 @@
 #include "roles/edge/connection.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -13,11 +12,8 @@
 #include "roles/edge/request.h"
 #include "roles/edge/transaction.h"
 
-/* Reads of one connection before others get their turn. */
-#define READS_PER_TURN    8
-/* How long, and how much, a connection is still read from when all has been said. */
-#define LINGER_MS         2000
-#define LINGER_OCTETS_MAX (1u << 20)
+/* How long a connection is still read from when all has been said. */
+#define LINGER_MS 2000
 
 static const struct smtp_reply reply_timeout =
     SMTP_REPLY(421, 4, 4, 2, "Nothing came from you for too long; closing");
@@ -25,86 +21,10 @@ static const struct smtp_reply reply_session_over =
     SMTP_REPLY(421, 4, 4, 2, "This session has lasted too long; come again");
 static const struct smtp_reply reply_stopping =
     SMTP_REPLY(421, 4, 3, 2, "The service is stopping; try again soon");
-static const struct smtp_reply reply_no_memory =
-    SMTP_REPLY(421, 4, 3, 1, "Too much to do now; try again later");
 
-/* ---- reading and writing */
+/* ---- coming in */
 
-static enum status
-socket_status(ssize_t result)
-{
-    if (result > 0) {
-        return STATUS_OK;
-    }
-    if (result == 0 || errno == ECONNRESET || errno == EPIPE) {
-        return STATUS_END;
-    }
-    return errno == EAGAIN || errno == EINTR ? STATUS_AGAIN : STATUS_IO;
-}
-
-enum status
-connection_read(struct connection *connection, char *out, size_t size, size_t *read_out)
-{
-    enum status status;
-    connection->did_read = true;
-    if (connection->tls != NULL) {
-        status = tls_connection_read(connection->tls, out, size, read_out);
-    } else {
-        ssize_t n = recv(connection->fd, out, size, 0);
-        status = socket_status(n);
-        *read_out = n > 0 ? (size_t)n : 0;
-    }
-    if (status == STATUS_OK) {
-        connection->octets_in += *read_out;
-        connection->edge->counters.octets_in += (int64_t)*read_out;
-    }
-    return status;
-}
-
-enum status
-connection_write(struct connection *connection, struct str octets, size_t *written_out)
-{
-    enum status status;
-    if (connection->tls != NULL) {
-        status = tls_connection_write(connection->tls, octets, written_out);
-    } else {
-        ssize_t n = send(connection->fd, octets.p, octets.n, MSG_NOSIGNAL);
-        status = socket_status(n);
-        *written_out = n > 0 ? (size_t)n : 0;
-    }
-    if (status == STATUS_OK) {
-        connection->octets_out += *written_out;
-        connection->edge->counters.octets_out += (int64_t)*written_out;
-    }
-    return status;
-}
-
-/* Writes what the core has said; true when all of it is out. */
-static bool
-connection_flush(struct connection *connection)
-{
-    struct str output;
-    connection->write_blocked = false;
-    while ((output = smtp_server_output(connection->core)).n > 0) {
-        size_t n;
-        enum status status = connection_write(connection, output, &n);
-        if (status == STATUS_AGAIN) {
-            connection->write_blocked = true;
-            return false;
-        }
-        if (status != STATUS_OK) {
-            connection_close(connection, "reset");
-            return false;
-        }
-        smtp_server_output_written(connection->core, n);
-        connection->progressed = true;
-    }
-    return true;
-}
-
-/* ---- phases */
-
-static void
+void
 connection_enter(struct connection *connection, enum connection_phase phase)
 {
     connection->phase = phase;
@@ -112,296 +32,13 @@ connection_enter(struct connection *connection, enum connection_phase phase)
     connection->muted = false;
 }
 
-static void
-begin_session(struct connection *connection, bool early_talk)
+void
+connection_begin_session(struct connection *connection, bool early_talk)
 {
     session_begin(connection, early_talk);
     if (!connection->closed) {
         connection_enter(connection, CONNECTION_SMTP);
     }
-}
-
-/* RFC 5321 4.3.1: a client waits for the greeting; what does not is usually a robot. */
-static void
-run_pregreet(struct connection *connection)
-{
-    ssize_t n = recv(connection->fd, connection->edge->read_buffer, EDGE_READ_SIZE,
-                     MSG_PEEK | MSG_DONTWAIT);
-    connection->did_read = true;
-    enum status status = socket_status(n);
-    if (status == STATUS_OK) {
-        TRACE(&connection->trace, early_talk, .octets = n, .refused = 1);
-        connection->noteworthy = true;
-        connection->edge->counters.refused_early_talk++;
-        begin_session(connection, true);
-    } else if (status != STATUS_AGAIN) {
-        connection_close(connection, "reset");
-    }
-}
-
-static void
-handshake_failed(struct connection *connection, enum status status)
-{
-    struct str error = str_from_cstr(tls_connection_error(connection->tls));
-    connection->edge->counters.tls_failures++;
-    /* Who opens and leaves is a scanner; who speaks and fails has a problem worth telling. */
-    connection->noteworthy |= status == STATUS_SYNTAX;
-    TRACE(&connection->trace, tls_failed, .error = error, .implicit = connection->core == NULL);
-    connection_close(connection, "tls");
-}
-
-static void
-run_handshake(struct connection *connection)
-{
-    if (connection->tls == NULL && tls_connection_create(connection->listener->tls, connection->fd,
-                                                         &connection->tls) != STATUS_OK) {
-        connection_close(connection, "limit");
-        return;
-    }
-    connection->did_read = true;
-    enum status status = tls_connection_handshake(connection->tls);
-    if (status == STATUS_AGAIN) {
-        return;
-    }
-    if (status != STATUS_OK) {
-        handshake_failed(connection, status);
-        return;
-    }
-    connection->edge->counters.tls_sessions++;
-    if (connection->core == NULL) {
-        begin_session(connection, false);
-    } else {
-        session_tls_started(connection);
-        connection_enter(connection, CONNECTION_SMTP);
-    }
-}
-
-static void
-run_starttls(struct connection *connection)
-{
-    if (!connection_flush(connection)) {
-        return;
-    }
-    /* RFC 3207 4.2: nothing that came in the clear outlives it. */
-    buf_free(&connection->input);
-    connection_enter(connection, CONNECTION_HANDSHAKE);
-}
-
-/* Feeds what was kept, or what was just read; what is left over is kept. */
-static void
-feed_kept(struct connection *connection)
-{
-    size_t used;
-    connection->need = session_feed(connection, buf_str(&connection->input), &used);
-    buf_consume(&connection->input, used);
-    if (buf_length(&connection->input) == 0) {
-        buf_free(&connection->input);
-    }
-}
-
-static void
-feed_fresh(struct connection *connection, struct str input)
-{
-    size_t used;
-    connection->need = session_feed(connection, input, &used);
-    if (used < input.n && !connection->closed &&
-        buf_append(&connection->input, str_skip(input, used)) != STATUS_OK) {
-        connection_close(connection, "limit");
-    }
-}
-
-/* True when there was input and it has been fed. */
-static bool
-read_and_feed(struct connection *connection)
-{
-    size_t n;
-    char *buffer = connection->edge->read_buffer;
-    enum status status = connection_read(connection, buffer, EDGE_READ_SIZE, &n);
-    if (status == STATUS_OK) {
-        feed_fresh(connection, str_make(buffer, n));
-        return true;
-    }
-    if (status != STATUS_AGAIN) {
-        connection_close(connection, "reset");
-    }
-    return false;
-}
-
-static void
-connection_linger(struct connection *connection)
-{
-    if (connection->tls != NULL) {
-        tls_connection_close_notify(connection->tls);
-    }
-    shutdown(connection->fd, SHUT_WR);
-    if (connection->reason == NULL) {
-        connection->reason = str_eq(connection->verb, STR("QUIT")) ? "quit" : "refused";
-    }
-    connection_enter(connection, CONNECTION_LINGER);
-}
-
-static void
-run_smtp(struct connection *connection)
-{
-    int reads = 0;
-    feed_kept(connection);
-    while (!connection->closed) {
-        bool all_written = connection_flush(connection);
-        switch (connection->need) {
-        case CONNECTION_NEEDS_INPUT:
-            if (reads++ == READS_PER_TURN) {
-                connection->more_to_read = true;
-                return;
-            }
-            if (connection->closed || !read_and_feed(connection)) {
-                return;
-            }
-            break;
-        case CONNECTION_NEEDS_ROOM:
-            if (!all_written) {
-                return;
-            }
-            feed_kept(connection);
-            break;
-        case CONNECTION_NEEDS_ANSWER:
-            return;
-        case CONNECTION_NEEDS_TLS:
-            connection_enter(connection, CONNECTION_STARTTLS);
-            return;
-        case CONNECTION_NEEDS_CLOSE:
-            if (all_written) {
-                connection_linger(connection);
-            }
-            return;
-        }
-    }
-}
-
-static void
-run_linger(struct connection *connection)
-{
-    for (int reads = 0; reads < READS_PER_TURN; reads++) {
-        size_t n;
-        enum status status =
-            connection_read(connection, connection->edge->read_buffer, EDGE_READ_SIZE, &n);
-        if (status == STATUS_AGAIN) {
-            return;
-        }
-        connection->octets_dropped += n;
-        if (status != STATUS_OK || connection->octets_dropped > LINGER_OCTETS_MAX) {
-            connection_close(connection, "refused");
-            return;
-        }
-    }
-}
-
-void
-connection_run(struct connection *connection)
-{
-    static void (*const runs[])(struct connection *) = {
-        [CONNECTION_PROXY] = connection_run_proxy, [CONNECTION_PREGREET] = run_pregreet,
-        [CONNECTION_HANDSHAKE] = run_handshake,    [CONNECTION_SMTP] = run_smtp,
-        [CONNECTION_STARTTLS] = run_starttls,      [CONNECTION_LINGER] = run_linger,
-    };
-    enum connection_phase before;
-    do {
-        before = connection->phase;
-        runs[before](connection);
-    } while (!connection->closed && connection->phase != before);
-}
-
-/* ---- coming in */
-
-/* A word in the clear before there is a session; TLS from the start leaves only the door. */
-static void
-connection_refuse(struct connection *connection, const struct smtp_reply *reply, const char *limit,
-                  uint64_t value)
-{
-    struct buf text;
-    buf_init(&text, SMTP_REPLY_LINE_MAX);
-    TRACE(&connection->trace, limit_hit, .limit = str_from_cstr(limit), .value = (int64_t)value,
-          .code = reply->code, .text = reply->text);
-    if (connection->listener->config->kind != CONFIG_LISTENER_SMTPS &&
-        smtp_reply_format(&text, reply) == STATUS_OK) {
-        ssize_t ignored =
-            send(connection->fd, buf_str(&text).p, buf_length(&text), MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)ignored;
-        shutdown(connection->fd, SHUT_WR);
-    }
-    buf_free(&text);
-    connection->noteworthy = record_refusal_is_told(connection->edge);
-    connection_close(connection, "limit");
-}
-
-static struct smtp_reply
-admission_reply(enum admission_verdict verdict)
-{
-    if (verdict == ADMISSION_ADDRESS || verdict == ADMISSION_ADDRESS_RATE) {
-        return SMTP_REPLY(421, 4, 7, 0, "Too many connections from your address; try again later");
-    }
-    if (verdict == ADMISSION_NETWORK || verdict == ADMISSION_NETWORK_RATE) {
-        return SMTP_REPLY(421, 4, 7, 0, "Too many connections from your network; try again later");
-    }
-    return SMTP_REPLY(421, 4, 3, 2, "Too many connections; try again later");
-}
-
-/* False when it may not come in; then it is closed. */
-static bool
-connection_check_limits(struct connection *connection)
-{
-    struct edge *edge = connection->edge;
-    const struct config_limits *limits = &connection->profile->config->limits;
-    bool rated = connection->zone == NULL || connection->zone->rate_limits;
-    if (!edge_memory_admits(edge, EDGE_CONNECTION_COST)) {
-        edge->counters.refused_memory++;
-        connection_refuse(connection, &reply_no_memory, "limits.memory", limits->memory);
-        return false;
-    }
-    enum admission_verdict verdict =
-        admission_enter(edge->admission, &edge->admission_limits, &connection->client, rated,
-                        edge_now_ms(), &connection->place);
-    if (verdict != ADMISSION_OK) {
-        struct smtp_reply reply = admission_reply(verdict);
-        edge->counters.refused[verdict]++;
-        connection_refuse(connection, &reply, admission_limit_name(verdict),
-                          admission_limit_value(&edge->admission_limits, verdict));
-        return false;
-    }
-    return true;
-}
-
-void
-connection_admit(struct connection *connection)
-{
-    const struct config *config = connection->profile->config;
-    enum config_listener_kind kind = connection->listener->config->kind;
-    if (!connection->by_proxy_itself) {
-        connection->zone = config_zone_for_ip(config, &connection->client);
-    }
-    TRACE(&connection->trace, connection_opened, .client = connection->client,
-          .client_port = connection->client_port, .server = connection->server,
-          .server_port = connection->server_port,
-          .listener = str_from_cstr(config_listener_kind_name(kind)),
-          .zone = connection->zone != NULL ? connection->zone->name : STR(""),
-          .proxy = connection->proxy);
-    if (!connection_check_limits(connection)) {
-        return;
-    }
-    if (kind == CONFIG_LISTENER_SMTPS) {
-        if (connection->listener->tls == NULL) {
-            connection_close(connection, "tls"); /* the log said why at the start */
-            return;
-        }
-        connection_enter(connection, CONNECTION_HANDSHAKE);
-        return;
-    }
-    /* Who may relay is known; the others on port 25 have to show that they can wait. */
-    bool trusted = connection->zone != NULL && connection->zone->relay;
-    if (kind == CONFIG_LISTENER_MX && config->limits.pregreet_delay_ms > 0 && !trusted) {
-        connection_enter(connection, CONNECTION_PREGREET);
-        return;
-    }
-    begin_session(connection, false);
 }
 
 static void
@@ -692,7 +329,7 @@ connection_deadline_due(struct connection *connection)
         connection->opened_ms + connection->profile->config->limits.timeouts.session_ms;
     bool over = edge_now_ms() >= session_end;
     if (connection->phase == CONNECTION_PREGREET && !over) {
-        begin_session(connection, false);
+        connection_begin_session(connection, false);
         connection_run(connection);
     } else if (connection->phase == CONNECTION_SMTP &&
                connection->need == CONNECTION_NEEDS_ANSWER && !connection->write_blocked) {

@@ -94,8 +94,6 @@ struct connection {
 void connection_open(struct edge *edge, const struct profile_listener *listener, int fd,
                      const struct sockaddr *peer);
 
-/* Goes on as far as possible now. */
-void connection_run(struct connection *connection);
 /* Ends it without another word; `reason` is static and told in log and trace. */
 void connection_close(struct connection *connection, const char *reason);
 /* Frees it if it has been closed, else arranges for the next event and deadline. */
@@ -106,16 +104,25 @@ void connection_end(struct connection *connection, const struct smtp_reply *repl
 /* The edge stops: idle sessions end now, transactions may finish. */
 void connection_stop(struct connection *connection, bool at_once);
 
+/* The next phase, with its own deadline. */
+void connection_enter(struct connection *connection, enum connection_phase phase);
+/* Greets, and goes on as SMTP; see session_begin. */
+void connection_begin_session(struct connection *connection, bool early_talk);
 /* Its deadline has come; for the wheel. */
 void connection_deadline_due(struct connection *connection);
 
 /* Charges the difference to what it was charged before to the memory budget. */
 void connection_charge(struct connection *connection);
 
+/* ---- admit.c */
 /* The client's address is known (connection itself, or PROXY header): admit it and go on. */
 void connection_admit(struct connection *connection);
 
-/* ---- reading and writing, in the clear or through TLS; statuses as in tls/server.h */
+/* ---- phase.c */
+/* Goes on as far as possible now. */
+void connection_run(struct connection *connection);
+
+/* ---- phase.c: reading and writing, in the clear or through TLS; statuses as in tls/server.h */
 [[nodiscard]] enum status connection_read(struct connection *connection, char *out, size_t size,
                                           size_t *read_out);
 [[nodiscard]] enum status connection_write(struct connection *connection, struct str octets,

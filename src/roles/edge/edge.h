@@ -7,7 +7,9 @@
  *   certificates.c the certificates that the parent hands out
  *   admission.c    who may come in: counts and rates
  *   wheel.c        deadlines
- *   connection.c   one connection: its life, its phases, reading and writing
+ *   connection.c   one connection: its life, its events and deadlines
+ *   admit.c        whether it may come in
+ *   phase.c        its phases: what it does when it can go on; reading and writing
  *   proxy.c        the PROXY header of a connection
  *   session.c      the SMTP core's actions, carried out
  *   rcpt.c         CHECK_RECIPIENT: own domains, users, call-outs, relaying

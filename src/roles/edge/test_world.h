@@ -14,7 +14,6 @@
 #include "ipc/message.h"
 #include "roles/edge/edge.h"
 
-#define WORLD_REPLY_MAX      4096
 #define WORLD_RECIPIENTS_MAX 16
 #define WORLD_PASSWORD       "correct horse"
 
@@ -55,16 +54,6 @@ struct world {
     struct buf message_events; /* of the last trace under another id */
 };
 
-struct client {
-    struct world *world;
-    int fd;
-    struct ssl_st *ssl; /* NULL: in the clear */
-    struct ssl_ctx_st *context;
-    char reply[WORLD_REPLY_MAX]; /* the last one, all lines */
-    char input[WORLD_REPLY_MAX];
-    size_t input_length;
-};
-
 /* Starts an edge; `more` is appended to the configuration ("limits: {...}\n"). */
 void world_start(struct world *world, const char *more);
 /* Hands out another configuration. */
@@ -83,19 +72,5 @@ void world_filter_answer(struct world *world, uint16_t code);
 bool world_wait(struct world *world, int fd, int timeout_ms);
 /* The value of a metric now. */
 int64_t world_metric(struct world *world, const char *name);
-
-/* Connects from 127.0.0.`host`. */
-void client_connect(struct client *client, struct world *world, enum world_listener listener,
-                    unsigned host);
-void client_close(struct client *client);
-void client_starttls(struct client *client);
-void client_send(struct client *client, const char *text);
-void client_send_octets(struct client *client, struct str octets);
-/* Reads one whole reply and checks that it begins with `prefix`. */
-void client_expect(struct client *client, const char *prefix);
-/* The server has closed. */
-void client_expect_end(struct client *client);
-/* Sends a line (CRLF is added) and expects a reply. */
-void client_say(struct client *client, const char *line, const char *prefix);
 
 #endif

@@ -1,0 +1,322 @@
+/* The limits of a real edge process: who may come in, time, memory, reload and stop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "roles/edge/test_client.h"
+
+#define NO_DELAY  "limits: {pregreet_delay: 0ms}\n"
+#define WITH(...) "limits: {pregreet_delay: 0ms, " __VA_ARGS__ "}\n"
+
+/* ---- who may come in */
+
+static void
+early_talkers_are_refused(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, "limits: {pregreet_delay: 300ms}\n");
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_send(&client, "EHLO early.example\r\n");
+    client_expect(&client, "554 5.5.1");
+    client_expect_end(&client);
+    client_close(&client);
+    world_wait(&world, -1, 300);
+    assert_event(&world.session_events, TRACE_EARLY_TALK, NULL, NULL);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client); /* who waits is served */
+    client_close(&client);
+    assert_int_equal(world_metric(&world, "edge_refused_early_talk"), 1);
+    world_end(&world);
+}
+
+static void
+connections_are_limited(void **state)
+{
+    struct world world;
+    struct client clients[3];
+    (void)state;
+    world_start(&world, WITH("connections_per_address: 2"));
+    client_connect(&clients[0], &world, WORLD_MX, 1);
+    client_connect(&clients[1], &world, WORLD_MX, 1);
+    client_expect(&clients[0], "220");
+    client_expect(&clients[1], "220");
+    client_connect(&clients[2], &world, WORLD_MX, 1);
+    client_expect(&clients[2], "421 4.7.0");
+    client_expect_end(&clients[2]);
+    client_close(&clients[2]);
+    world_wait(&world, -1, 300);
+    assert_event(&world.session_events, TRACE_LIMIT_HIT, "limit", "limits.connections_per_address");
+    client_connect(&clients[2], &world, WORLD_MX, 2);
+    client_expect(&clients[2], "220");
+    client_close(&clients[2]);
+    client_say(&clients[0], "QUIT", "221");
+    client_expect_end(&clients[0]);
+    client_close(&clients[0]);
+    client_connect(&clients[0], &world, WORLD_MX, 1);
+    client_expect(&clients[0], "220");
+    client_close(&clients[0]);
+    client_close(&clients[1]);
+    world_end(&world);
+}
+
+static void
+messages_are_limited(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, WITH("message_rate: 2"));
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_send_message(&client, "250");
+    client_send_message(&client, "250");
+    client_say(&client, "MAIL FROM:<a@theirs.example>", "450 4.7.1");
+    client_close(&client);
+    world_wait(&world, -1, 300);
+    assert_event(&world.message_events, TRACE_MAIL_REFUSED, "why", "limits.message_rate");
+    world_end(&world);
+}
+
+static void
+zones_may_relay(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, "limits: {pregreet_delay: 5s}\n"); /* not for those who may relay */
+    client_connect(&client, &world, WORLD_MX, 7);
+    client_greet(&client);
+    client_say(&client, "MAIL FROM:<bob@ours.example>", "250");
+    client_say(&client, "RCPT TO:<tom@elsewhere.example>", "250");
+    client_say(&client, "DATA", "354");
+    client_say(&client, TEST_HEADER ".", "250");
+    assert_string_equal(world.submitted.zone, "inside");
+    client_close(&client);
+    world_end(&world);
+}
+
+static void
+proxies_tell_who_the_client_is(void **state)
+{
+    static const char header[] = "PROXY TCP4 192.0.2.77 198.51.100.1 4711 25\r\n";
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_PROXIED, 9);
+    for (size_t i = 0; i < sizeof header - 1; i++) {
+        client_send_octets(&client, str_make(header + i, 1));
+        world_wait(&world, -1, i % 10 == 0 ? 1 : 0);
+    }
+    client_greet(&client);
+    client_send_message(&client, "250");
+    assert_string_equal(world.submitted.client, "192.0.2.77");
+    client_close(&client);
+    /* What follows in the same segment is the client's. */
+    client_connect(&client, &world, WORLD_PROXIED, 9);
+    client_send(&client, "PROXY TCP4 192.0.2.77 198.51.100.1 4711 25\r\nEHLO c.example\r\n");
+    client_expect(&client, "220");
+    client_expect(&client, "250-");
+    client_close(&client);
+    /* From the proxy's network, without the header. */
+    client_connect(&client, &world, WORLD_PROXIED, 9);
+    client_send(&client, "EHLO c.example\r\n");
+    client_expect_end(&client);
+    client_close(&client);
+    assert_int_equal(world_metric(&world, "edge_refused_proxy"), 1);
+    /* A header from elsewhere names nobody. */
+    client_connect(&client, &world, WORLD_PROXIED, 1);
+    client_send(&client, header);
+    client_expect(&client, "220");
+    client_expect(&client, "500");
+    client_close(&client);
+    world_end(&world);
+}
+
+/* The health check of a load balancer must not get the rights of its network. */
+static void
+a_proxy_itself_is_in_no_zone(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_PROXIED, 9);
+    client_send(&client, "PROXY UNKNOWN\r\n");
+    client_greet(&client);
+    client_say(&client, "MAIL FROM:<bob@ours.example>", "250");
+    client_say(&client, "RCPT TO:<tom@elsewhere.example>", "550 5.7.1");
+    client_close(&client);
+    world_end(&world);
+}
+
+/* ---- time and memory */
+
+static void
+silence_ends_a_session(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, WITH("timeouts: {command: 1s}"));
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    for (int i = 0; i < 12 && !world_wait(&world, client.fd, 200); i++) {
+        client_send(&client, "x"); /* half a command does not buy time */
+    }
+    assert_true(world_wait(&world, client.fd, 0));
+    client_expect(&client, "421 4.4.2");
+    client_expect_end(&client);
+    client_close(&client);
+    world_wait(&world, -1, 300);
+    assert_event(&world.session_events, TRACE_CONNECTION_CLOSED, "reason", "timeout");
+    world_end(&world);
+}
+
+static void
+slow_content_ends_a_session(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, WITH("data_rate: 1000, data_rate_grace: 1s"));
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_begin_message(&client);
+    client_say(&client, "DATA", "354");
+    for (int i = 0; i < 30 && !world_wait(&world, client.fd, 50); i++) {
+        client_send(&client, "slow\r\n");
+    }
+    client_expect(&client, "421 4.4.2");
+    client_close(&client);
+    assert_int_equal(world.submitted.count, 0);
+    world_end(&world);
+}
+
+static void
+memory_is_bounded(void **state)
+{
+    struct world world;
+    struct client client;
+    char line[1002];
+    (void)state;
+    memset(line, 'x', sizeof line);
+    memcpy(line + 998, "\r\n", 3);
+    world_start(&world, WITH("memory: 16MiB"));
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_say(&client, "MAIL FROM:<a@theirs.example> SIZE=20000000", "452 4.3.1");
+    client_begin_message(&client); /* says nothing of its size */
+    client_say(&client, "DATA", "354");
+    client_send(&client, TEST_HEADER);
+    for (int i = 0; i < 16000; i++) {
+        client_send(&client, line);
+    }
+    client_send(&client, line);
+    for (int i = 0; i < 2000 && !world_wait(&world, client.fd, 0); i++) {
+        client_send(&client, line);
+    }
+    client_expect(&client, "421 4.3.1");
+    client_close(&client);
+    world_wait(&world, -1, 50);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_send_message(&client, "250");
+    client_close(&client);
+    world_end(&world);
+}
+
+/* ---- reload and stop */
+
+static void
+reload_leaves_sessions_alone(void **state)
+{
+    struct world world;
+    struct client old;
+    struct client new;
+    (void)state;
+    world_start(&world, NO_DELAY "smtp: {banner: ESMTP first}\n");
+    client_connect(&old, &world, WORLD_MX, 1);
+    client_expect(&old, "220 mx.ours.example ESMTP first");
+    world_reload(&world, NO_DELAY "smtp: {banner: ESMTP second}\n");
+    client_connect(&new, &world, WORLD_MX, 1);
+    client_expect(&new, "220 mx.ours.example ESMTP second");
+    client_say(&old, "EHLO c.example", "250-");
+    client_say(&old, "STARTTLS", "220"); /* with the context it began with */
+    client_starttls(&old);
+    client_say(&old, "EHLO c.example", "250-");
+    client_send_message(&old, "250");
+    client_close(&old);
+    client_close(&new);
+    world_end(&world);
+}
+
+static void
+stopping_lets_messages_finish(void **state)
+{
+    struct world world;
+    struct client idle;
+    struct client busy;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    client_connect(&idle, &world, WORLD_MX, 1);
+    client_connect(&busy, &world, WORLD_MX, 2);
+    client_greet(&idle);
+    client_greet(&busy);
+    client_begin_message(&busy);
+    client_say(&busy, "DATA", "354");
+    world_stop(&world, 60000);
+    client_expect(&idle, "421 4.3.2");
+    client_expect_end(&idle);
+    client_send(&busy, TEST_HEADER ".\r\n");
+    client_expect(&busy, "250 2.0.0");
+    client_expect(&busy, "421 4.3.2");
+    client_expect_end(&busy);
+    client_close(&idle);
+    client_close(&busy);
+    assert_int_equal(world_wait_exit(&world), 0);
+    assert_event(&world.session_events, TRACE_CONNECTION_CLOSED, "reason", "shutdown");
+    world_end(&world);
+}
+
+static void
+stopping_ends_what_does_not_finish(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_begin_message(&client);
+    world_stop(&world, 1000);
+    client_expect(&client, "421 4.3.2");
+    client_close(&client);
+    assert_int_equal(world_wait_exit(&world), 0);
+    world_end(&world);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(early_talkers_are_refused),
+        cmocka_unit_test(connections_are_limited),
+        cmocka_unit_test(messages_are_limited),
+        cmocka_unit_test(zones_may_relay),
+        cmocka_unit_test(proxies_tell_who_the_client_is),
+        cmocka_unit_test(a_proxy_itself_is_in_no_zone),
+        cmocka_unit_test(silence_ends_a_session),
+        cmocka_unit_test(slow_content_ends_a_session),
+        cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(reload_leaves_sessions_alone),
+        cmocka_unit_test(stopping_lets_messages_finish),
+        cmocka_unit_test(stopping_ends_what_does_not_finish),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
