@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "store/wal_vfs.h"
 
 /* How long a reader waits for the writer's short locks (a checkpoint, a schema change). */
 #define BUSY_TIMEOUT_MS  5000
@@ -146,7 +147,8 @@ set_pragmas(sqlite3 *database, enum ledger_durability durability)
         ledger_exec(database, "PRAGMA journal_mode = WAL;"
                               "PRAGMA journal_size_limit = " JOURNAL_SIZE_MAX ";"
                               "PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF;"
-                              "PRAGMA temp_store = MEMORY;");
+                              "PRAGMA temp_store = MEMORY;"
+                              "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4096;");
     if (status == STATUS_OK) {
         status =
             ledger_exec(database, durability == LEDGER_DURABLE ? "PRAGMA synchronous = FULL"
@@ -163,7 +165,7 @@ ledger_database_open(const char *path, enum ledger_durability durability,
     /* A reader too opens for writing: in WAL mode it takes part in the shared index of the log. */
     int flags = SQLITE_OPEN_READWRITE | (read_only ? 0 : SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX;
     sqlite3 *database = NULL;
-    int code = sqlite3_open_v2(path, &database, flags, NULL);
+    int code = sqlite3_open_v2(path, &database, flags, wal_vfs_name());
     enum status status = code == SQLITE_OK ? STATUS_OK : ledger_status(database, code);
     if (status == STATUS_OK) {
         status = set_pragmas(database, durability);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "store/spool_internal.h"
+#include "store/wal_vfs.h"
 
 /*
  * Measured with bench/spool_bench: 4, 8 and 16 KiB take 4 KB messages equally fast into an empty
@@ -82,7 +83,7 @@ open_file(struct spool *spool, const char *path)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                 SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-    int code = sqlite3_open_v2(path, &spool->db, flags, NULL);
+    int code = sqlite3_open_v2(path, &spool->db, flags, wal_vfs_name());
     if (code == SQLITE_OK) {
         sqlite3_db_config(spool->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         code = sqlite3_exec(spool->db, "PRAGMA page_size = " PAGE_SIZE, NULL, NULL, NULL);
