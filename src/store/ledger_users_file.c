@@ -345,6 +345,26 @@ passwd_line(void *context, const struct user *user)
     return !writer->failed;
 }
 
+/*
+ * Dovecot takes a file for unchanged when its size and the second of its change are the same, and a
+ * new hash is as long as the old one. So the time of the new file is a later second, if need be one
+ * of the future.
+ */
+static bool
+make_later(int fd, const char *before)
+{
+    struct stat old;
+    struct stat fresh;
+    if (stat(before, &old) != 0) {
+        return errno == ENOENT;
+    }
+    if (fstat(fd, &fresh) != 0 || fresh.st_mtim.tv_sec > old.st_mtim.tv_sec) {
+        return true;
+    }
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = old.st_mtim.tv_sec + 1}};
+    return futimens(fd, times) == 0;
+}
+
 enum status
 user_file_write_dovecot(struct user_file *file, const char *directory)
 {
@@ -364,7 +384,8 @@ user_file_write_dovecot(struct user_file *file, const char *directory)
     }
     passwd_flush(&writer);
     buf_free_wiped(&writer.pending);
-    if (writer.failed || fsync(writer.fd) != 0 || rename(fresh, path) != 0) {
+    if (writer.failed || !make_later(writer.fd, path) || fsync(writer.fd) != 0 ||
+        rename(fresh, path) != 0) {
         writer.failed = true;
         LOG_ERROR("the users cannot be written for Dovecot", LOG_CSTR("file", path),
                   LOG_CSTR("reason", strerror(errno)));

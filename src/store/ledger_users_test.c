@@ -180,6 +180,15 @@ dovecot_gets_its_file(void **state)
     assert_string_equal(text, "bob@kartapuce.com:{ARGON2ID}$argon2id$of bob@kartapuce.com::::::\n"
                               "eve@kartapuce.com:{CRYPT}!::::::\n");
     assert_int_not_equal(access(test_directory_file(directory, "dovecot-users.new"), F_OK), 0);
+    path = test_directory_file(directory, "dovecot-users"); /* the text was used again */
+    /* Written again in the same second: Dovecot looks at the second of the change. */
+    for (int i = 1; i <= 3; i++) {
+        struct stat again;
+        assert_int_equal(user_file_write_dovecot(file, directory->path), STATUS_OK);
+        assert_int_equal(stat(path, &again), 0);
+        assert_true(again.st_mtim.tv_sec > st.st_mtim.tv_sec);
+        st = again;
+    }
     user_file_close(&file);
 }
 
