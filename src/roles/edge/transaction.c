@@ -70,10 +70,37 @@ copy_text(struct arena *arena, struct str *text)
     return done;
 }
 
+/* Local parts of other domains are theirs to compare: letter for letter (RFC 5321 2.4). */
+static bool
+is_same_place(const struct record_recipient *a, const struct record_recipient *b)
+{
+    if (a->address.n != b->address.n || a->local != b->local) {
+        return false;
+    }
+    size_t domain = a->local ? 0 : str_rfind_char(a->address, '@');
+    return str_eq(str_head(a->address, domain), str_head(b->address, domain)) &&
+           str_eq_nocase(str_skip(a->address, domain), str_skip(b->address, domain));
+}
+
+/* A linear search: TRANSACTION_TARGETS_OCTETS keeps the list to a few thousand. */
+static bool
+goes_there_already(const struct transaction *transaction, const struct record_recipient *target)
+{
+    for (size_t i = 0; i < transaction->target_count; i++) {
+        if (is_same_place(&transaction->targets[i], target)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum status
 transaction_add_target(struct transaction *transaction, const struct record_recipient *target)
 {
     struct record_recipient copy = *target;
+    if (goes_there_already(transaction, target)) {
+        return STATUS_OK;
+    }
     size_t octets = target->address.n + target->original.n + target->orcpt.n + TARGET_FIXED_OCTETS;
     if (transaction->target_count >= TRANSACTION_TARGETS_MAX ||
         octets > TRANSACTION_TARGETS_OCTETS - transaction->target_octets) {

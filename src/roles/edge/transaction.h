@@ -48,7 +48,8 @@ struct transaction *transaction_begin(struct connection *connection);
 void transaction_destroy(struct connection *connection);
 
 /*
- * One more place where the message goes. STATUS_LIMIT past the bounds above; then nothing is added.
+ * One more place where the message goes; nothing changes when it goes there already, as through two
+ * aliases, so that nobody gets it twice. STATUS_LIMIT past the bounds above; then nothing is added.
  * Texts are copied.
  */
 [[nodiscard]] enum status transaction_add_target(struct transaction *transaction,
