@@ -67,11 +67,14 @@ class Process:
         return self.popen.returncode
 
     def kill(self):
-        """SIGKILL to the program and to every process of its session, at once."""
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        """SIGKILL to the program and to every process of its session; waits until all are gone."""
+        while True:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                break
+            self.popen.poll()
+            time.sleep(0.005)
         self.popen.wait()
 
 
