@@ -1,0 +1,176 @@
+/*
+ * ledger_bench - how many messages a second the ledger's store can take, on one thread.
+ *
+ *     ledger_bench DIRECTORY [MESSAGES [BATCH]]
+ *
+ * Each message is what a delivered mail leaves behind: a part of its session, one of edge and
+ * filter, one of spool and relay; each with its index rows. BATCH parts are committed together, as
+ * in the running ledger. Also prints octets a message, and how long some searches take afterwards.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "store/ledger_search.h"
+#include "store/ledger_traces.h"
+
+struct bench {
+    struct trace_store *store;
+    struct trace_store_limits limits;
+    size_t batch;
+    size_t in_batch;
+    uint64_t octets;
+};
+
+static void
+check(enum status status, const char *what)
+{
+    if (status != STATUS_OK) {
+        fprintf(stderr, "%s: %s\n", what, status_name(status));
+        exit(EXIT_FAILURE);
+    }
+}
+
+static void
+append(struct bench *bench, const char *id, const char *session, struct trace *trace)
+{
+    struct str events = trace_events(trace);
+    bench->octets += events.n;
+    check(trace_store_append(bench->store, str_from_cstr(id), str_from_cstr(session), events),
+          "append");
+    trace_clear(trace);
+    if (++bench->in_batch == bench->batch) {
+        check(trace_store_commit(bench->store), "commit");
+        bench->in_batch = 0;
+    }
+}
+
+static void
+record_session(struct trace *trace, const struct ip_address *client)
+{
+    TRACE(trace, connection_opened, .client = *client, .client_port = 51234, .server = *client,
+          .server_port = 25, .listener = STR("mx"));
+    TRACE(trace, greeted, .code = 220, .text = STR("mx.kartapuce.com ESMTP Postern"));
+    TRACE(trace, helo, .verb = STR("EHLO"), .name = STR("mail.provider.example"),
+          .form = STR("domain"));
+    TRACE(trace, tls_started, .version = STR("TLSv1.3"), .cipher = STR("TLS_AES_256_GCM_SHA384"),
+          .bits = 256);
+    TRACE(trace, connection_closed, .reason = STR("quit"), .state = STR("closing"), .commands = 6);
+}
+
+static void
+record_message(struct trace *trace, unsigned long number, const struct ip_address *client)
+{
+    char sender[64];
+    char recipient[64];
+    char message_id[64];
+    int n = snprintf(sender, sizeof sender, "sender%lu@provider%lu.example", number * 7919 % 50000,
+                     number % 300);
+    int m = snprintf(recipient, sizeof recipient, "user%lu@kartapuce.com", number * 104729 % 5000);
+    int k = snprintf(message_id, sizeof message_id, "<%lx.%lu@mail.provider.example>",
+                     number * 2654435761UL % 4294967296UL, number);
+    TRACE(trace, mail_accepted, .sender = str_make(sender, (size_t)n), .client = *client,
+          .helo = STR("mail.provider.example"), .size = 4321);
+    TRACE(trace, recipient_accepted, .address = str_make(recipient, (size_t)m), .why = STR("user"));
+    TRACE(trace, content_received, .size = 4321, .lines = 80, .longest_line = 76);
+    TRACE(trace, message_header, .from = str_make(sender, (size_t)n),
+          .to = str_make(recipient, (size_t)m), .subject = STR("A subject of common length, about"),
+          .message_id = str_make(message_id, (size_t)k),
+          .date = STR("Mon, 23 Nov 2026 17:48:14 +0000"));
+    TRACE(trace, decision, .action = STR("accept"));
+    TRACE(trace, header_edited, .action = STR("added"), .name = STR("Received"),
+          .value = STR("from mail.provider.example ([192.0.2.1]) by mx.kartapuce.com (Postern) "
+                       "with ESMTPS id 1M84WVCTAEZ0YHXN; Mon, 23 Nov 2026 17:48:14 +0000"));
+    TRACE(trace, queued, .recipients = 1, .size = 4500);
+    TRACE(trace, message_answered, .code = 250, .enhanced = STR("2.0.0"),
+          .text = STR("Ok: queued as 1M84WVCTAEZ0YHXN"));
+}
+
+static void
+record_delivery(struct trace *trace, const struct ip_address *host)
+{
+    TRACE(trace, attempt_started, .destination = STR("lmtp://127.0.10.2:24"),
+          .protocol = STR("lmtp"), .host = STR("127.0.10.2"), .address = *host, .port = 24,
+          .attempt = 1);
+    TRACE(trace, delivered, .recipient = STR("user@kartapuce.com"), .code = 250,
+          .enhanced = STR("2.0.0"), .text = STR("<user@kartapuce.com> Saved"),
+          .remote = STR("127.0.10.2"));
+    TRACE(trace, finished, .delivered = 1);
+}
+
+static void
+one_message(struct bench *bench, unsigned long number)
+{
+    char session[ID_LENGTH + 1];
+    char id[ID_LENGTH + 1];
+    struct ip_address client = {.octets = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}};
+    struct trace trace;
+    client.octets[13] = (uint8_t)(number * 31 >> 8);
+    client.octets[14] = (uint8_t)(number * 31);
+    id_make(clock_wall_ms(), session);
+    id_make(clock_wall_ms(), id);
+    trace_init(&trace, NULL);
+    record_message(&trace, number, &client);
+    append(bench, id, session, &trace);
+    record_session(&trace, &client);
+    append(bench, session, session, &trace);
+    record_delivery(&trace, &client);
+    append(bench, id, session, &trace);
+    trace_free(&trace);
+}
+
+static void
+time_search(const char *directory, const char *name, struct trace_query query)
+{
+    const struct summary *rows;
+    size_t count;
+    bool more;
+    struct trace_search *search = trace_search_create(directory);
+    query.limit = 20;
+    int64_t begin = clock_monotonic_ms();
+    check(trace_search_find(search, &query, &rows, &count, &more), "search");
+    printf("search by %-28s %5lld ms, %zu rows\n", name, (long long)(clock_monotonic_ms() - begin),
+           count);
+    trace_search_destroy(&search);
+}
+
+int
+main(int argc, char **argv)
+{
+    unsigned long const messages = argc > 2 ? strtoul(argv[2], NULL, 10) : 50000;
+    struct bench bench = {.limits = {.age_ms = 90LL * 24 * 3600 * 1000, .size = 10ULL << 30},
+                          .batch = argc > 3 ? strtoul(argv[3], NULL, 10) : 200};
+    struct rusage used;
+    if (argc < 2 || messages == 0 || bench.batch == 0) {
+        fputs("usage: ledger_bench DIRECTORY [MESSAGES [BATCH]]\n", stderr);
+        return 2;
+    }
+    check(trace_store_open(argv[1], &bench.limits, clock_wall_ms(), &bench.store), "open");
+    int64_t begin = clock_monotonic_ms();
+    for (unsigned long i = 0; i < messages; i++) {
+        one_message(&bench, i);
+        if (i % 5000 == 4999) {
+            check(trace_store_commit(bench.store), "commit");
+            trace_store_maintain(bench.store, &bench.limits, clock_wall_ms());
+        }
+    }
+    check(trace_store_commit(bench.store), "commit");
+    int64_t ms = clock_monotonic_ms() - begin;
+    uint64_t disk = trace_store_maintain(bench.store, &bench.limits, clock_wall_ms());
+    getrusage(RUSAGE_SELF, &used);
+    double cpu_us = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e6 +
+                    (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+    printf("%lu messages in %lld ms: %.0f/s; %.0f us of processor, %.0f octets of events, "
+           "%.0f octets on disk a message\n",
+           messages, (long long)ms, (double)messages * 1000 / (double)(ms > 0 ? ms : 1),
+           cpu_us / (double)messages, (double)bench.octets / (double)messages,
+           (double)disk / (double)messages);
+    trace_store_close(&bench.store);
+    time_search(argv[1], "nothing: the newest", (struct trace_query){.limit = 20});
+    time_search(argv[1], "recipient",
+                (struct trace_query){.recipient = STR("user7@kartapuce.com")});
+    time_search(argv[1], "sender nobody had", (struct trace_query){.sender = STR("no@no.example")});
+    time_search(argv[1], "subject nobody had", (struct trace_query){.subject = STR("*nothing*")});
+    return EXIT_SUCCESS;
+}
