@@ -390,13 +390,16 @@ static bool
 parse_to(const char *text, struct sockaddr_in *to)
 {
     char host[64];
-    unsigned port;
-    to->sin_family = AF_INET;
-    if (sscanf(text, "%63[0-9.]:%u", host, &port) != 2 || port > UINT16_MAX) {
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || (size_t)(colon - text) >= sizeof host) {
         return false;
     }
+    unsigned long port = strtoul(colon + 1, NULL, 10);
+    memcpy(host, text, (size_t)(colon - text));
+    host[colon - text] = '\0';
+    to->sin_family = AF_INET;
     to->sin_port = htons((uint16_t)port);
-    return inet_pton(AF_INET, host, &to->sin_addr) == 1;
+    return port <= UINT16_MAX && inet_pton(AF_INET, host, &to->sin_addr) == 1;
 }
 
 static bool

@@ -1,6 +1,7 @@
 #include "roles/edge/admission.h"
 
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <utlist.h>
 
 #include "base/random.h"
@@ -12,8 +13,7 @@
 
 struct admission_entry {
     struct admission_entry *next; /* of the chain */
-    struct admission_entry *idle_next;
-    struct admission_entry *idle_prev;
+    TAILQ_ENTRY(admission_entry) idle;
     struct ip_network key;
     uint32_t open;
     /* When each rate is back at rest ("theoretical arrival time"), microseconds. */
@@ -23,7 +23,7 @@ struct admission_entry {
 
 struct admission {
     struct admission_entry *chains[CHAINS];
-    struct admission_entry *idle; /* without open connections, the longest idle first */
+    TAILQ_HEAD(, admission_entry) idle; /* without open connections, the longest idle first */
     size_t open;
     size_t entries;
     uint64_t secret[3];
@@ -34,6 +34,7 @@ admission_create(void)
 {
     struct admission *admission = calloc(1, sizeof *admission);
     if (admission != NULL) {
+        TAILQ_INIT(&admission->idle);
         random_bytes(admission->secret, sizeof admission->secret);
     }
     return admission;
@@ -67,7 +68,7 @@ entry_find(const struct admission *admission, const struct ip_network *key)
 static void
 entry_free(struct admission *admission, struct admission_entry *entry)
 {
-    DL_DELETE2(admission->idle, entry, idle_prev, idle_next);
+    TAILQ_REMOVE(&admission->idle, entry, idle);
     LL_DELETE(admission->chains[chain_of(admission, &entry->key)], entry);
     admission->entries--;
     free(entry);
@@ -83,12 +84,15 @@ entry_is_at_rest(const struct admission_entry *entry, int64_t now_us)
 static void
 admission_sweep(struct admission *admission, int64_t now_us)
 {
-    for (int i = 0; i < SWEEP_PER_MAKE && admission->idle != NULL; i++) {
+    struct admission_entry *oldest = TAILQ_FIRST(&admission->idle);
+    for (int i = 0; i < SWEEP_PER_MAKE && oldest != NULL; i++) {
+        struct admission_entry *next = TAILQ_NEXT(oldest, idle);
         bool full = admission->entries >= ADMISSION_ENTRIES_MAX;
-        if (!full && !entry_is_at_rest(admission->idle, now_us)) {
+        if (!full && !entry_is_at_rest(oldest, now_us)) {
             return;
         }
-        entry_free(admission, admission->idle);
+        entry_free(admission, oldest);
+        oldest = next;
     }
 }
 
@@ -103,7 +107,7 @@ entry_make(struct admission *admission, const struct ip_network *key, int64_t no
     }
     entry->key = *key;
     LL_PREPEND(admission->chains[chain_of(admission, key)], entry);
-    DL_APPEND2(admission->idle, entry, idle_prev, idle_next);
+    TAILQ_INSERT_TAIL(&admission->idle, entry, idle);
     admission->entries++;
     return entry;
 }
@@ -119,7 +123,7 @@ static void
 entry_open(struct admission *admission, struct admission_entry *entry)
 {
     if (entry->open++ == 0) {
-        DL_DELETE2(admission->idle, entry, idle_prev, idle_next);
+        TAILQ_REMOVE(&admission->idle, entry, idle);
     }
 }
 
@@ -127,7 +131,7 @@ static void
 entry_close(struct admission *admission, struct admission_entry *entry)
 {
     if (--entry->open == 0) {
-        DL_APPEND2(admission->idle, entry, idle_prev, idle_next);
+        TAILQ_INSERT_TAIL(&admission->idle, entry, idle);
     }
 }
 

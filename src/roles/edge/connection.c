@@ -191,12 +191,9 @@ session_is_idle(const struct connection *connection)
 void
 connection_stop(struct connection *connection, bool at_once)
 {
-    if (connection->core == NULL) {
-        connection_close(connection, "shutdown");
-    } else if (connection->phase == CONNECTION_SMTP && (at_once || session_is_idle(connection))) {
-        connection_end(connection, &reply_stopping, "shutdown");
-    } else if (at_once) {
-        connection_close(connection, "shutdown");
+    bool in_session = connection->core != NULL && connection->phase == CONNECTION_SMTP;
+    if (at_once || connection->core == NULL || (in_session && session_is_idle(connection))) {
+        connection_end(connection, &reply_stopping, "shutdown"); /* says it where it can */
     }
 }
 
