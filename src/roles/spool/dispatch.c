@@ -1,163 +1,12 @@
-/* What is due goes to the relay: windows are filled, messages loaded, leases given and ended. */
+/* What is due goes to the relay: messages are leased, and the reports on them taken. */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "roles/spool/internal.h"
 
-/* Questions to the database that may be under way at once. */
-#define FILLS_MAX     64u
-/* Destinations that one look at the table takes up. */
-#define WAKE_BATCH    256u
 /* A destination whose message could not be loaded is left alone for so long. */
 #define LOAD_RETRY_MS 10000
-
-/* ---- loading a message */
-
-struct load_job {
-    struct job job;
-    struct spool_role *role;
-    int64_t key;
-    struct spool_choice choice;
-    enum load_what what;
-    char destination[SPOOL_DESTINATION_MAX];
-    struct parcel *parcel;
-    int content_fd;
-    loaded *on_loaded;
-    void *context;
-};
-
-static enum status
-run_load(struct job *base, struct spool *spool)
-{
-    struct load_job *job = (struct load_job *)base;
-    struct spool_message m;
-    /* The content is at most SPOOL_FILE_ABOVE here; the head at most limits.header_size. */
-    struct arena *arena = arena_create(SPOOL_PARCEL_CEILING);
-    enum status status =
-        spool_load(spool, arena, job->key, &job->choice, job->what != LOAD_ENVELOPE, &m);
-    if (status == STATUS_OK && m.recipient_count == 0) {
-        status = STATUS_NOT_FOUND;
-    }
-    if (status != STATUS_OK) {
-        arena_destroy(&arena);
-        return status;
-    }
-    job->parcel = parcel_from_arena(arena, &m);
-    return job->what != LOAD_ALL || m.in_file ? STATUS_OK : parcel_prepare(job->parcel, -1);
-}
-
-static enum status
-run_read_file(struct job *base, struct spool *spool)
-{
-    struct load_job *job = (struct load_job *)base;
-    int fd;
-    (void)spool;
-    enum status status =
-        spool_file_read(role_directory(job->role->runtime), job->parcel->m.id, &fd);
-    return status == STATUS_OK ? parcel_prepare(job->parcel, fd) : status;
-}
-
-static void
-on_load_done(struct job *base)
-{
-    struct load_job *job = (struct load_job *)base;
-    if (base->status == STATUS_OK && job->what == LOAD_ALL && job->parcel->m.in_file &&
-        base->kind == JOB_READ) {
-        base->kind = JOB_FILE;
-        base->run = run_read_file;
-        worker_submit(job->role->worker, base);
-        return;
-    }
-    if (base->status != STATUS_OK) {
-        parcel_unref(&job->parcel);
-    }
-    job->on_loaded(job->role, job->context, base->status, job->parcel);
-    free(job);
-}
-
-void
-load_parcel(struct spool_role *role, int64_t key, const struct spool_choice *choice,
-            enum load_what what, loaded *on_loaded, void *context)
-{
-    struct load_job *job = calloc(1, sizeof *job);
-    if (job == NULL) {
-        abort();
-    }
-    struct str name = str_head(choice->destination, sizeof job->destination);
-    *job = (struct load_job){.job = {.kind = JOB_READ, .run = run_load, .done = on_load_done},
-                             .role = role,
-                             .key = key,
-                             .choice = *choice,
-                             .what = what,
-                             .on_loaded = on_loaded,
-                             .context = context};
-    if (name.n > 0) {
-        memcpy(job->destination, name.p, name.n);
-    }
-    job->choice.destination = str_make(job->destination, name.n);
-    worker_submit(role->worker, &job->job);
-}
-
-/* ---- who works on what */
-
-static struct busy *
-busy_find(const struct spool_role *role, int64_t key)
-{
-    struct busy *busy;
-    HASH_FIND(hh, role->busy, &key, sizeof key, busy);
-    return busy;
-}
-
-static struct busy *
-busy_get(struct spool_role *role, int64_t key)
-{
-    struct busy *busy = busy_find(role, key);
-    if (busy == NULL) {
-        busy = calloc(1, sizeof *busy);
-        if (busy == NULL) {
-            abort();
-        }
-        busy->key = key;
-        HASH_ADD(hh, role->busy, key, sizeof busy->key, busy);
-    }
-    return busy;
-}
-
-static void
-busy_drop_if_free(struct spool_role *role, struct busy *busy)
-{
-    if (busy->deliveries == 0 && !busy->claimed) {
-        HASH_DEL(role->busy, busy);
-        free(busy);
-    }
-}
-
-bool
-is_being_delivered(const struct spool_role *role, int64_t key)
-{
-    const struct busy *busy = busy_find(role, key);
-    return busy != NULL && busy->deliveries > 0;
-}
-
-bool
-claim_take(struct spool_role *role, int64_t key)
-{
-    if (busy_find(role, key) != NULL) {
-        return false;
-    }
-    busy_get(role, key)->claimed = true;
-    cache_drop(role, key); /* it will not be what it was */
-    return true;
-}
-
-void
-claim_release(struct spool_role *role, int64_t key)
-{
-    struct busy *busy = busy_get(role, key);
-    busy->claimed = false;
-    busy_drop_if_free(role, busy);
-}
 
 /* ---- deliveries */
 
@@ -167,25 +16,6 @@ struct delivery {
     int64_t key;
     bool partial; /* there are more recipients for this destination */
 };
-
-static bool
-delivery_enter(struct spool_role *role, int64_t key)
-{
-    const struct busy *busy = busy_find(role, key);
-    if (busy != NULL && busy->claimed) {
-        return false;
-    }
-    busy_get(role, key)->deliveries++;
-    return true;
-}
-
-static void
-delivery_leave(struct spool_role *role, int64_t key)
-{
-    struct busy *busy = busy_get(role, key);
-    busy->deliveries--;
-    busy_drop_if_free(role, busy);
-}
 
 /* Ends a delivery that never got as far as the relay. */
 static void
@@ -343,6 +173,7 @@ on_delivery_loaded(struct spool_role *role, void *context, enum status status,
     int64_t key = delivery->key;
     free(delivery);
     if (status == STATUS_OK) {
+        destinations_rehome(role, parcel);
         lease_start(role, d, parcel);
     } else if (status == STATUS_NOT_FOUND) {
         delivery_cancel(role, d, key, 0); /* held, removed or delivered since it was listed */
@@ -391,66 +222,7 @@ delivery_begin(struct spool_role *role, struct schedule_destination *d, int64_t 
     }
 }
 
-/* ---- filling windows */
-
-struct fill_job {
-    struct job job;
-    struct spool_role *role;
-    struct schedule_destination *destination;
-    size_t limits[SPOOL_RANKS];
-    struct spool_destination stored;
-    bool has_stored;
-    struct spool_due due;
-};
-
-static enum status
-run_fill(struct job *base, struct spool *spool)
-{
-    struct fill_job *job = (struct fill_job *)base;
-    struct str name = schedule_name(job->destination); /* does not change while it is filled */
-    enum status status = spool_destination_get(spool, name, &job->stored);
-    job->has_stored = status == STATUS_OK;
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        return status;
-    }
-    return spool_due(spool, name, role_now(job->role), job->limits, &job->due);
-}
-
-static void
-on_fill_done(struct job *base)
-{
-    struct fill_job *job = (struct fill_job *)base;
-    struct spool_role *role = job->role;
-    role->fills--;
-    if (base->status == STATUS_OK) {
-        schedule_filled(role->schedule, job->destination, &job->due,
-                        job->has_stored ? &job->stored : NULL, role_now(role));
-    } else {
-        LOG_ERROR("the queue cannot be read", LOG_CSTR("status", status_name(base->status)));
-        schedule_fill_failed(role->schedule, job->destination, role_now(role));
-    }
-    free(job);
-    dispatch(role);
-}
-
-static void
-fill_windows(struct spool_role *role)
-{
-    size_t limits[SPOOL_RANKS];
-    struct schedule_destination *d;
-    while (role->fills < FILLS_MAX && (d = schedule_wants_fill(role->schedule, limits)) != NULL) {
-        struct fill_job *job = calloc(1, sizeof *job);
-        if (job == NULL) {
-            abort();
-        }
-        job->job = (struct job){.kind = JOB_READ, .run = run_fill, .done = on_fill_done};
-        job->role = role;
-        job->destination = d;
-        memcpy(job->limits, limits, sizeof limits);
-        role->fills++;
-        worker_submit(role->worker, &job->job);
-    }
-}
+/* ---- sending what may be sent */
 
 void
 dispatch(struct spool_role *role)
@@ -460,12 +232,12 @@ dispatch(struct spool_role *role)
     if (role->stopping) {
         return;
     }
-    fill_windows(role);
+    destinations_fill(role);
     while (role->relay_up && !role->relay_paused && role->outstanding < role->relay_total &&
            schedule_next(role->schedule, role_now(role), &d, &key)) {
         delivery_begin(role, d, key);
     }
-    fill_windows(role);
+    destinations_fill(role);
 }
 
 /* ---- reports */
@@ -602,114 +374,6 @@ dispatch_relay_lost(struct spool_role *role)
     }
 }
 
-/* ---- destinations that come and go */
-
-struct wake_job {
-    struct job job;
-    struct spool_role *role;
-    struct arena *arena;
-    struct spool_destination cursor;
-    char cursor_name[SPOOL_DESTINATION_MAX + 1];
-    struct spool_destination *found;
-    size_t count;
-};
-
-static enum status
-run_wake(struct job *base, struct spool *spool)
-{
-    struct wake_job *job = (struct wake_job *)base;
-    return spool_destinations_due(spool, job->arena, &job->cursor, role_now(job->role), WAKE_BATCH,
-                                  &job->found, &job->count);
-}
-
-static void
-on_wake_done(struct job *base)
-{
-    struct wake_job *job = (struct wake_job *)base;
-    struct spool_role *role = job->role;
-    for (size_t i = 0; base->status == STATUS_OK && i < job->count; i++) {
-        struct spool_destination *found = &job->found[i];
-        struct schedule_destination *d = schedule_get(role->schedule, found->name);
-        if (d == NULL || found->name.n > SPOOL_DESTINATION_MAX) {
-            break; /* no room: the cursor stays before it */
-        }
-        schedule_set_row(d);
-        memcpy(role->wake_name, found->name.p, found->name.n);
-        role->wake_cursor.name = str_make(role->wake_name, found->name.n);
-        role->wake_cursor.look_ms = found->look_ms;
-    }
-    role->waking = false;
-    arena_destroy(&job->arena);
-    free(job);
-    dispatch(role);
-}
-
-static void
-wake_destinations(struct spool_role *role)
-{
-    struct wake_job *job = role->waking ? NULL : calloc(1, sizeof *job);
-    if (job == NULL) {
-        return;
-    }
-    role->waking = true;
-    job->job = (struct job){.kind = JOB_READ, .run = run_wake, .done = on_wake_done};
-    job->role = role;
-    job->arena = arena_create(1024 * 1024);
-    memcpy(job->cursor_name, role->wake_name, sizeof role->wake_name);
-    job->cursor = role->wake_cursor;
-    job->cursor.name.p = job->cursor_name;
-    worker_submit(role->worker, &job->job);
-}
-
-struct evict_job {
-    struct job job;
-    struct spool_role *role;
-    char name[SPOOL_DESTINATION_MAX + 1];
-    int64_t look_ms;
-    uint32_t failures;
-};
-
-static enum status
-run_evict(struct job *base, struct spool *spool)
-{
-    struct evict_job *job = (struct evict_job *)base;
-    struct str name = str_from_cstr(job->name);
-    return job->look_ms == INT64_MAX
-               ? spool_destination_delete(spool, name)
-               : spool_destination_put(spool, name, job->look_ms, job->failures);
-}
-
-static void
-on_evict_done(struct job *base)
-{
-    struct evict_job *job = (struct evict_job *)base;
-    if (base->status != STATUS_OK) {
-        /* The database would not find it in time: back into memory. */
-        struct schedule_destination *d =
-            schedule_get(job->role->schedule, str_from_cstr(job->name));
-        if (d != NULL) {
-            schedule_set_row(d);
-        }
-    }
-    free(job);
-}
-
-static void
-evict_destinations(struct spool_role *role)
-{
-    for (unsigned i = 0; i < WAKE_BATCH; i++) {
-        struct evict_job *job = calloc(1, sizeof *job);
-        if (job == NULL || !schedule_evict(role->schedule, role_now(role), job->name, &job->look_ms,
-                                           &job->failures)) {
-            free(job);
-            return;
-        }
-        job->job = (struct job){.kind = JOB_COMMIT, .run = run_evict, .done = on_evict_done};
-        job->role = role;
-        worker_submit(role->worker, &job->job);
-    }
-}
-
 void
 dispatch_tick(struct spool_role *role)
 {
@@ -718,7 +382,7 @@ dispatch_tick(struct spool_role *role)
         lease_end(role, role->leases);
     }
     schedule_tick(role->schedule, role_now(role));
-    evict_destinations(role);
-    wake_destinations(role);
+    destinations_evict(role);
+    destinations_wake(role);
     dispatch(role);
 }

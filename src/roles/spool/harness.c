@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "ipc/packet.h"
 #include "roles/spool.h"
+#include "roles/spool/internal.h"
 #include "store/delivery.h"
 
 static const char usual_config[] =
@@ -126,7 +127,7 @@ open_channel(struct role_runtime *runtime, enum role peer)
 }
 
 static void
-ignore_errors(const struct harness *harness)
+ignore_errors(void)
 {
     /* Tests of failures would fill the log; POSTERN_TEST_LOG=1 shows it. */
     log_init("spool", getenv("POSTERN_TEST_LOG") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
@@ -134,7 +135,6 @@ ignore_errors(const struct harness *harness)
     if (getenv("POSTERN_TEST_LOG") == NULL && freopen("/dev/null", "w", stderr) == NULL) {
         _exit(9);
     }
-    (void)harness;
 }
 
 static void
@@ -143,7 +143,7 @@ child_main(struct harness *harness, const int fds[4], uint64_t file_limit)
     struct role_runtime runtime = {0};
     struct config_errors *errors = calloc(1, sizeof *errors);
     struct arena *arena = arena_create(4 * 1024 * 1024);
-    ignore_errors(harness);
+    ignore_errors();
     memcpy(runtime.directory, harness->directory, sizeof runtime.directory);
     struct str text = str_from_cstr(harness->config);
     if (config_load_text(arena, text, &runtime.config, errors) != STATUS_OK) {
@@ -168,6 +168,7 @@ child_main(struct harness *harness, const int fds[4], uint64_t file_limit)
         channel_connect(runtime.command, fds[3]) != STATUS_OK) {
         _exit(7);
     }
+    ((struct spool_role *)runtime.state)->started_ms -= harness->uptime_ms;
     event_base_dispatch(runtime.loop);
     spool_role.close(runtime.state);
     channel_destroy(&runtime.filter);

@@ -16,7 +16,8 @@
 
 struct harness {
     char directory[64]; /* made by harness_create, removed by harness_destroy */
-    const char *config; /* YAML */
+    const char *config; /* YAML; may be changed between starts */
+    int64_t uptime_ms;  /* how long ago it should think it was started */
     pid_t pid;          /* 0: not running */
     int filter;         /* our ends of its channels */
     int relay;

@@ -189,8 +189,8 @@ on_commit_done(struct job *base)
     } else {
         role->counts.committed++;
         answer(role, job, SPOOL_COMMITTED, STR(""));
-        LOG_INFO("queued", LOG_STR("id", m->id), LOG_STR("sender", m->sender),
-                 LOG_INT("recipients", m->recipient_count), LOG_INT("size", m->size));
+        LOG_DEBUG("queued", LOG_STR("id", m->id), LOG_STR("sender", m->sender),
+                  LOG_INT("recipients", m->recipient_count), LOG_INT("size", m->size));
     }
     intake_finish(role, &job->intake, base->status == STATUS_OK);
     free(job);

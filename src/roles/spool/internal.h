@@ -6,6 +6,8 @@
  *   parcel.c    a message in memory
  *   intake.c    a message comes in (MSG_COMMIT, or a notice of our own) and is scheduled
  *   dispatch.c  what is due goes to the relay; leases and their reports
+ *   destination.c  destinations are taken up, their windows filled, and let go
+ *   load.c      a message is read from the database; who works on which message
  *   outcome.c   what became of recipients is written down, the sender is told
  *   notice.c    makes the notices (RFC 3464)
  *   age.c       delay warnings and expiry for mail that nobody tries
@@ -203,10 +205,27 @@ void dispatch_relay_lost(struct spool_role *role);
 /* Leases that have lasted too long, destinations to look at; once a tick. */
 void dispatch_tick(struct spool_role *role);
 
+/* ---- load.c: who works on what */
+
+/* A delivery begins: false when the message is claimed. */
+bool delivery_enter(struct spool_role *role, int64_t key);
+void delivery_leave(struct spool_role *role, int64_t key);
 /* Claims a message for something other than delivery; false when somebody has it. */
 bool claim_take(struct spool_role *role, int64_t key);
 void claim_release(struct spool_role *role, int64_t key);
 bool is_being_delivered(const struct spool_role *role, int64_t key);
+
+/* ---- destination.c */
+
+/* Asks the database for what is due where windows run dry. */
+void destinations_fill(struct spool_role *role);
+/* Takes up destinations whose time has come. */
+void destinations_wake(struct spool_role *role);
+/* Lets go of those that have nothing to do. */
+void destinations_evict(struct spool_role *role);
+/* Recipients of a loaded message that by the configuration of now belong to other destinations get
+ * them, here and in the database. */
+void destinations_rehome(struct spool_role *role, struct parcel *parcel);
 
 /* ---- outcome.c */
 

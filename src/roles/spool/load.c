@@ -1,0 +1,171 @@
+/* Messages are loaded from the database; and who works on which message at the moment. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "roles/spool/internal.h"
+
+/* ---- loading a message */
+
+struct load_job {
+    struct job job;
+    struct spool_role *role;
+    int64_t key;
+    struct spool_choice choice;
+    enum load_what what;
+    char destination[SPOOL_DESTINATION_MAX];
+    struct parcel *parcel;
+    int content_fd;
+    loaded *on_loaded;
+    void *context;
+};
+
+static enum status
+run_load(struct job *base, struct spool *spool)
+{
+    struct load_job *job = (struct load_job *)base;
+    struct spool_message m;
+    /* The content is at most SPOOL_FILE_ABOVE here; the head at most limits.header_size. */
+    struct arena *arena = arena_create(SPOOL_PARCEL_CEILING);
+    enum status status =
+        spool_load(spool, arena, job->key, &job->choice, job->what != LOAD_ENVELOPE, &m);
+    if (status == STATUS_OK && m.recipient_count == 0) {
+        status = STATUS_NOT_FOUND;
+    }
+    if (status != STATUS_OK) {
+        arena_destroy(&arena);
+        return status;
+    }
+    job->parcel = parcel_from_arena(arena, &m);
+    return job->what != LOAD_ALL || m.in_file ? STATUS_OK : parcel_prepare(job->parcel, -1);
+}
+
+static enum status
+run_read_file(struct job *base, struct spool *spool)
+{
+    struct load_job *job = (struct load_job *)base;
+    int fd;
+    (void)spool;
+    enum status status =
+        spool_file_read(role_directory(job->role->runtime), job->parcel->m.id, &fd);
+    return status == STATUS_OK ? parcel_prepare(job->parcel, fd) : status;
+}
+
+static void
+on_load_done(struct job *base)
+{
+    struct load_job *job = (struct load_job *)base;
+    if (base->status == STATUS_OK && job->what == LOAD_ALL && job->parcel->m.in_file &&
+        base->kind == JOB_READ) {
+        base->kind = JOB_FILE;
+        base->run = run_read_file;
+        worker_submit(job->role->worker, base);
+        return;
+    }
+    if (base->status != STATUS_OK) {
+        parcel_unref(&job->parcel);
+    }
+    job->on_loaded(job->role, job->context, base->status, job->parcel);
+    free(job);
+}
+
+void
+load_parcel(struct spool_role *role, int64_t key, const struct spool_choice *choice,
+            enum load_what what, loaded *on_loaded, void *context)
+{
+    struct load_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        abort();
+    }
+    struct str name = str_head(choice->destination, sizeof job->destination);
+    *job = (struct load_job){.job = {.kind = JOB_READ, .run = run_load, .done = on_load_done},
+                             .role = role,
+                             .key = key,
+                             .choice = *choice,
+                             .what = what,
+                             .on_loaded = on_loaded,
+                             .context = context};
+    if (name.n > 0) {
+        memcpy(job->destination, name.p, name.n);
+    }
+    job->choice.destination = str_make(job->destination, name.n);
+    worker_submit(role->worker, &job->job);
+}
+
+/* ---- who works on what */
+
+static struct busy *
+busy_find(const struct spool_role *role, int64_t key)
+{
+    struct busy *busy;
+    HASH_FIND(hh, role->busy, &key, sizeof key, busy);
+    return busy;
+}
+
+static struct busy *
+busy_get(struct spool_role *role, int64_t key)
+{
+    struct busy *busy = busy_find(role, key);
+    if (busy == NULL) {
+        busy = calloc(1, sizeof *busy);
+        if (busy == NULL) {
+            abort();
+        }
+        busy->key = key;
+        HASH_ADD(hh, role->busy, key, sizeof busy->key, busy);
+    }
+    return busy;
+}
+
+static void
+busy_drop_if_free(struct spool_role *role, struct busy *busy)
+{
+    if (busy->deliveries == 0 && !busy->claimed) {
+        HASH_DEL(role->busy, busy);
+        free(busy);
+    }
+}
+
+bool
+is_being_delivered(const struct spool_role *role, int64_t key)
+{
+    const struct busy *busy = busy_find(role, key);
+    return busy != NULL && busy->deliveries > 0;
+}
+
+bool
+claim_take(struct spool_role *role, int64_t key)
+{
+    if (busy_find(role, key) != NULL) {
+        return false;
+    }
+    busy_get(role, key)->claimed = true;
+    cache_drop(role, key); /* it will not be what it was */
+    return true;
+}
+
+void
+claim_release(struct spool_role *role, int64_t key)
+{
+    struct busy *busy = busy_get(role, key);
+    busy->claimed = false;
+    busy_drop_if_free(role, busy);
+}
+
+bool
+delivery_enter(struct spool_role *role, int64_t key)
+{
+    const struct busy *busy = busy_find(role, key);
+    if (busy != NULL && busy->claimed) {
+        return false;
+    }
+    busy_get(role, key)->deliveries++;
+    return true;
+}
+
+void
+delivery_leave(struct spool_role *role, int64_t key)
+{
+    struct busy *busy = busy_get(role, key);
+    busy->deliveries--;
+    busy_drop_if_free(role, busy);
+}
