@@ -21,8 +21,8 @@
  * not stored: after a crash everything that was leased is due again.
  *
  * A database that is damaged is never silently replaced: spool_open says what is wrong and leaves
- * it where it is (doc/decisions/spool.md). A database of an older schema version is upgraded, one
- * of a newer version refused.
+ * it where it is (doc/decisions/0003-mail-queue.md). A database of an older schema version is
+ * upgraded, one of a newer version refused.
  *
  * Errors: STATUS_LIMIT: no room on the disk; STATUS_IO: the disk or the database failed (also
  * spool_error); STATUS_NOT_FOUND; STATUS_BUG. After an error in a transaction call spool_rollback.

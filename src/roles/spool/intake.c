@@ -269,6 +269,9 @@ answer_at_once(struct spool_role *role, struct commit_job *job, const struct msg
     if (role->stopping) {
         reply.outcome = SPOOL_UNAVAILABLE;
         reply.text = STR("the spool is stopping");
+    } else if (worker_counts(role->worker).damaged) {
+        reply.outcome = SPOOL_UNAVAILABLE;
+        reply.text = STR("the queue is damaged");
     } else if (finished_contains(role, fields->id)) {
         role->counts.duplicates++;
     } else if (!has_room(role, fields->head.size + fields->content.size)) {

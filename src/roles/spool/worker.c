@@ -47,7 +47,8 @@ struct worker {
     struct job_list retry;
     int64_t retry_at_ms;
     int64_t space_at_ms;
-    bool failing;     /* the last batch could not be written: said once */
+    bool failing; /* the last batch could not be written: said once */
+    bool damage_told;
     bool last_chance; /* the end: nothing is tried again */
 };
 
@@ -198,7 +199,23 @@ count_batch(struct worker *worker, bool failed)
     worker->counts.batches++;
     worker->counts.failed_batches += failed;
     worker->counts.queue = spool_counts(worker->spool);
-    worker->counts.damaged = spool_is_damaged(worker->spool);
+    pthread_mutex_unlock(&worker->mutex);
+}
+
+/* Damage may be met by any reading or writing: it is told once, and new mail is refused from then
+ * on. */
+static void
+look_for_damage(struct worker *worker)
+{
+    if (!spool_is_damaged(worker->spool) || worker->damage_told) {
+        return;
+    }
+    worker->damage_told = true;
+    spool_rollback(worker->spool); /* leaves a mark for the next start */
+    LOG_ERROR("the mail queue is damaged; no new mail is taken. Restart Postern: it will check all "
+              "of the queue and say what to do");
+    pthread_mutex_lock(&worker->mutex);
+    worker->counts.damaged = true;
     pthread_mutex_unlock(&worker->mutex);
 }
 
@@ -298,6 +315,7 @@ run_batch(struct worker *worker, struct job_list *batch)
     list_init(&done);
     run_writes(worker, head);
     run_reads(worker, head);
+    look_for_damage(worker);
     sort_out(worker, batch, &done);
     give_back(worker, &done);
     spool_tidy(worker->spool); /* after the answers: it may take a while */
