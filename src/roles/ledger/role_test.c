@@ -355,9 +355,10 @@ append(struct fixture *fixture, uint64_t request, const char *id, const char *re
     trace_init(&trace, NULL);
     TRACE(&trace, mail_accepted, .sender = STR("tom@provider.example"), .client = ip);
     TRACE(&trace, recipient_accepted, .address = str_from_cstr(recipient));
-    struct msg_trace_append fields = {.id = str_from_cstr(id),
-                                      .session = STR("000000000SESSION"),
-                                      .events = trace_events(&trace)};
+    struct record_trace_piece piece = {.id = str_from_cstr(id),
+                                       .session = STR("000000000SESSION"),
+                                       .events = trace_events(&trace)};
+    struct msg_trace_append fields = {.pieces = {&piece, 1}};
     send_to(fixture->edge, MSG_TRACE_APPEND, request, &fields);
     trace_free(&trace);
 }
@@ -433,7 +434,8 @@ static void
 malformed_traces_are_told(void **state)
 {
     struct fixture *fixture = *state;
-    struct msg_trace_append fields = {.id = STR("0123456789ABCDEF"), .events = STR("nonsense")};
+    struct record_trace_piece piece = {.id = STR("0123456789ABCDEF"), .events = STR("nonsense")};
+    struct msg_trace_append fields = {.pieces = {&piece, 1}};
     send_to(fixture->edge, MSG_TRACE_APPEND, 1, &fields);
     struct ipc_message *told = receive(fixture->control, ROLE_PARENT, MSG_MISBEHAVED);
     assert_int_equal(MSG_BODY(told, misbehaved)->role, ROLE_EDGE);
