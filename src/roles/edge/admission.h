@@ -19,7 +19,13 @@
 #define ADMISSION_V4_PREFIX   24u
 #define ADMISSION_V6_PREFIX   56u
 
-/* Of this process; 0 means no limit for the rates. */
+/*
+ * Of this process; 0 means no limit for the rates. The configuration's limits are for all edge
+ * processes together: each counts alone, against an equal share, rounded up. So the whole is never
+ * exceeded by more than one a process, and a client whose connections happen to fall unevenly may
+ * be sent away (421, try again) a little early. Counting in shared memory was rejected: a broken or
+ * hijacked process could lock out clients everywhere, and counts of a killed one would stay.
+ */
 struct admission_limits {
     uint32_t connections;
     uint32_t connections_per_address;

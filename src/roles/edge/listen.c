@@ -7,8 +7,11 @@
 
 #include "roles/edge/connection.h"
 
-/* Connections accepted before others get their turn. */
-#define ACCEPT_BATCH 64
+/*
+ * Connections accepted before others get their turn: few, so that a burst is shared by the edge
+ * processes, which all wait at the same socket, as the limits are (admission.h).
+ */
+#define ACCEPT_BATCH 8
 /* Without descriptors or memory the listeners rest so long instead of spinning. */
 #define PAUSE_MS     200
 
