@@ -262,6 +262,41 @@ other_messages_are_left_out(void **state)
     trace_free(&story.message);
 }
 
+/* All in one millisecond, recorded by edge, spool and relay; the parts come in any order. */
+static void
+cause_stands_before_effect(void **state)
+{
+    (void)state;
+    static const uint16_t want[] = {TRACE_CONTENT_RECEIVED, TRACE_QUEUED, TRACE_MESSAGE_ANSWERED,
+                                    TRACE_ATTEMPT_STARTED, TRACE_FINISHED};
+    struct trace edge;
+    struct trace spool;
+    struct trace relay;
+    trace_init(&edge, test_clock);
+    trace_init(&spool, test_clock);
+    trace_init(&relay, test_clock);
+    TRACE(&edge, content_received, .size = 1);
+    TRACE(&edge, message_answered, .code = 250);
+    TRACE(&spool, queued, .recipients = 1);
+    TRACE(&spool, finished, .delivered = 1);
+    TRACE(&relay, attempt_started, .host = STR("mx.example"));
+    struct timeline_part parts[] = {
+        {STR("0000000000MESSAG"), trace_events(&relay)},
+        {STR("0000000000MESSAG"), trace_events(&edge)},
+        {STR("0000000000MESSAG"), trace_events(&spool)},
+    };
+    struct timeline timeline;
+    assert_int_equal(timeline_init(&timeline, parts, 3), STATUS_OK);
+    assert_int_equal(timeline.count, sizeof want / sizeof want[0]);
+    for (size_t i = 0; i < timeline.count; i++) {
+        assert_int_equal(timeline.items[i].event.number, want[i]);
+    }
+    timeline_fini(&timeline);
+    trace_free(&edge);
+    trace_free(&spool);
+    trace_free(&relay);
+}
+
 /* ---- single events */
 
 /* Reads back the last event of a trace and frees it. */
@@ -451,6 +486,7 @@ main(void)
         cmocka_unit_test(refused_messages),
         cmocka_unit_test(sessions),
         cmocka_unit_test(other_messages_are_left_out),
+        cmocka_unit_test(cause_stands_before_effect),
         cmocka_unit_test(sentences),
         cmocka_unit_test(hostile_values_are_harmless),
         cmocka_unit_test(all_events_have_words),

@@ -36,6 +36,23 @@ read_part(struct timeline *timeline, const struct timeline_part *part, size_t *r
     return status == STATUS_END ? STATUS_OK : status;
 }
 
+/*
+ * Where an event stands among those of the same millisecond. What one role did because of another
+ * comes after it: the answer to the client after the queue's commit, attempts after the answer.
+ */
+static int
+rank_in_time(const struct trace_event *event)
+{
+    if (event->number == TRACE_QUEUED || event->number == TRACE_NOT_QUEUED) {
+        return 1;
+    }
+    if (event->number == TRACE_MESSAGE_ANSWERED || event->number == TRACE_CONNECTION_CLOSED) {
+        return 2;
+    }
+    bool in_relay = event->number >= TRACE_ATTEMPT_STARTED && event->number < TRACE_ERROR;
+    return event->number == TRACE_FINISHED ? 4 : in_relay ? 3 : 0;
+}
+
 static int
 compare_time(const void *a, const void *b)
 {
@@ -43,6 +60,10 @@ compare_time(const void *a, const void *b)
     const struct timeline_event *y = b;
     if (x->event.time_ms != y->event.time_ms) {
         return x->event.time_ms < y->event.time_ms ? -1 : 1;
+    }
+    int rank = rank_in_time(&x->event) - rank_in_time(&y->event);
+    if (rank != 0) {
+        return rank;
     }
     return x->order < y->order ? -1 : x->order > y->order;
 }

@@ -1,8 +1,9 @@
 /*
  * timeline.h - the events of one message or session from all its parts, in the order of time.
  *
- * Parts come from several processes; where two events have the same millisecond, they stay in the
- * order of their parts. Everything is borrowed from the parts' octets but the list itself.
+ * Parts come from several processes; where two events have the same millisecond, cause stands
+ * before effect (queued, answered, attempted), and otherwise they stay in the order of their parts.
+ * Everything is borrowed from the parts' octets but the list itself.
  */
 #ifndef POSTERN_TRACE_TIMELINE_H
 #define POSTERN_TRACE_TIMELINE_H
