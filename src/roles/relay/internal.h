@@ -34,12 +34,16 @@ struct relay {
     struct event *tick;
     bool stopping;
 
+    /* Held while a report is sent and while the spool changes: a report never reaches a spool that
+     * did not give the lease. Taken before `mutex`, if both are. */
+    pthread_mutex_t report_mutex;
+    atomic_uint generation; /* counts the spool's lives; changed with both held */
+
     pthread_mutex_t mutex;   /* everything below */
     struct tls_client *tls;  /* replaced on reload */
     struct lease *leases;    /* with the crew, or parked */
     size_t lease_count;      /* of `leases` that belong to the spool of now */
     size_t old_lease_count;  /* and to one that has gone */
-    uint32_t generation;     /* counts the spool's lives */
     size_t callouts_waiting; /* with the crew */
 };
 

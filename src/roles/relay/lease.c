@@ -114,18 +114,17 @@ lease_end(struct lease *lease)
 
 /* ---- the report */
 
-/* Under the mutex: a report never reaches a spool that did not give the lease. */
 static void
 send_report(struct lease *lease, const struct msg_delivery_report *report)
 {
     struct relay *relay = lease->relay;
     enum status status = STATUS_TEMPORARY;
-    pthread_mutex_lock(&relay->mutex);
+    pthread_mutex_lock(&relay->report_mutex);
     if (lease->generation == relay->generation) {
         status = channel_send(role_channel(relay->runtime, ROLE_SPOOL, 0), MSG_DELIVERY_REPORT, 0,
                               report);
     }
-    pthread_mutex_unlock(&relay->mutex);
+    pthread_mutex_unlock(&relay->report_mutex);
     if (status != STATUS_OK) {
         LOG_WARN("the spool cannot be told of a delivery; it will ask again",
                  LOG_STR("id", lease_fields(lease)->id), LOG_CSTR("status", status_name(status)));
@@ -254,21 +253,12 @@ lease_work(struct lease *lease, struct arena *arena)
     send_report(lease, &report);
 }
 
-static bool
-is_current(const struct lease *lease)
-{
-    pthread_mutex_lock(&lease->relay->mutex);
-    bool current = lease->generation == lease->relay->generation;
-    pthread_mutex_unlock(&lease->relay->mutex);
-    return current;
-}
-
 static void
 lease_run(struct relay_task *task, struct arena *arena)
 {
     struct lease *lease = (struct lease *)task;
     /* What has not been begun when its spool goes need not be: the next one leases it again. */
-    if (arena != NULL && is_current(lease)) {
+    if (arena != NULL && lease->generation == lease->relay->generation) {
         lease_work(lease, arena);
     }
     lease_end(lease);
@@ -307,11 +297,12 @@ relay_lease_take(struct relay *relay, struct ipc_message *message)
     pthread_mutex_lock(&relay->mutex);
     lease->generation = relay->generation;
     lease_link(relay, lease);
-    lease->parked = has_predecessor(relay, lease);
-    if (!lease->parked) {
+    bool parked = has_predecessor(relay, lease);
+    lease->parked = parked;
+    pthread_mutex_unlock(&relay->mutex);
+    if (!parked) { /* a parked one may be gone already */
         relay_crew_add(relay->crew, &lease->task);
     }
-    pthread_mutex_unlock(&relay->mutex);
 }
 
 void
@@ -319,6 +310,7 @@ relay_lease_spool_changed(struct relay *relay)
 {
     struct lease *next;
     struct lease *dropped = NULL;
+    pthread_mutex_lock(&relay->report_mutex);
     pthread_mutex_lock(&relay->mutex);
     relay->generation++;
     relay->old_lease_count += relay->lease_count;
@@ -332,6 +324,7 @@ relay_lease_spool_changed(struct relay *relay)
         }
     }
     pthread_mutex_unlock(&relay->mutex);
+    pthread_mutex_unlock(&relay->report_mutex);
     while (dropped != NULL) {
         next = dropped->next;
         lease_free(dropped);

@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "store/delivery.h"
 
@@ -43,15 +43,10 @@ relay_memory_create(void)
 void
 relay_memory_destroy(struct relay_memory **memory)
 {
-    struct entry *entry, *next;
     if (*memory == NULL) {
         return;
     }
-    HASH_ITER(hh, (*memory)->entries, entry, next)
-    {
-        HASH_DEL((*memory)->entries, entry);
-        free(entry);
-    }
+    HASH_FREE_ALL((*memory)->entries);
     pthread_mutex_destroy(&(*memory)->mutex);
     free(*memory);
     *memory = NULL;

@@ -109,6 +109,7 @@ relay_open(struct role_runtime *runtime, void **state_out)
     }
     relay->runtime = runtime;
     relay->generation = 1;
+    pthread_mutex_init(&relay->report_mutex, NULL);
     pthread_mutex_init(&relay->mutex, NULL);
     enum status status = tls_library_init();
     if (status == STATUS_OK) {
@@ -395,6 +396,7 @@ relay_close(void *state)
     tls_client_unref(&relay->tls);
     free(relay->own);
     free((void *)(uintptr_t)relay->trust_pem.p);
+    pthread_mutex_destroy(&relay->report_mutex);
     pthread_mutex_destroy(&relay->mutex);
     free(relay);
 }

@@ -13,7 +13,9 @@
 
 /* Pieces given to one sendmsg(2). */
 #define PIECES_MAX 64
-/* Octets of one TLS record, and of one read. */
+/* Octets of one read: replies are short. */
+#define INPUT_MAX  4096
+/* Octets of one TLS record. */
 #define RECORD_MAX 16384
 /* Content that the server must take within queue.timeouts.data_block. */
 #define BLOCK      65536
@@ -173,7 +175,7 @@ write_output(struct relay_session *session)
 static enum status
 read_input(struct relay_session *session, enum smtp_client_action *action)
 {
-    char input[RECORD_MAX];
+    char input[INPUT_MAX];
     size_t n;
     enum status status = read_some(session, input, sizeof input, &n);
     if (status == STATUS_OK) {
