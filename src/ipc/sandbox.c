@@ -47,6 +47,13 @@ set_limit(int resource, rlim_t value)
     return setrlimit((__rlimit_resource_t)resource, &wanted) == 0 ? STATUS_OK : STATUS_IO;
 }
 
+/* The address sanitizer reserves terabytes of addresses, whatever the program uses. */
+#ifdef __SANITIZE_ADDRESS__
+#define LIMITS_ADDRESS_SPACE false
+#else
+#define LIMITS_ADDRESS_SPACE true
+#endif
+
 static enum status
 enter_limits(const struct sandbox_profile *profile)
 {
@@ -54,7 +61,7 @@ enter_limits(const struct sandbox_profile *profile)
     if (status == STATUS_OK) {
         status = set_limit(RLIMIT_CORE, 0); /* a core file would hold mail and keys */
     }
-    if (status == STATUS_OK && profile->memory_bytes > 0) {
+    if (status == STATUS_OK && profile->memory_bytes > 0 && LIMITS_ADDRESS_SPACE) {
         status = set_limit(RLIMIT_AS, profile->memory_bytes);
     }
     return status;
