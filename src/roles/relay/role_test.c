@@ -1,0 +1,359 @@
+/* The whole role in a process of its own; the test is its parent, spool, ledger and edge. */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "ipc/packet.h"
+#include "roles/relay/relay.h"
+#include "roles/relay/test_server.h"
+#include "store/delivery.h"
+#include "trace/trace.h"
+
+#define CONTROL_FD 3
+#define WAIT_MS    10000
+
+struct world {
+    pid_t pid;
+    int control, spool, ledger, edge;
+    struct test_server *server;
+    atomic_bool held; /* the server keeps its verdict to itself */
+    atomic_uint verdicts;
+    atomic_uint probes;
+    unsigned traces;
+    struct ipc_message *message; /* the last one that was waited for */
+};
+
+/* ---- the next hop */
+
+static const char *
+answer(void *context, unsigned connection, const char *line)
+{
+    struct world *world = context;
+    (void)connection;
+    if (line[0] == '\0') {
+        return "220 mx\r\n";
+    }
+    if (strncmp(line, "EHLO", 4) == 0) {
+        return "250-mx\r\n250 PIPELINING\r\n";
+    }
+    if (strcmp(line, "DATA") == 0) {
+        return "354 go\r\n";
+    }
+    if (strncmp(line, "RCPT TO:<no@", 12) == 0) {
+        atomic_fetch_add(&world->probes, 1);
+        return "550 5.1.1 no\r\n";
+    }
+    if (strcmp(line, ".") == 0) {
+        atomic_fetch_add(&world->verdicts, 1);
+        while (atomic_load(&world->held)) {
+            usleep(1000);
+        }
+        return "250 2.0.0 queued\r\n";
+    }
+    return strcmp(line, "QUIT") == 0 ? "221 bye\r\n" : "250 ok\r\n";
+}
+
+/* ---- the other roles */
+
+static void
+must_send(int fd, enum msg_type type, uint64_t request, const void *fields)
+{
+    assert_int_equal(channel_plain_send(fd, type, request, fields), STATUS_OK);
+}
+
+static void
+take_trace(struct world *world, uint64_t request, const struct msg_trace_append *fields)
+{
+    for (size_t i = 0; i < fields->pieces.n; i++) {
+        assert_true(trace_is_valid(fields->pieces.items[i].events));
+        world->traces++;
+    }
+    must_send(world->ledger, MSG_TRACE_ACK, request, NULL);
+}
+
+/* The next message of this type from `peer`; traces are taken meanwhile. */
+static struct ipc_message *
+wait_message(struct world *world, int fd, enum role peer, enum role self, enum msg_type type)
+{
+    int64_t end = clock_monotonic_ms() + WAIT_MS;
+    struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = world->ledger, .events = POLLIN}};
+    ipc_message_free(&world->message);
+    while (clock_monotonic_ms() < end) {
+        struct ipc_message *message;
+        poll(p, 2, 100);
+        if ((p[1].revents & POLLIN) != 0 &&
+            channel_plain_receive(world->ledger, ROLE_RELAY, ROLE_LEDGER, 0, &message) ==
+                STATUS_OK) {
+            take_trace(world, message->request, MSG_BODY(message, trace_append));
+            ipc_message_free(&message);
+        }
+        if ((p[0].revents & POLLIN) == 0 ||
+            channel_plain_receive(fd, peer, self, 0, &message) != STATUS_OK) {
+            continue;
+        }
+        if (message->type == type) {
+            world->message = message;
+            return message;
+        }
+        ipc_message_free(&message);
+    }
+    fail_msg("no %s", ipc_type_name(type));
+    return NULL;
+}
+
+static uint32_t
+wait_capacity(struct world *world)
+{
+    return MSG_BODY(wait_message(world, world->spool, ROLE_RELAY, ROLE_SPOOL, MSG_RELAY_CAPACITY),
+                    relay_capacity)
+        ->free;
+}
+
+static const struct msg_delivery_report *
+wait_report(struct world *world)
+{
+    return MSG_BODY(wait_message(world, world->spool, ROLE_RELAY, ROLE_SPOOL, MSG_DELIVERY_REPORT),
+                    delivery_report);
+}
+
+static int
+send_peer(struct world *world, enum role role)
+{
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(packet_prepare_socket(pair[0]), STATUS_OK);
+    struct msg_peer fields = {.role = (uint8_t)role, .socket = pair[1]};
+    must_send(world->control, MSG_PEER, 0, &fields);
+    close(pair[1]);
+    return pair[0];
+}
+
+static void
+spool_restarts(struct world *world)
+{
+    close(world->spool);
+    world->spool = send_peer(world, ROLE_SPOOL);
+    (void)wait_capacity(world);
+}
+
+static void
+send_configuration(struct world *world)
+{
+    char text[1024];
+    struct msg_configure configure = {.generation = 1, .file_name = STR("test.yaml")};
+    int n = snprintf(text, sizeof text,
+                     "hostname: gw.ours.example\n"
+                     "directories: {state: /tmp, run: /tmp}\n"
+                     "bounce: {postmaster: bob@ours.example}\n"
+                     "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
+                     "domains: [{name: ours.example, delivery: \"smtp://127.0.0.1:%u\"}]\n"
+                     "queue: {connections: 10}\n",
+                     test_server_port(world->server));
+    assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &configure.text),
+                     STATUS_OK);
+    must_send(world->control, MSG_CONFIGURE, 0, &configure);
+    close(configure.text);
+}
+
+static int
+setup(void **state)
+{
+    static struct world world;
+    struct msg_start start = {.generation = 1};
+    int pair[2];
+    world = (struct world){.ledger = -1};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    world.pid = fork(); /* before there are threads; it waits for its configuration */
+    if (world.pid == 0) {
+        dup2(pair[1], CONTROL_FD);
+        close_range(CONTROL_FD + 1, ~0u, 0);
+        _exit(role_main(&relay_role, 0));
+    }
+    close(pair[1]);
+    world.control = pair[0];
+    world.server = test_server_start(answer, &world, NULL);
+    assert_int_equal(packet_prepare_socket(world.control), STATUS_OK);
+    world.spool = send_peer(&world, ROLE_SPOOL);
+    world.ledger = send_peer(&world, ROLE_LEDGER);
+    world.edge = send_peer(&world, ROLE_EDGE);
+    send_configuration(&world);
+    must_send(world.control, MSG_START, 0, &start);
+    (void)wait_message(&world, world.control, ROLE_RELAY, ROLE_PARENT, MSG_READY);
+    *state = &world;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct world *world = *state;
+    const int fds[] = {world->control, world->spool, world->ledger, world->edge};
+    atomic_store(&world->held, false);
+    if (world->pid > 0) {
+        kill(world->pid, SIGKILL);
+        waitpid(world->pid, NULL, 0);
+    }
+    test_server_stop(&world->server);
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        close(fds[i]);
+    }
+    ipc_message_free(&world->message);
+    return 0;
+}
+
+/* ---- tests */
+
+static void
+lease(struct world *world, uint64_t number, const char *address)
+{
+    struct record_delivery_recipient recipient = {
+        .number = 7, .address = str_from_cstr(address), .original = str_from_cstr(address)};
+    struct msg_deliver deliver = {.lease = number,
+                                  .id = STR("0123456789ABCDEF"),
+                                  .sender = STR("a@x.example"),
+                                  .destination = STR("ours.example"),
+                                  .concurrency = 2,
+                                  .recipients = {&recipient, 1},
+                                  .head = ipc_body_inline(STR("Subject: new\r\n\r\n")),
+                                  .content = ipc_body_inline(STR("Subject: old\r\n\r\ntext\r\n")),
+                                  .content_offset = 16};
+    must_send(world->spool, MSG_DELIVER, 0, &deliver);
+}
+
+static void
+expect_report(struct world *world, uint64_t number, enum delivery_outcome outcome)
+{
+    const struct msg_delivery_report *report = wait_report(world);
+    assert_int_equal(report->lease, number);
+    assert_int_equal(report->results.n, 1);
+    assert_int_equal(report->results.items[0].number, 7);
+    assert_int_equal(report->results.items[0].outcome, outcome);
+}
+
+static void
+test_delivery(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(wait_capacity(world), 10);
+    lease(world, 1, "bob@ours.example");
+    expect_report(world, 1, DELIVERY_RELAYED_WITHOUT_DSN);
+    lease(world, 2, "no@ours.example");
+    expect_report(world, 2, DELIVERY_FAILED);
+    while (world->traces < 2) {
+        must_send(world->control, MSG_STATUS_REQUEST, 1, NULL);
+        (void)wait_message(world, world->control, ROLE_RELAY, ROLE_PARENT, MSG_STATUS_REPLY);
+    }
+    kill(world->pid, SIGKILL);
+    waitpid(world->pid, NULL, 0);
+    world->pid = 0;
+    test_server_end(world->server);
+    /* The edited header, and the body from where it begins in the content. */
+    assert_true(str_eq(test_server_content(world->server), STR("Subject: new\r\n\r\ntext\r\n")));
+}
+
+static void
+test_report_that_was_lost(void **state)
+{
+    struct world *world = *state;
+    lease(world, 1, "bob@ours.example");
+    expect_report(world, 1, DELIVERY_RELAYED_WITHOUT_DSN);
+    /* The spool dies before it has written that down, and the next one does not know. */
+    spool_restarts(world);
+    lease(world, 1, "bob@ours.example");
+    expect_report(world, 1, DELIVERY_RELAYED_WITHOUT_DSN);
+    assert_int_equal(atomic_load(&world->verdicts), 1);
+}
+
+static void
+test_spool_dies_during_a_delivery(void **state)
+{
+    struct world *world = *state;
+    int64_t end = clock_monotonic_ms() + WAIT_MS;
+    atomic_store(&world->held, true);
+    lease(world, 5, "bob@ours.example");
+    while (atomic_load(&world->verdicts) == 0 && clock_monotonic_ms() < end) {
+        usleep(1000);
+    }
+    close(world->spool);
+    world->spool = send_peer(world, ROLE_SPOOL);
+    assert_int_equal(wait_capacity(world), 9); /* one is still under way */
+    lease(world, 1, "bob@ours.example");
+    atomic_store(&world->held, false);
+    expect_report(world, 1, DELIVERY_RELAYED_WITHOUT_DSN);
+    assert_int_equal(atomic_load(&world->verdicts), 1);
+}
+
+static uint16_t
+callout(struct world *world, uint64_t request, const char *address)
+{
+    struct msg_callout fields = {.address = str_from_cstr(address), .domain = STR("ours.example")};
+    must_send(world->edge, MSG_CALLOUT, request, &fields);
+    struct ipc_message *reply =
+        wait_message(world, world->edge, ROLE_RELAY, ROLE_EDGE, MSG_CALLOUT_REPLY);
+    assert_int_equal(reply->request, request);
+    return MSG_BODY(reply, callout_reply)->code;
+}
+
+static void
+test_callouts(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(callout(world, 1, "bob@ours.example"), 250);
+    assert_int_equal(callout(world, 2, "no@ours.example"), 550);
+    assert_int_equal(callout(world, 3, "no@ours.example"), 550);
+    assert_int_equal(atomic_load(&world->probes), 1);
+}
+
+static void
+test_stop(void **state)
+{
+    struct world *world = *state;
+    struct msg_stop stop = {.grace_ms = 5000};
+    int status = 0;
+    lease(world, 1, "bob@ours.example");
+    expect_report(world, 1, DELIVERY_RELAYED_WITHOUT_DSN);
+    must_send(world->control, MSG_STOP, 0, &stop);
+    while (wait_capacity(world) != 0) {
+    }
+    int64_t end = clock_monotonic_ms() + WAIT_MS;
+    while (waitpid(world->pid, &status, WNOHANG) == 0 && clock_monotonic_ms() < end) {
+        struct ipc_message *message;
+        if (channel_plain_receive(world->ledger, ROLE_RELAY, ROLE_LEDGER, 20, &message) ==
+            STATUS_OK) {
+            take_trace(world, message->request, MSG_BODY(message, trace_append));
+            ipc_message_free(&message);
+        }
+    }
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    world->pid = 0;
+    test_server_end(world->server);
+    assert_true(str_ends_with(test_server_commands(world->server), STR("QUIT\n")));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_delivery),
+        TEST(test_report_that_was_lost),
+        TEST(test_spool_dies_during_a_delivery),
+        TEST(test_callouts),
+        TEST(test_stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
