@@ -209,16 +209,21 @@ class Story:
 
         return wait_for(look, 10, "the trace at postbox.example", step=0.2)
 
-    def explained(self, org, identifier, phrase, seconds=10):
-        """`postern explain`, once it tells of `phrase` (the trace is written behind delivery)."""
+    def explained(self, org, identifier, seconds=15):
+        """`postern explain`, once it tells all from the connection to the end.
+
+        The trace is written behind the delivery, and a connection's own part when that ends (the
+        relay keeps it for some seconds, in case there is more mail).
+        """
         def look():
             text = org.gateway.explain(identifier)
-            return text if phrase in text else None
+            return text if all(p in text for p in phrases) else None
 
+        phrases = ("connected to the port", "Nothing is left to do")
         try:
-            return wait_for(look, seconds, f"{phrase!r} in the explanation", step=0.2)
+            return wait_for(look, seconds, "the whole explanation", step=0.2)
         except TimeoutError:
-            raise AssertionError(f"{phrase!r} is not in:\n"
+            raise AssertionError(f"not all of {phrases} in:\n"
                                  + org.gateway.explain(identifier)) from None
 
 

@@ -116,13 +116,9 @@ def test_restart_keeps_the_queue(stuck):
     assert {m.recipients[0] for m in sink.wait(5)} == {f"t{i}@far.example" for i in range(5)}
 
 
-def test_expiry_bounces(world):
-    sink = world.sink(Script(replies={"rcpt": "451 4.3.0 later"}))
-    running = world.gateway({"routes": [{"domain": "far.example",
-                                         "to": f"smtp://{sink.address}:{sink.port}"}],
-                             "queue": {"lifetime": "1m", "retry_max": "30s",
-                                       "retry_first": "20s", "warn_after": "0s"}})
-    queue_id = running.submit("tom@far.example")
+@pytest.mark.last
+def test_expiry_bounces(expiring):
+    running, queue_id = expiring
     bounce = running.mailboxes.wait(1, 90)[0]
     assert b"Status: 4.4.7" in bounce.content or b"Status: 5.4.7" in bounce.content
     assert b"451 4.3.0 later" in bounce.content

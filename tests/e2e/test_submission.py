@@ -192,6 +192,7 @@ def test_client_address_is_told_when_configured(world):
     assert "client.example" in mail["Received"] and "[127." in mail["Received"]
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
 def test_tls_versions(plain):
     for version, taken in ((ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, True),
                            (ssl.TLSVersion.TLSv1_1, False)):

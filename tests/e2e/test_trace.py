@@ -1,6 +1,7 @@
 """What can be told afterwards: `postern trace` and `postern explain`."""
 
 import json
+import re
 import subprocess
 import time
 
@@ -25,11 +26,14 @@ def running(module_world, far):
 
 def test_accepted_and_delivered(running):
     reply = running.receive(BOB[0], "Subject: told\nMessage-ID: <told@x.example>\n\nx\n")
-    text = running.explained(queue_id(reply.text), "Delivered to")
+    text = running.explained(queue_id(reply.text), "Nothing is left to do")
     for part in ("client.peers.example", "127.0.0.1", "someone@peers.example", BOB[0], "250",
                  running.mailboxes.address):
         assert part in text, f"{part} is missing:\n{text}"
-    order = [text.index(p) for p in ("client.peers.example", "someone@peers.example", "Delivered to")]
+    order = [text.index(phrase) for phrase in (
+        "connected to the port", "introduced itself as client.peers.example",
+        "began a message from <someone@peers.example>", "safely in the queue",
+        "The client was told: 250", "Nothing is left to do")]
     assert order == sorted(order)
 
 
@@ -71,8 +75,10 @@ def test_refused_content_leaves_a_trace(running):
 
 def test_bounced(running):
     identifier = running.submit("no@far.example")
-    text = running.explained(identifier, "550", "nobody here")
-    assert "no@far.example" in text and ("bounce" in text or "report" in text)
+    text = running.explained(identifier, "550", "nobody here", "Nothing is left to do")
+    assert "no@far.example" in text and "1 failed" in text
+    report = re.search(r"about no@far\.example; it is message (\w+)", text)
+    assert BOB[0] in running.explained(report[1], "Nothing is left to do")
 
 
 @pytest.mark.parametrize("option,value", [
