@@ -19,11 +19,14 @@
 #define LIMIT_MOST    1000000u
 /* Rows of one question to the ledger. */
 #define PAGE_MAX      200u
+#define RECONNECTS    10
+#define RECONNECT_US  1000000u
 #define FOLLOW_US     500000u
 #define LINE_OCTETS   65536u
 
 static const char usage[] =
-    "Find messages and sessions (newest first), or print all that happened to one of them.\n"
+    "Find messages, and sessions that brought none (newest first), or print all that happened\n"
+    "to one of them.\n"
     "\n"
     "usage: postern trace [OPTIONS]\n"
     "       postern trace ID\n"
@@ -66,8 +69,8 @@ print_cell(struct str text, unsigned width, bool last)
         while (cut && width > 1 && ((unsigned char)s.p[width - 1] & 0xc0) == 0x80) {
             width--;
         }
-        printf("%-*.*s%s", last ? 0 : (int)width, cut ? (int)width - 1 : (int)s.n,
-               s.p != NULL ? s.p : "", cut ? ">" : "");
+        printf("%-*.*s%s", last ? 0 : (int)width, cut ? (int)width - 1 : (int)s.n, s.p,
+               cut ? ">" : "");
     }
     buf_free(&safe);
     fputs(last ? "\n" : " ", stdout);
@@ -172,24 +175,50 @@ list_rows(int fd, struct trace_command *command, uint64_t *change_out)
     return true;
 }
 
-/* Rows as they change. Ends only when the ledger goes away or the terminal interrupts. */
+/* Prints what has changed, and moves on; false after a message. *more_out: ask again at once. */
+static bool
+follow_once(int fd, struct trace_command *command, bool *more_out)
+{
+    struct ipc_message *message = ask(fd, command);
+    if (message == NULL) {
+        return false;
+    }
+    const struct msg_trace_find_reply *reply = MSG_BODY(message, trace_find_reply);
+    for (size_t i = 0; i < reply->rows.n; i++) {
+        if (reply->rows.items[i].change >= command->query.changed_from) {
+            command->query.changed_from = reply->rows.items[i].change + 1;
+        }
+    }
+    *more_out = reply->more;
+    ipc_message_free(&message);
+    return true;
+}
+
+/* A restarted ledger is found again; one that stays away is given up. -1: given up. */
+static int
+connect_again(const struct trace_command *command)
+{
+    int fd = -1;
+    for (int i = 0; i < RECONNECTS && fd < 0; i++) {
+        usleep(RECONNECT_US);
+        fd = cli_connect(command->common.config_file, ROLE_LEDGER);
+    }
+    return fd;
+}
+
+/* Rows as they change. Returns when the ledger has gone for good. */
 static void
 follow_rows(int fd, struct trace_command *command, uint64_t change)
 {
-    struct ipc_message *message;
     command->query.before = str_make(NULL, 0);
     command->query.limit = PAGE_MAX;
     command->query.changed_from = change + 1;
-    while ((message = ask(fd, command)) != NULL) {
-        const struct msg_trace_find_reply *reply = MSG_BODY(message, trace_find_reply);
-        for (size_t i = 0; i < reply->rows.n; i++) {
-            if (reply->rows.items[i].change >= command->query.changed_from) {
-                command->query.changed_from = reply->rows.items[i].change + 1;
-            }
-        }
-        bool more = reply->more;
-        ipc_message_free(&message);
-        if (!more) {
+    while (fd >= 0) {
+        bool more = false;
+        if (!follow_once(fd, command, &more)) {
+            close(fd);
+            fd = connect_again(command);
+        } else if (!more) {
             usleep(FOLLOW_US);
         }
     }
@@ -210,7 +239,7 @@ find(struct trace_command *command)
     bool done = list_rows(fd, command, &change);
     if (done && command->follow) {
         follow_rows(fd, command, change);
-        done = false;
+        return CLI_FAILED;
     }
     close(fd);
     return done ? CLI_DONE : CLI_FAILED;

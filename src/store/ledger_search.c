@@ -183,6 +183,9 @@ add_times(struct statement_text *text, const struct trace_query *query)
     }
 }
 
+/* Sessions that brought mail (kind 0 is TRACE_ROW_SESSION) are left out. */
+#define WITHOUT_BUSY_SESSIONS " AND NOT (m.kind = 0 AND m.expected > 0)"
+
 static void
 add_conditions(struct statement_text *text, const struct trace_query *query)
 {
@@ -215,6 +218,8 @@ make_find_sql(struct statement_text *text, const struct trace_query *query)
                                                " FROM message m WHERE m.late = 0")) != STATUS_OK;
     if (query->id.n > 0) {
         add_condition(text, "m.id = ?", (struct parameter){.text = query->id});
+    } else {
+        text->failed |= buf_append(&text->sql, STR(WITHOUT_BUSY_SESSIONS)) != STATUS_OK;
     }
     if (query->before.n > 0) {
         add_condition(text, "m.id < ?", (struct parameter){.text = query->before});
@@ -227,10 +232,10 @@ make_find_sql(struct statement_text *text, const struct trace_query *query)
 static void
 make_changed_sql(struct statement_text *text, const struct trace_query *query, int64_t from)
 {
-    text->failed |=
-        buf_append(&text->sql,
-                   STR("SELECT " SEGMENT_COLUMNS " FROM message m JOIN (SELECT n, max(p) AS newest"
-                       " FROM part WHERE p >= ? GROUP BY n) c ON c.n = m.n WHERE 1")) != STATUS_OK;
+    text->failed |= buf_append(&text->sql, STR("SELECT " SEGMENT_COLUMNS
+                                               " FROM message m JOIN (SELECT n, max(p) AS newest"
+                                               " FROM part WHERE p >= ? GROUP BY n) c ON c.n = m.n "
+                                               "WHERE 1" WITHOUT_BUSY_SESSIONS)) != STATUS_OK;
     text->parameters[text->count++] = (struct parameter){.number = from, .is_number = true};
     add_conditions(text, query);
     add_end(text, "c.newest", query->limit);

@@ -14,7 +14,10 @@
 
 struct trace_search;
 
-/* What is looked for; all that is set must fit. Empty texts and 0 do not select. */
+/*
+ * What is looked for; all that is set must fit. Empty texts and 0 do not select. Sessions are found
+ * when they brought no mail, or by their id: else they would stand beside each of their messages.
+ */
 struct trace_query {
     struct str id; /* of a message or a session: with it, only that row */
     /* "*" stands for any text. Addresses match in any letter case, subjects too. */

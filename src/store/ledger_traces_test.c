@@ -90,15 +90,13 @@ find(const struct test_directory *directory, struct trace_query query)
     struct trace_search *search = trace_search_create(directory->path);
     query.limit = query.limit == 0 ? TRACE_SEARCH_ROWS_MAX : query.limit;
     assert_int_equal(trace_search_find(search, &query, &rows, &count, &more), STATUS_OK);
-    found[0] = '\0';
+    size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t n = strlen(found);
-        snprintf(found + n, sizeof found - n, "%s%.*s", i > 0 ? "|" : "",
-                 STR_ARG(summary_str(&rows[i].subject)));
+        n += (size_t)snprintf(found + n, sizeof found - n, "%s%.*s", i > 0 ? "|" : "",
+                              STR_ARG(summary_str(&rows[i].subject)));
+        assert_true(n < sizeof found);
     }
-    if (more) {
-        strcat(found, "|+");
-    }
+    snprintf(found + n, sizeof found - n, "%s", more ? "|+" : "");
     trace_search_destroy(&search);
     return found;
 }
@@ -295,7 +293,20 @@ sessions_and_messages_belong_together(void **state)
     trace_free(&trace);
     assert_int_equal(trace_store_commit(store), STATUS_OK);
     assert_int_equal(count_parts(directory, session), 4);
-    assert_int_equal(count_parts(directory, ids[0]), 2);
+    /* in lists it stands for itself only while it has brought no mail */
+    assert_string_equal(find(directory, (struct trace_query){.limit = 10}),
+                        "three_x|two 100%|one|");
+    trace_init(&trace, test_clock);
+    TRACE(&trace, connection_closed, .reason = STR("quit"), .messages = 3);
+    assert_int_equal(trace_store_append(store, str_from_cstr(session), str_from_cstr(session),
+                                        trace_events(&trace)),
+                     STATUS_OK);
+    trace_free(&trace);
+    assert_int_equal(trace_store_commit(store), STATUS_OK);
+    assert_string_equal(find(directory, (struct trace_query){.limit = 10}), "three_x|two 100%|one");
+    assert_int_equal(get_row(directory, session).kind, TRACE_ROW_SESSION);
+    assert_int_equal(count_parts(directory, session), 5);
+    assert_int_equal(count_parts(directory, ids[0]), 3);
     assert_int_equal(count_parts(directory, "0000000000NOBODY"), 0);
     trace_store_close(&store);
 }
