@@ -22,6 +22,8 @@ static const char zone_text[] =
     " \"sick.example.com\": [{\"type\": \"SERVFAIL\"}],"
     " \"forged.example.com\": [{\"type\": \"A\", \"value\": \"192.0.2.9\", \"secure\": \"bogus\"}],"
     " \"open.example.com\": [{\"type\": \"A\", \"value\": \"192.0.2.9\", \"secure\": false}],"
+    " \"loose.example.com\": [{\"type\": \"CNAME\", \"value\": \"mx.example.com\","
+    "                           \"secure\": false}],"
     " \"half.example.com\": [{\"type\": \"CNAME\", \"value\": \"open.example.com\"}],"
     " \"a b.example.com\": [{\"type\": \"A\", \"value\": \"192.0.2.4\"}],"
     " \"_25._tcp.mx.example.com\": [{\"type\": \"TLSA\", \"usage\": 3, \"selector\": 1,"
@@ -63,6 +65,8 @@ test_answers(void **state)
          "sick.example.com"},
         {"forged.example.com", DNS_TYPE_A, DNS_OUTCOME_SERVFAIL, DNS_SECURITY_BOGUS, 0,
          "forged.example.com"},
+        {"loose.example.com", DNS_TYPE_A, DNS_OUTCOME_ANSWER, DNS_SECURITY_INSECURE, 2,
+         "mx.example.com"},
         {"half.example.com", DNS_TYPE_A, DNS_OUTCOME_ANSWER, DNS_SECURITY_INSECURE, 1,
          "open.example.com"},
         {"a\\032b.example.com", DNS_TYPE_A, DNS_OUTCOME_ANSWER, DNS_SECURITY_SECURE, 1,

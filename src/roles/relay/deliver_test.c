@@ -148,6 +148,8 @@ load_config(struct world *w, const char *more)
 static const char zone_text[] =
     "{\"mx.example\": [{\"type\": \"MX\", \"pref\": 10, \"value\": \"dead.example\"},"
     "                  {\"type\": \"MX\", \"pref\": 20, \"value\": \"alive.example\"}],"
+    " \"twice.example\": [{\"type\": \"MX\", \"pref\": 10, \"value\": \"alive.example\"},"
+    "                     {\"type\": \"MX\", \"pref\": 20, \"value\": \"alive.example\"}],"
     " \"alive.example\": [{\"type\": \"A\", \"value\": \"127.0.0.1\"}],"
     " \"loop.example\": [{\"type\": \"A\", \"value\": \"127.0.0.1\"}],"
     " \"dead.example\": [{\"type\": \"A\", \"value\": \"127.255.255.254\"}],"
@@ -391,10 +393,20 @@ test_lost_after_the_dot(void **state)
 {
     struct world *w = *state;
     w->manners[0].verdict = "<CLOSE>";
-    deliver(w, TO("a@mx.example"));
-    /* Not tried again at once: it may have arrived. */
+    deliver(w, TO("a@twice.example"));
+    /* The next host is not asked: the message may have arrived. */
     EXPECT("deferred 0 4.4.2");
     assert_int_equal(w->manners[0].verdicts, 1);
+}
+
+static void
+test_lost_before_the_dot(void **state)
+{
+    struct world *w = *state;
+    w->manners[0].data = "<CLOSE>";
+    deliver(w, TO("a@twice.example"));
+    EXPECT("deferred 0 4.4.2");
+    assert_int_equal(test_server_connections(w->servers[0]), 2);
 }
 
 static void
@@ -659,6 +671,7 @@ main(void)
         TEST(test_too_many_recipients_for_the_server),
         TEST(test_two_hops_in_one_lease),
         TEST(test_lost_after_the_dot),
+        TEST(test_lost_before_the_dot),
         TEST(test_no_answer),
         TEST(test_next_mx),
         TEST(test_greeting_is_a_refusal),

@@ -117,11 +117,10 @@ record(struct peer *peer, struct buf *where, struct str octets, const char *end)
     pthread_mutex_unlock(&peer->server->mutex);
 }
 
-/* Answers a line; false when the connection ends. */
+/* False when the connection ends. */
 static bool
-peer_answer(struct peer *peer, const char *line)
+peer_say(struct peer *peer, const char *answer)
 {
-    const char *answer = peer->server->answer(peer->server->context, peer->number, line);
     if (strcmp(answer, "<CLOSE>") == 0) {
         return false;
     }
@@ -136,6 +135,12 @@ peer_answer(struct peer *peer, const char *line)
     }
     peer_write(peer, answer);
     return true;
+}
+
+static bool
+peer_answer(struct peer *peer, const char *line)
+{
+    return peer_say(peer, peer->server->answer(peer->server->context, peer->number, line));
 }
 
 /* Takes one CRLF line; false at the end. */
@@ -200,8 +205,7 @@ peer_command(struct peer *peer, const char *line)
         return peer_answer(peer, line);
     }
     const char *answer = peer->server->answer(peer->server->context, peer->number, line);
-    peer_write(peer, answer);
-    return strncmp(answer, "354", 3) != 0 || peer_data(peer);
+    return peer_say(peer, answer) && (strncmp(answer, "354", 3) != 0 || peer_data(peer));
 }
 
 static void *
