@@ -25,7 +25,7 @@
 #define LINE_OCTETS   65536u
 
 static const char usage[] =
-    "Find messages, and sessions that brought none (newest first), or print all that happened\n"
+    "Find messages, and sessions that began none (newest first), or print all that happened\n"
     "to one of them.\n"
     "\n"
     "usage: postern trace [OPTIONS]\n"

@@ -183,8 +183,10 @@ add_times(struct statement_text *text, const struct trace_query *query)
     }
 }
 
-/* Sessions that brought mail (kind 0 is TRACE_ROW_SESSION) are left out. */
-#define WITHOUT_BUSY_SESSIONS " AND NOT (m.kind = 0 AND m.expected > 0)"
+/* Sessions that began messages are left out; kind 0 is TRACE_ROW_SESSION. */
+#define WITHOUT_BUSY_SESSIONS                                                                      \
+    " AND NOT (m.kind = 0 AND EXISTS (SELECT 1 FROM message o WHERE o.session = m.id"              \
+    " AND o.kind <> 0))"
 
 static void
 add_conditions(struct statement_text *text, const struct trace_query *query)

@@ -16,7 +16,7 @@ struct trace_search;
 
 /*
  * What is looked for; all that is set must fit. Empty texts and 0 do not select. Sessions are found
- * when they brought no mail, or by their id: else they would stand beside each of their messages.
+ * when they began no message, or by their id: else they would stand beside their messages.
  */
 struct trace_query {
     struct str id; /* of a message or a session: with it, only that row */

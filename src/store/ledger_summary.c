@@ -104,7 +104,6 @@ take_opened(struct taking *taking, const struct trace_event *event)
 static void
 take_closed(struct taking *taking, const struct trace_event *event)
 {
-    taking->summary->expected = (uint32_t)trace_event_number(event, "messages");
     set_state(taking->summary, TRACE_STATE_CLOSED, event->time_ms);
 }
 

@@ -63,7 +63,7 @@ struct summary {
     struct summary_text subject;
     struct summary_text message_id;
     uint32_t recipient_count; /* accepted and refused */
-    uint32_t expected;        /* recipients in the queue; of a session: messages it brought */
+    uint32_t expected;        /* recipients in the queue */
     uint32_t delivered;
     uint32_t failed;
     struct {
