@@ -39,7 +39,7 @@ buf_reserve(struct buf *buf, size_t n)
     if (buf->size - buf->end >= n && buf->data != NULL) {
         return buf->data + buf->end;
     }
-    if (buf->start > 0) {
+    if (buf->start > 0 && buf->data != NULL) {
         memmove(buf->data, buf->data + buf->start, length);
         buf->start = 0;
         buf->end = length;

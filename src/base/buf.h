@@ -36,8 +36,8 @@ buf_length(const struct buf *buf)
 static inline struct str
 buf_str(const struct buf *buf)
 {
-    /* An empty buffer may have no memory, and NULL + 0 is undefined in C. */
-    return (struct str){buf->data != NULL ? buf->data + buf->start : NULL, buf_length(buf)};
+    /* A buffer without memory gives an empty text that C functions may be handed: not NULL. */
+    return (struct str){buf->data != NULL ? buf->data + buf->start : "", buf_length(buf)};
 }
 
 /* STATUS_LIMIT past the ceiling (nothing is appended then), else STATUS_OK. */

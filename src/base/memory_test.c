@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/hash.h"
 
 static int destroyed;
 static char order[8];
@@ -101,6 +102,31 @@ test_buffer(void **state)
     buf_free(&buf);
 }
 
+struct entry {
+    unsigned key;
+    UT_hash_handle hh;
+};
+
+/* What is freed twice or not at all, the address sanitizer tells. */
+static void
+test_hash_free_all(void **state)
+{
+    static const unsigned sizes[] = {0, 1, 2, 1000};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct entry *table = NULL;
+        for (unsigned key = 0; key < sizes[i]; key++) {
+            struct entry *entry = calloc(1, sizeof *entry);
+            assert_non_null(entry);
+            entry->key = key;
+            HASH_ADD(hh, table, key, sizeof entry->key, entry);
+        }
+        assert_int_equal(HASH_COUNT(table), sizes[i]);
+        HASH_FREE_ALL(table);
+        assert_null(table);
+    }
+}
+
 int
 main(void)
 {
@@ -110,6 +136,7 @@ main(void)
         cmocka_unit_test(test_destructors_run_newest_first),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_buffer),
+        cmocka_unit_test(test_hash_free_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

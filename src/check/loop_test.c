@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "check/test_message.h"
 
 static void
@@ -16,14 +17,16 @@ test_received_count(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct test_message message;
-        char content[1024] = "";
+        struct buf content;
+        buf_init(&content, 1024);
         for (size_t k = 0; k < cases[i].count; k++) {
-            strcat(content, "Received: x\r\n");
+            assert_int_equal(buf_append(&content, STR("Received: x\r\n")), STATUS_OK);
         }
-        strcat(content, "\r\n");
-        test_message_open(&message, str_from_cstr(content));
+        assert_int_equal(buf_append(&content, STR("\r\n")), STATUS_OK);
+        test_message_open(&message, buf_str(&content));
         assert_string_equal(test_message_check(&message, check_loop), cases[i].want);
         test_message_close(&message);
+        buf_free(&content);
     }
 }
 

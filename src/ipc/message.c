@@ -363,7 +363,7 @@ message_allocate(const struct packet_header *header, struct str payload)
     message->type = (enum msg_type)header->type;
     message->request = header->request;
     message->is_reply = rule->is_reply;
-    message->body = rule->layout->size > 0 ? message + 1 : NULL;
+    message->body = message + 1;
     message->octets = octets;
     message->octet_count = payload.n;
     return message;

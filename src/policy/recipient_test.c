@@ -363,10 +363,10 @@ test_same_reading(void **state)
         "\"a\\\"b\\\\c\"@example.com",
         "b.o.b@example.com",
         "!#$%&'*+-/=?^_`{|}~@example.com",
-        "b\xc3\xb6"
-        "b@example.com",
-        "bob@b\xc3\xbc"
-        "cher.example",
+        ("b\xc3\xb6"
+         "b@example.com"),
+        ("bob@b\xc3\xbc"
+         "cher.example"),
         "\"a@b\"@example.com",
         "\"a\\b\"@example.com",
         "bob@xn--bcher-kva.example",

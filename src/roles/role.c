@@ -599,6 +599,8 @@ role_main(const struct role_definition *definition, uint32_t instance)
     signal(SIGPIPE, SIG_IGN);
     fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
     if (runtime == NULL || bootstrap == NULL || evthread_use_pthreads() != 0) {
+        free(runtime);
+        free(bootstrap);
         return EXIT_FAILURE;
     }
     pthread_mutex_init(&runtime->config_mutex, NULL);

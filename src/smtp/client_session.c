@@ -145,12 +145,11 @@ reply_to_hello(struct smtp_client *client, const struct smtp_reply *reply)
         return;
     }
     offers_read(&client->offers, reply, !client->said_helo);
-    if (client->encrypted || tls == SMTP_CLIENT_TLS_NEVER) {
-        client_ready(client);
-    } else if (client->offers.starttls) {
+    bool may_encrypt = !client->encrypted && tls != SMTP_CLIENT_TLS_NEVER;
+    if (may_encrypt && client->offers.starttls) {
         client->stage = SMTP_CLIENT_STAGE_TLS;
         client_write(client, STR("STARTTLS\r\n"));
-    } else if (tls == SMTP_CLIENT_TLS_REQUIRED) {
+    } else if (may_encrypt && tls == SMTP_CLIENT_TLS_REQUIRED) {
         fail_without_tls(client, NULL);
     } else {
         client_ready(client);

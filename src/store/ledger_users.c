@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "smtp/address.h"
 
 /* A name's form: see the head of ledger_users.h for the characters that are left out. */
@@ -84,16 +84,10 @@ user_table_create(void)
 void
 user_table_destroy(struct user_table **table)
 {
-    struct entry *entry;
-    struct entry *next;
     if (*table == NULL) {
         return;
     }
-    HASH_ITER(hh, (*table)->entries, entry, next)
-    {
-        HASH_DEL((*table)->entries, entry);
-        free(entry);
-    }
+    HASH_FREE_ALL((*table)->entries);
     free(*table);
     *table = NULL;
 }

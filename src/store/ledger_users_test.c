@@ -286,8 +286,7 @@ schemas_are_upgraded(void **state)
     const char *path = test_directory_file(*state, "x.db");
     static const char *const steps[] = {"CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1);",
                                         "ALTER TABLE a ADD COLUMN y INTEGER DEFAULT 5;"};
-    static const char *const broken[] = {steps[0], steps[1],
-                                         "UPDATE a SET x = 2; CREATE NONSENSE;"};
+    const char *const broken[] = {steps[0], steps[1], "UPDATE a SET x = 2; CREATE NONSENSE;"};
     const struct ledger_schema one = {steps, 1};
     const struct ledger_schema two = {steps, 2};
     const struct ledger_schema three = {broken, 3};

@@ -78,7 +78,10 @@ spool_schema_upgrade(sqlite3 *db, const struct spool_upgrade *steps, int count)
 {
     int64_t version;
     enum status status = read_number(db, "PRAGMA user_version", &version);
-    if (status == STATUS_OK && version > count) {
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (version > count) {
         return STATUS_LIMIT;
     }
     for (int i = (int)version; status == STATUS_OK && i < count; i++) {
@@ -95,8 +98,8 @@ static const char *const soundings[] = {
     "SELECT count(*) FROM (SELECT head FROM body ORDER BY message DESC LIMIT 1)",
     "SELECT count(*) FROM (SELECT text FROM recipient ORDER BY message LIMIT 1)",
     "SELECT count(*) FROM (SELECT text FROM recipient ORDER BY message DESC LIMIT 1)",
-    "SELECT count(*) FROM (SELECT due_ms FROM recipient INDEXED BY recipient_due"
-    " WHERE due_ms IS NOT NULL ORDER BY destination, rank LIMIT 1)",
+    ("SELECT count(*) FROM (SELECT due_ms FROM recipient INDEXED BY recipient_due"
+     " WHERE due_ms IS NOT NULL ORDER BY destination, rank LIMIT 1)"),
     "SELECT count(*) FROM (SELECT name FROM destination ORDER BY name LIMIT 1)",
     "SELECT count(*) FROM (SELECT name FROM destination ORDER BY look_ms LIMIT 1)",
 };

@@ -1,7 +1,7 @@
 /* Who, what, how it ended: read out of all events of a message or a session. */
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "trace/explain.h"
 #include "trace/explain_text.h"
 
@@ -306,18 +306,6 @@ find_bounds(const struct timeline *timeline, struct explain_summary *summary)
     summary->is_session = !has_own_mail;
 }
 
-static void
-free_index(struct reading *reading)
-{
-    struct seen *seen;
-    struct seen *next;
-    HASH_ITER(hh, reading->index, seen, next)
-    {
-        HASH_DEL(reading->index, seen);
-        free(seen);
-    }
-}
-
 enum status
 explain_summarise(const struct timeline *timeline, struct str id,
                   struct explain_summary *summary_out)
@@ -334,7 +322,7 @@ explain_summarise(const struct timeline *timeline, struct str id,
         }
         summary.has_mail |= is_about_a_message(&item->event);
     }
-    free_index(&reading);
+    HASH_FREE_ALL(reading.index);
     if (reading.no_memory) {
         explain_summary_fini(&summary);
         return STATUS_LIMIT;

@@ -33,11 +33,11 @@ static const struct trace_event_row event_rows[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-/* The rows are sorted by number, their first member. */
+/* The rows are sorted by number. */
 static int
 compare_number(const void *key, const void *row)
 {
-    return (int)*(const uint16_t *)key - (int)*(const uint16_t *)row;
+    return (int)*(const uint16_t *)key - (int)((const struct trace_event_row *)row)->number;
 }
 
 const struct trace_event_row *

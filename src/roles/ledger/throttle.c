@@ -2,8 +2,8 @@
 
 #include <sodium.h>
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/random.h"
 
 #define KEY_OCTETS 16
@@ -41,16 +41,10 @@ throttle_create(void)
 void
 throttle_destroy(struct throttle **throttle)
 {
-    struct entry *entry;
-    struct entry *next;
     if (*throttle == NULL) {
         return;
     }
-    HASH_ITER(hh, (*throttle)->entries, entry, next)
-    {
-        HASH_DEL((*throttle)->entries, entry);
-        free(entry);
-    }
+    HASH_FREE_ALL((*throttle)->entries);
     free(*throttle);
     *throttle = NULL;
 }

@@ -547,6 +547,8 @@ parent_main(const char *config_file)
     log_init("parent", LOG_LEVEL_INFO, LOG_FORMAT_KEYVALUE);
     signal(SIGPIPE, SIG_IGN);
     if (parent == NULL || evthread_use_pthreads() != 0) {
+        free(parent);
+        arena_destroy(&arena);
         return EXIT_FAILURE;
     }
     parent->config_file = config_file;

@@ -43,18 +43,6 @@ finished_add(struct spool_role *role, struct str id)
     }
 }
 
-void
-finished_clear(struct spool_role *role)
-{
-    struct finished_id *finished;
-    struct finished_id *next;
-    HASH_ITER(hh, role->finished, finished, next)
-    {
-        HASH_DEL(role->finished, finished);
-        free(finished);
-    }
-}
-
 /* ---- where it goes */
 
 /* A new target; there are at most as many as recipients. */

@@ -20,8 +20,7 @@
 #ifndef POSTERN_ROLES_SPOOL_INTERNAL_H
 #define POSTERN_ROLES_SPOOL_INTERNAL_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "ipc/channel.h"
 #include "mail/dsn.h"
 #include "roles/role.h"
@@ -193,7 +192,6 @@ void intake_prepare(struct spool_role *role, struct intake *intake, struct parce
 void intake_finish(struct spool_role *role, struct intake *intake, bool committed);
 bool finished_contains(struct spool_role *role, struct str id);
 void finished_add(struct spool_role *role, struct str id);
-void finished_clear(struct spool_role *role);
 
 /* ---- dispatch.c */
 

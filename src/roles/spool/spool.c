@@ -194,7 +194,7 @@ spool_role_close(void *state)
     dispatch_relay_lost(role);
     spool_close(&role->spool);
     cache_clear(role);
-    finished_clear(role);
+    HASH_FREE_ALL(role->finished);
     schedule_destroy(&role->schedule);
     trace_sender_destroy(&role->traces);
     if (role->timer != NULL) {
