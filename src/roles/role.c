@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -523,6 +524,8 @@ role_open_as_user(struct role_runtime *runtime)
     role_user_find(runtime->config, runtime->definition->role, &uid, &gid);
     umask(0077); /* what a role keeps is its own, unless it says otherwise */
     enum status status = sandbox_set_user(uid, gid);
+    /* After the change of user, which would undo it: no role outlives its parent. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (status == STATUS_OK && runtime->definition->open != NULL) {
         status = runtime->definition->open(runtime, &runtime->state);
     }

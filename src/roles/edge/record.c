@@ -412,6 +412,13 @@ log_connection(const struct connection *connection, const char *state, int64_t m
 }
 
 void
+record_session_so_far(struct connection *connection)
+{
+    struct str id = str_from_cstr(connection->id);
+    trace_sender_add(connection->edge->traces, id, id, &connection->trace);
+}
+
+void
 record_connection_closed(struct connection *connection)
 {
     struct smtp_server *core = connection->core;
@@ -430,8 +437,7 @@ record_connection_closed(struct connection *connection)
           .octets_in = (int64_t)connection->octets_in,
           .octets_out = (int64_t)connection->octets_out,
           .duration_ms = edge_now_ms() - connection->opened_ms);
-    struct str id = str_from_cstr(connection->id);
-    trace_sender_add(connection->edge->traces, id, id, &connection->trace);
+    record_session_so_far(connection);
 }
 
 void

@@ -1,8 +1,9 @@
 /*
  * record.h - what happens on a connection, as events of the trace and lines of the log.
  *
- * Events of the connection are recorded under the session's id and go to the ledger when it ends,
- * if the client said anything; events of a message under the message's id (transaction.h).
+ * Events of the connection are recorded under the session's id and go to the ledger with each
+ * message, and when it ends, if the client said anything; events of a message under the message's
+ * id (transaction.h).
  */
 #ifndef POSTERN_ROLES_EDGE_RECORD_H
 #define POSTERN_ROLES_EDGE_RECORD_H
@@ -32,6 +33,8 @@ void record_recipient_accepted(struct connection *connection,
 void record_tls_started(struct connection *connection, const struct tls_info *info);
 /* All content is there. */
 void record_content(struct connection *connection, const struct smtp_content_facts *facts);
+/* Hands what is known of the connection to the ledger now; more may follow. */
+void record_session_so_far(struct connection *connection);
 /* The end of the connection: trace and log line. */
 void record_connection_closed(struct connection *connection);
 

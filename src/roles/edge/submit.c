@@ -123,6 +123,8 @@ submit_message(struct connection *connection, const struct smtp_envelope *envelo
         /* The filter passes the events on; here only the answer is still to come. */
         trace_clear(&transaction->trace);
         transaction->submitted = true;
+        /* Who asks about the message now wants to hear of the connection too, though it is open. */
+        record_session_so_far(connection);
     } else {
         submit_answer(connection, &reply_unavailable);
     }

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 1024
+#define BIND_TRIES     10
+#define BIND_WAIT_MS   100
 
 static int
 socket_bound(const struct ip_address *address, uint16_t port)
@@ -33,10 +35,25 @@ socket_bound(const struct ip_address *address, uint16_t port)
     return fd;
 }
 
+/*
+ * The roles of a Postern that was killed a moment ago may still hold the socket: they end when they
+ * notice, which takes milliseconds.
+ */
+static int
+socket_bound_soon(const struct ip_address *address, uint16_t port)
+{
+    int fd = socket_bound(address, port);
+    for (int i = 0; fd < 0 && errno == EADDRINUSE && i < BIND_TRIES; i++) {
+        usleep(BIND_WAIT_MS * 1000);
+        fd = socket_bound(address, port);
+    }
+    return fd;
+}
+
 enum status
 listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out)
 {
-    int fd = socket_bound(address, port);
+    int fd = socket_bound_soon(address, port);
     if (fd < 0) {
         return STATUS_IO;
     }
