@@ -111,12 +111,35 @@ open_newest(struct trace_store *store, const char *name)
     return STATUS_OK;
 }
 
-/* The name of a segment that begins now: after all others, also when the clock was set back. */
-static void
-next_name(const struct trace_store *store, int64_t now_ms, char name[static ID_LENGTH + 1])
+/* When the last id of the newest segment was made; -1: it has none. */
+static int64_t
+last_id_time(struct trace_store *store)
 {
-    int64_t last_ms =
-        store->list.count > 0 ? segment_name_time(store->list.names[store->list.count - 1]) : -1;
+    sqlite3_stmt *statement;
+    int64_t time_ms = -1;
+    if (store->newest.database != NULL &&
+        ledger_prepare(store->newest.database, "SELECT max(id) FROM message", &statement) ==
+            STATUS_OK) {
+        struct str id =
+            sqlite3_step(statement) == SQLITE_ROW ? ledger_column(statement, 0) : str_make(NULL, 0);
+        time_ms = segment_name_is_valid(id) ? segment_name_time(id.p) : -1;
+        sqlite3_finalize(statement);
+    }
+    return time_ms;
+}
+
+/*
+ * The name of a segment that begins now: after all other names, and after all ids in them, also
+ * when the clock was set back. By that the segments of an id are found.
+ */
+static void
+next_name(struct trace_store *store, int64_t now_ms, char name[static ID_LENGTH + 1])
+{
+    int64_t last_ms = last_id_time(store);
+    if (store->list.count > 0) {
+        int64_t name_ms = segment_name_time(store->list.names[store->list.count - 1]);
+        last_ms = name_ms > last_ms ? name_ms : last_ms;
+    }
     id_make(now_ms > last_ms ? now_ms : last_ms + 1, name);
 }
 

@@ -258,6 +258,42 @@ largest_events_fit(void **state)
     free(long_text);
 }
 
+/* The builder cuts lists at TRACE_TEXTS_MAX items, and the reader takes no longer ones. */
+static void
+lists_are_bounded(void **state)
+{
+    (void)state;
+    struct str items[TRACE_TEXTS_MAX + 10];
+    struct trace trace = new_trace();
+    struct trace_reader reader;
+    struct trace_event event;
+    struct str item;
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        items[i] = STR("x");
+    }
+    TRACE(&trace, recipient_accepted, .expanded = {items, sizeof items / sizeof items[0]});
+    assert_int_equal(trace_reader_init(&reader, trace_events(&trace)), STATUS_OK);
+    assert_int_equal(trace_reader_next(&reader, &event), STATUS_OK);
+    struct str texts = trace_event_value(&event, "expanded")->texts;
+    while (trace_texts_next(&texts, &item)) {
+        count++;
+    }
+    assert_int_equal(count, TRACE_TEXTS_MAX);
+    trace_free(&trace);
+
+    /* recipient_accepted, no address, no reason, then so many empty texts */
+    char octets[9 + 5 + 4 + TRACE_TEXTS_MAX + 1] = {1, [9] = TRACE_RECIPIENT_ACCEPTED};
+    octets[12] = (char)(0x80 | ((4 + TRACE_TEXTS_MAX) & 0x7f));
+    octets[13] = (4 + TRACE_TEXTS_MAX) >> 7;
+    octets[16] = (char)(0x80 | (TRACE_TEXTS_MAX & 0x7f));
+    octets[17] = TRACE_TEXTS_MAX >> 7;
+    assert_true(trace_is_valid(str_make(octets, sizeof octets - 1)));
+    octets[12]++;
+    octets[16]++;
+    assert_false(trace_is_valid(str_make(octets, sizeof octets)));
+}
+
 static void
 what_does_not_fit_is_counted(void **state)
 {
@@ -339,6 +375,7 @@ main(void)
         cmocka_unit_test(later_events_and_fields_are_skipped),
         cmocka_unit_test(malformed_is_refused),
         cmocka_unit_test(largest_events_fit),
+        cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(what_does_not_fit_is_counted),
         cmocka_unit_test(overflow_hands_out_what_is_full),
         cmocka_unit_test(tables_are_in_order),
