@@ -23,8 +23,18 @@ struct media {
     struct str boundary; /* of multipart */
 };
 
-static enum status convert_entity(struct job *job, struct str head, struct str body, unsigned depth,
-                                  struct buf *head_out, struct buf *body_out);
+/* One entity (RFC 2045 2.4): the message, or a part of it. */
+struct entity {
+    struct str head_text;
+    struct str body;
+    unsigned depth;
+    struct buf *head_out; /* the same as body_out but for the message */
+    struct buf *body_out;
+    struct mail_head head;
+    struct media media;
+};
+
+static enum status convert_entity(struct job *job, struct entity *entity);
 
 static enum status
 deny(struct job *job, const char *why)
@@ -247,16 +257,15 @@ check_encoding(struct job *job, const struct mail_head *head)
 /* ---- entities */
 
 static enum status
-convert_leaf(const struct mail_head *head, const struct media *media, struct str body,
-             struct str more, struct buf *head_out, struct buf *body_out)
+convert_leaf(const struct entity *e, struct str more)
 {
-    bool is_text = str_eq_nocase(media->type, STR("text"));
+    bool is_text = str_eq_nocase(e->media.type, STR("text"));
     struct str encoding = is_text ? STR("quoted-printable") : STR("base64");
-    enum status status = write_head(head, encoding, more, head_out);
+    enum status status = write_head(&e->head, encoding, more, e->head_out);
     if (status != STATUS_OK) {
         return status;
     }
-    return is_text ? encode_quoted(body, body_out) : encode_base64(body, body_out);
+    return is_text ? encode_quoted(e->body, e->body_out) : encode_base64(e->body, e->body_out);
 }
 
 /* A part with its own header section, into one buffer. */
@@ -275,8 +284,12 @@ convert_part(struct job *job, struct str part, unsigned depth, struct buf *out)
         return deny(job, "a part's header does not end");
     }
     size_t head_length = at == 0 ? 2 : at + 4;
-    return convert_entity(job, str_head(part, head_length), str_skip(part, head_length), depth + 1,
-                          out, out);
+    struct entity entity = {.head_text = str_head(part, head_length),
+                            .body = str_skip(part, head_length),
+                            .depth = depth + 1,
+                            .head_out = out,
+                            .body_out = out};
+    return convert_entity(job, &entity);
 }
 
 /* True when the line at the head of s is a delimiter; *last_out: the closing one. */
@@ -351,67 +364,64 @@ convert_parts(struct job *job, struct str body, struct str boundary, unsigned de
 }
 
 static enum status
-convert_multipart(struct job *job, const struct mail_head *head, const struct media *media,
-                  struct str body, unsigned depth, struct buf *head_out, struct buf *body_out)
+convert_multipart(struct job *job, const struct entity *e)
 {
-    if (str_eq_nocase(media->subtype, STR("signed")) ||
-        str_eq_nocase(media->subtype, STR("encrypted"))) {
+    if (str_eq_nocase(e->media.subtype, STR("signed")) ||
+        str_eq_nocase(e->media.subtype, STR("encrypted"))) {
         return deny(job, "a part is signed or encrypted and must not be changed");
     }
-    if (media->boundary.n == 0) {
+    if (e->media.boundary.n == 0) {
         return deny(job, "a multipart names no boundary");
     }
-    enum status status = write_head(head, STR("7bit"), STR(""), head_out);
-    return status == STATUS_OK ? convert_parts(job, body, media->boundary, depth, body_out)
-                               : status;
+    enum status status = write_head(&e->head, STR("7bit"), STR(""), e->head_out);
+    return status == STATUS_OK
+               ? convert_parts(job, e->body, e->media.boundary, e->depth, e->body_out)
+               : status;
 }
 
 /* RFC 2046 5.2.1: an enclosed message may not be encoded itself, but its parts may. */
 static enum status
-convert_message(struct job *job, const struct mail_head *head, const struct media *media,
-                struct str body, unsigned depth, struct buf *head_out, struct buf *body_out)
+convert_message(struct job *job, const struct entity *e)
 {
-    if (!str_eq_nocase(media->subtype, STR("rfc822"))) {
+    if (!str_eq_nocase(e->media.subtype, STR("rfc822"))) {
         return deny(job, "a part of this kind may only have 7-bit content");
     }
-    enum status status = write_head(head, STR("7bit"), STR(""), head_out);
-    return status == STATUS_OK ? convert_part(job, body, depth, body_out) : status;
+    enum status status = write_head(&e->head, STR("7bit"), STR(""), e->head_out);
+    return status == STATUS_OK ? convert_part(job, e->body, e->depth, e->body_out) : status;
 }
 
 static enum status
-convert_entity(struct job *job, struct str head_text, struct str body, unsigned depth,
-               struct buf *head_out, struct buf *body_out)
+convert_entity(struct job *job, struct entity *e)
 {
-    struct mail_head head;
-    struct media media = {.type = STR("text"), .subtype = STR("plain")};
     struct str more = STR("");
-    if (depth > MAIL_DOWNGRADE_DEPTH_MAX) {
+    if (e->depth > MAIL_DOWNGRADE_DEPTH_MAX) {
         return deny(job, "its parts are nested too deep");
     }
-    enum status status = parse_head(job, head_text, &head);
+    enum status status = parse_head(job, e->head_text, &e->head);
     if (status == STATUS_OK) {
-        status = check_encoding(job, &head);
+        status = check_encoding(job, &e->head);
     }
     if (status != STATUS_OK) {
         return status;
     }
-    const struct mail_field *type = head.first[MAIL_FIELD_CONTENT_TYPE];
-    if (depth == 0 && head.counts[MAIL_FIELD_MIME_VERSION] == 0) {
+    const struct mail_field *type = e->head.first[MAIL_FIELD_CONTENT_TYPE];
+    e->media = (struct media){.type = STR("text"), .subtype = STR("plain")};
+    if (e->depth == 0 && e->head.counts[MAIL_FIELD_MIME_VERSION] == 0) {
         if (type != NULL) {
             return deny(job, "it has MIME fields without being MIME");
         }
         /* RFC 1428 3: text in a character set that nobody told. */
         more = STR("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n");
-    } else if (type != NULL && media_parse(type->value, &media) != STATUS_OK) {
+    } else if (type != NULL && media_parse(type->value, &e->media) != STATUS_OK) {
         return deny(job, "a part does not say clearly what it is");
     }
-    if (str_eq_nocase(media.type, STR("multipart"))) {
-        return convert_multipart(job, &head, &media, body, depth, head_out, body_out);
+    if (str_eq_nocase(e->media.type, STR("multipart"))) {
+        return convert_multipart(job, e);
     }
-    if (str_eq_nocase(media.type, STR("message"))) {
-        return convert_message(job, &head, &media, body, depth, head_out, body_out);
+    if (str_eq_nocase(e->media.type, STR("message"))) {
+        return convert_message(job, e);
     }
-    return convert_leaf(&head, &media, body, more, head_out, body_out);
+    return convert_leaf(e, more);
 }
 
 enum status
@@ -419,7 +429,9 @@ mail_downgrade(struct arena *arena, struct str head, struct str body, struct buf
                struct buf *body_out, const char **why_out)
 {
     struct job job = {.arena = arena};
-    enum status status = convert_entity(&job, head, body, 0, head_out, body_out);
+    struct entity message = {
+        .head_text = head, .body = body, .head_out = head_out, .body_out = body_out};
+    enum status status = convert_entity(&job, &message);
     if (status == STATUS_DENIED) {
         *why_out = job.why;
     }

@@ -197,8 +197,14 @@ ask_session(struct question *q, struct relay_session *session)
 }
 
 static void
-ask_route(struct question *q)
+ask_route(struct question *q, struct trace *trace)
 {
+    const struct relay_caller caller = {.world = q->world,
+                                        .config = q->config,
+                                        .tls = q->tls,
+                                        .hop = &q->hop,
+                                        .trace = trace,
+                                        .deadline_ms = q->deadline_ms};
     struct relay_route route;
     struct relay_target target;
     struct relay_route_failure failure;
@@ -213,8 +219,7 @@ ask_route(struct question *q)
             }
             continue;
         }
-        struct relay_session *session = relay_call(q->world, q->config, q->tls, &q->hop, &target,
-                                                   q->deadline_ms, NULL, &session_failure);
+        struct relay_session *session = relay_call(&caller, &target, &session_failure);
         if (session != NULL) {
             (void)ask_session(q, session);
             return;
@@ -246,7 +251,10 @@ relay_callout_ask(struct relay_world *world, const struct config *config, struct
             asked = ask_session(&q, session);
         }
         if (!asked) {
-            ask_route(&q);
+            struct trace trace; /* a call-out belongs to no message: what it records is not kept */
+            trace_init(&trace, NULL);
+            ask_route(&q, &trace);
+            trace_free(&trace);
         }
     }
     *answer_out = q.answer;

@@ -16,35 +16,12 @@
 #ifndef POSTERN_ROLES_RELAY_DELIVER_H
 #define POSTERN_ROLES_RELAY_DELIVER_H
 
-#include <stdatomic.h>
-
 #include "ipc/message.h"
 #include "mail/downgrade.h"
-#include "roles/relay/idle.h"
-#include "roles/relay/route.h"
-#include "trace/trace.h"
+#include "roles/relay/call.h"
 
 /* Memory of one delivery: results, names, answers of the DNS, commands. */
 #define DELIVERY_CEILING (16u * 1024u * 1024u)
-
-/* Counted by all workers. */
-struct relay_counters {
-    atomic_ullong connections; /* opened */
-    atomic_ullong connections_failed;
-    atomic_ullong connections_reused;
-    atomic_ullong tls; /* opened with TLS */
-    atomic_ullong tls_failed;
-    atomic_ullong delivered; /* recipients */
-    atomic_ullong deferred;
-    atomic_ullong failed;
-};
-
-/* What all deliveries share; thread-safe. */
-struct relay_world {
-    struct relay_route_world route;
-    struct relay_idle *idle;
-    struct relay_counters counters;
-};
 
 /* The message in 7 bits, for servers without 8BITMIME; made when the first of them is met. */
 struct relay_seven_bits {
@@ -78,15 +55,6 @@ struct relay_delivery {
 
 /* Delivers. STATUS_LIMIT: there was no memory even for results; nothing was sent. */
 [[nodiscard]] enum status relay_delivery_run(struct relay_delivery *delivery);
-
-/*
- * Opens a session to a target with the TLS that the hop and the target's zone want; for deliveries
- * and call-outs. NULL with *failure_out. `trace` may be NULL.
- */
-struct relay_session *relay_call(struct relay_world *world, const struct config *config,
-                                 struct tls_client *tls, const struct next_hop *hop,
-                                 const struct relay_target *target, int64_t deadline_ms,
-                                 struct trace *trace, struct relay_session_failure *failure_out);
 
 /* "5.1.1"; generic ("5.0.0") where the reply has none. In the arena; {NULL,0} when it is full. */
 struct str relay_enhanced_text(struct arena *arena, const struct smtp_reply *reply);

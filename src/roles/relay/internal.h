@@ -4,7 +4,7 @@
  *   role.c       start, peers, reload, stop, metrics
  *   lease.c      MSG_DELIVER: from the lease to the report
  *   callout.c    call-outs and their cache;   deliver.c  one delivery
- *   route.c, mx.c, next_hop.c   where to;     session.c, idle.c  over which connection
+ *   route.c, mx.c, next_hop.c   where to;     call.c, session.c, idle.c  over which connection
  *   crew.c       the worker threads;          memory.c   results that may not be on disk yet
  */
 #ifndef POSTERN_ROLES_RELAY_INTERNAL_H

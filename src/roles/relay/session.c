@@ -176,7 +176,7 @@ static enum status
 read_input(struct relay_session *session, enum smtp_client_action *action)
 {
     char input[INPUT_MAX];
-    size_t n;
+    size_t n = 0;
     enum status status = read_some(session, input, sizeof input, &n);
     if (status == STATUS_OK) {
         *action = smtp_client_feed(session->client, str_make(input, n));

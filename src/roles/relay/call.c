@@ -1,0 +1,102 @@
+#include "roles/relay/call.h"
+
+static enum config_tls_mode
+tls_mode(const struct config *config, const struct next_hop *hop, const struct relay_target *target)
+{
+    if (target->is_unix) {
+        return CONFIG_TLS_NONE; /* the octets do not leave the machine */
+    }
+    const struct config_zone *zone = config_zone_for_ip(config, &target->ip);
+    return zone != NULL && zone->minimum_tls > hop->tls ? zone->minimum_tls : hop->tls;
+}
+
+static enum smtp_client_tls
+tls_wanted(enum config_tls_mode mode)
+{
+    switch (mode) {
+    case CONFIG_TLS_NONE:
+        return SMTP_CLIENT_TLS_NEVER;
+    case CONFIG_TLS_OPPORTUNISTIC:
+        return SMTP_CLIENT_TLS_IF_OFFERED;
+    case CONFIG_TLS_REQUIRED:
+        break;
+    }
+    return SMTP_CLIENT_TLS_REQUIRED;
+}
+
+static void
+trace_tls(struct trace *trace, const struct relay_target *target, enum config_tls_mode mode,
+          const struct relay_session *session, const char *error)
+{
+    bool encrypted = session != NULL && session->tls != NULL;
+    if (mode == CONFIG_TLS_NONE && !encrypted) {
+        return;
+    }
+    if (error == NULL && encrypted) {
+        error = session->facts.trust_error;
+    } else if (error == NULL) {
+        bool refused = session != NULL && smtp_client_tls_was_refused(session->client);
+        error = refused ? "the server refused STARTTLS" : "the server does not offer STARTTLS";
+    }
+    TRACE(trace, attempt_tls, .host = target->host,
+          .version = str_from_cstr(encrypted ? session->facts.version : NULL),
+          .cipher = str_from_cstr(encrypted ? session->facts.cipher : NULL),
+          .policy = str_from_cstr(config_tls_mode_name(mode)),
+          .verified = encrypted && session->facts.trusted && session->facts.name_matches,
+          .error = str_from_cstr(error));
+}
+
+static void
+count_session(struct relay_counters *counters, const struct relay_session *session)
+{
+    atomic_fetch_add(&counters->connections, 1);
+    if (session == NULL) {
+        atomic_fetch_add(&counters->connections_failed, 1);
+    } else if (session->tls != NULL) {
+        atomic_fetch_add(&counters->tls, 1);
+    }
+}
+
+/* It went wrong between STARTTLS and the end of the handshake. */
+static bool
+is_failure_of_tls(const struct relay_session_failure *failure)
+{
+    return str_eq(str_from_cstr(failure->stage),
+                  str_from_cstr(smtp_client_stage_name(SMTP_CLIENT_STAGE_TLS))) &&
+           failure->problem != SMTP_CLIENT_REFUSED && failure->problem != SMTP_CLIENT_TLS_MISSING;
+}
+
+struct relay_session *
+relay_call(const struct relay_caller *caller, const struct relay_target *target,
+           struct relay_session_failure *failure_out)
+{
+    struct relay_counters *counters = &caller->world->counters;
+    enum config_tls_mode mode = tls_mode(caller->config, caller->hop, target);
+    struct relay_session_settings settings = {
+        .config = caller->config,
+        .tls = caller->tls,
+        .protocol = caller->hop->lmtp ? SMTP_CLIENT_LMTP : SMTP_CLIENT_SMTP,
+        .wanted = tls_wanted(mode),
+        .deadline_ms = caller->deadline_ms,
+    };
+    struct relay_session *session = NULL;
+    enum status status = relay_session_open(target, &settings, &session, failure_out);
+    const char *error = NULL;
+    char tls_error[SMTP_CLIENT_TEXT_MAX + 1];
+    if (status != STATUS_OK && is_failure_of_tls(failure_out)) {
+        atomic_fetch_add(&counters->tls_failed, 1);
+        struct str text = str_head(failure_out->reply.text, sizeof tls_error - 1);
+        memcpy(tls_error, text.p, text.n);
+        tls_error[text.n] = '\0';
+        error = tls_error;
+        if (mode == CONFIG_TLS_OPPORTUNISTIC) {
+            settings.wanted = SMTP_CLIENT_TLS_NEVER; /* RFC 7435: better than not at all */
+            status = relay_session_open(target, &settings, &session, failure_out);
+        }
+    }
+    count_session(counters, session);
+    if (status == STATUS_OK || error != NULL) {
+        trace_tls(caller->trace, target, mode, session, error);
+    }
+    return session;
+}

@@ -1,0 +1,54 @@
+/*
+ * call.h - opening a session to an address with the TLS that it must have, for deliveries and
+ * call-outs.
+ *
+ * What TLS must be comes from the next hop (domain, route, smart host) and from the zone of the
+ * address that is called, whichever is stricter. Opportunistic: when anything fails between
+ * STARTTLS and the end of the handshake, the same address is called anew and used in the clear, and
+ * that is recorded. Who can make a handshake fail could have taken STARTTLS out of the offer as
+ * well.
+ */
+#ifndef POSTERN_ROLES_RELAY_CALL_H
+#define POSTERN_ROLES_RELAY_CALL_H
+
+#include <stdatomic.h>
+
+#include "roles/relay/idle.h"
+#include "roles/relay/route.h"
+#include "trace/trace.h"
+
+/* Counted by all workers. */
+struct relay_counters {
+    atomic_ullong connections; /* opened */
+    atomic_ullong connections_failed;
+    atomic_ullong connections_reused;
+    atomic_ullong tls; /* opened with TLS */
+    atomic_ullong tls_failed;
+    atomic_ullong delivered; /* recipients */
+    atomic_ullong deferred;
+    atomic_ullong failed;
+};
+
+/* What all deliveries share; thread-safe. */
+struct relay_world {
+    struct relay_route_world route;
+    struct relay_idle *idle;
+    struct relay_counters counters;
+};
+
+/* Who calls, and for what; all borrowed. */
+struct relay_caller {
+    struct relay_world *world;
+    const struct config *config;
+    struct tls_client *tls;
+    const struct next_hop *hop;
+    struct trace *trace;
+    int64_t deadline_ms; /* monotonic: the session ends then; 0: no limit but the time-outs */
+};
+
+/* Opens a session; NULL with *failure_out. */
+struct relay_session *relay_call(const struct relay_caller *caller,
+                                 const struct relay_target *target,
+                                 struct relay_session_failure *failure_out);
+
+#endif
