@@ -87,7 +87,8 @@ on_aged_loaded(struct spool_role *role, void *context, enum status status, struc
         }
     }
     if (n > 0) {
-        outcome_write(role, parcel, verdicts, n, str_make(NULL, 0), on_aged_written, aged);
+        const struct verdict_list list = {.items = verdicts, .count = n};
+        outcome_write(role, parcel, &list, on_aged_written, aged);
     } else {
         age_one_done(role, aged->job, aged->key);
         free(aged);

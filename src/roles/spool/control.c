@@ -388,7 +388,8 @@ on_act_loaded(struct spool_role *role, void *context, enum status status, struct
         }
     }
     if (n > 0) {
-        outcome_write(role, parcel, verdicts, n, q->by, on_acted, acted);
+        const struct verdict_list list = {verdicts, n, q->by};
+        outcome_write(role, parcel, &list, on_acted, acted);
     } else {
         acted->job->reply.missing++;
         acted_free(role, acted);

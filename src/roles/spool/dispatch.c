@@ -333,8 +333,8 @@ lease_settle(struct spool_role *role, struct lease *lease, const struct msg_deli
     role->outstanding--;
     schedule_pin(lease->destination);
     schedule_ended(role->schedule, lease->destination, result, role_now(role));
-    outcome_write(role, lease->parcel, verdicts, lease->count, str_make(NULL, 0),
-                  on_outcome_written, delivery);
+    const struct verdict_list list = {.items = verdicts, .count = lease->count};
+    outcome_write(role, lease->parcel, &list, on_outcome_written, delivery);
     free(verdicts);
 }
 

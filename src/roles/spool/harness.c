@@ -35,6 +35,9 @@ static const char usual_config[] =
 
 /* ---- the frame of a role, as much as the spool uses */
 
+/* Filter, relay, ledger, command, control. */
+#define SOCKETS 5
+
 struct role_runtime {
     struct event_base *loop;
     const struct config *config;
@@ -43,6 +46,7 @@ struct role_runtime {
     struct channel *relay;
     struct channel *ledger;
     struct channel *command;
+    struct event *control;
     void *state;
 };
 
@@ -106,11 +110,26 @@ on_change(void *context, struct channel *channel, bool up, enum status status)
 {
     struct role_runtime *runtime = context;
     (void)status;
-    /* The end of the filter's socket is the sign to stop orderly. */
-    if (!up && channel == runtime->filter) {
+    spool_role.on_peer(runtime->state, channel, up);
+}
+
+/* A new socket for the role named by the octet that comes with it; the end: stop orderly. */
+static void
+on_control(evutil_socket_t fd, short what, void *context)
+{
+    struct role_runtime *runtime = context;
+    struct str packet;
+    int fds[IPC_FDS_MAX];
+    size_t count;
+    (void)what;
+    if (packet_receive(fd, &packet, fds, &count) != STATUS_OK || count != 1) {
+        event_del(runtime->control);
         spool_role.stop(runtime->state, 10000);
-    } else {
-        spool_role.on_peer(runtime->state, channel, up);
+        return;
+    }
+    struct channel *channel = packet.p[0] == 'r' ? runtime->relay : runtime->filter;
+    if (channel_connect(channel, fds[0]) != STATUS_OK) {
+        _exit(6);
     }
 }
 
@@ -138,7 +157,7 @@ ignore_errors(void)
 }
 
 static void
-child_main(struct harness *harness, const int fds[4], uint64_t file_limit)
+child_main(struct harness *harness, const int fds[SOCKETS], uint64_t file_limit)
 {
     struct role_runtime runtime = {0};
     struct config_errors *errors = calloc(1, sizeof *errors);
@@ -168,9 +187,12 @@ child_main(struct harness *harness, const int fds[4], uint64_t file_limit)
         channel_connect(runtime.command, fds[3]) != STATUS_OK) {
         _exit(7);
     }
+    runtime.control = event_new(runtime.loop, fds[4], EV_READ | EV_PERSIST, on_control, &runtime);
+    event_add(runtime.control, NULL);
     ((struct spool_role *)runtime.state)->started_ms -= harness->uptime_ms;
     event_base_dispatch(runtime.loop);
     spool_role.close(runtime.state);
+    event_free(runtime.control);
     channel_destroy(&runtime.filter);
     channel_destroy(&runtime.relay);
     channel_destroy(&runtime.ledger);
@@ -208,34 +230,67 @@ harness_destroy(struct harness *harness)
     nftw(harness->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Our end of a new pair of sockets. */
+static int
+new_pair(int *theirs_out)
+{
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(packet_prepare_socket(pair[0]), STATUS_OK);
+    *theirs_out = pair[1];
+    return pair[0];
+}
+
 void
 harness_start(struct harness *harness, uint64_t file_limit)
 {
-    int ours[4];
-    int theirs[4];
-    for (int i = 0; i < 4; i++) {
-        int pair[2];
-        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-        ours[i] = pair[0];
-        theirs[i] = pair[1];
-        assert_int_equal(packet_prepare_socket(ours[i]), STATUS_OK);
+    int *ours[SOCKETS] = {&harness->filter, &harness->relay, &harness->ledger, &harness->command,
+                          &harness->control};
+    int theirs[SOCKETS];
+    for (int i = 0; i < SOCKETS; i++) {
+        *ours[i] = new_pair(&theirs[i]);
     }
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        for (int i = 0; i < 4; i++) {
-            close(ours[i]);
+        for (int i = 0; i < SOCKETS; i++) {
+            close(*ours[i]);
         }
         child_main(harness, theirs, file_limit);
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < SOCKETS; i++) {
         close(theirs[i]);
     }
     harness->pid = pid;
-    harness->filter = ours[0];
-    harness->relay = ours[1];
-    harness->ledger = ours[2];
-    harness->command = ours[3];
+}
+
+static void
+replace(struct harness *harness, const char *who, int *socket)
+{
+    int theirs;
+    close(*socket);
+    *socket = new_pair(&theirs);
+    assert_int_equal(packet_send(harness->control, str_from_cstr(who), &theirs, 1), STATUS_OK);
+    close(theirs);
+}
+
+void
+harness_new_relay(struct harness *harness)
+{
+    replace(harness, "r", &harness->relay);
+}
+
+void
+harness_new_filter(struct harness *harness)
+{
+    replace(harness, "f", &harness->filter);
+}
+
+void
+harness_limit_files(struct harness *harness, uint64_t file_limit)
+{
+    struct rlimit limit = {file_limit > 0 ? file_limit : RLIM_INFINITY, RLIM_INFINITY};
+    assert_int_equal(prlimit(harness->pid, RLIMIT_FSIZE, &limit, NULL), 0);
 }
 
 static int
@@ -247,12 +302,13 @@ reap(struct harness *harness)
     }
     waitpid(harness->pid, &status, 0);
     harness->pid = 0;
-    if (harness->filter >= 0) {
-        close(harness->filter);
-    }
+    close(harness->filter);
     close(harness->relay);
     close(harness->ledger);
     close(harness->command);
+    if (harness->control >= 0) {
+        close(harness->control);
+    }
     return status;
 }
 
@@ -268,8 +324,8 @@ harness_kill(struct harness *harness)
 void
 harness_stop(struct harness *harness)
 {
-    close(harness->filter);
-    harness->filter = -1;
+    close(harness->control);
+    harness->control = -1;
     /* Traces that nobody acknowledges would hold it up: the ledger answers what there is. */
     for (;;) {
         struct ipc_message *message;
@@ -455,4 +511,48 @@ harness_wait_count(struct harness *harness, size_t count)
     while (harness_count(harness) != count) {
         assert_true(clock_monotonic_ms() < end);
     }
+}
+
+/* ---- small helpers of the tests */
+
+int
+harness_setup(void **state)
+{
+    struct harness *harness = calloc(1, sizeof *harness);
+    assert_non_null(harness);
+    harness_create(harness, NULL);
+    harness_start(harness, 0);
+    *state = harness;
+    return 0;
+}
+
+int
+harness_teardown(void **state)
+{
+    struct harness *harness = *state;
+    harness_destroy(harness);
+    free(harness);
+    return 0;
+}
+
+const struct msg_deliver *
+harness_deliver_of(const struct ipc_message *message)
+{
+    assert_non_null(message);
+    return MSG_BODY(message, deliver);
+}
+
+void
+harness_assert_str(struct str got, const char *want)
+{
+    if (!str_eq(got, str_from_cstr(want))) {
+        print_error("got \"%.*s\", want \"%s\"\n", STR_ARG(got), want);
+    }
+    assert_true(str_eq(got, str_from_cstr(want)));
+}
+
+bool
+harness_has(struct str text, const char *part)
+{
+    return str_find(text, str_from_cstr(part)) != STR_NPOS;
 }

@@ -23,6 +23,7 @@ struct harness {
     int relay;
     int ledger;
     int command;
+    int control; /* new sockets for the role go here */
     uint64_t request;
 };
 
@@ -34,6 +35,16 @@ void harness_start(struct harness *harness, uint64_t file_limit);
 /* Ends it with SIGKILL; or orderly, and checks its exit status. */
 void harness_kill(struct harness *harness);
 void harness_stop(struct harness *harness);
+
+/* cmocka's setup and teardown: *state is a running harness with the usual configuration. */
+int harness_setup(void **state);
+int harness_teardown(void **state);
+
+/* The relay dies and another takes its place; or the filter. */
+void harness_new_relay(struct harness *harness);
+void harness_new_filter(struct harness *harness);
+/* No file of the role may grow beyond so many octets from now on; 0: no limit. */
+void harness_limit_files(struct harness *harness, uint64_t file_limit);
 
 /* What the test commits, with defaults for all that is not set. */
 struct harness_mail {
@@ -62,6 +73,8 @@ int harness_commit(struct harness *harness, const struct harness_mail *mail, cha
 void harness_capacity(struct harness *harness, uint32_t free);
 /* The next message to deliver; NULL when none comes within timeout_ms. */
 struct ipc_message *harness_deliver(struct harness *harness, int timeout_ms);
+/* The fields of a delivery, which must have come. */
+const struct msg_deliver *harness_deliver_of(const struct ipc_message *message);
 /* Reports the same outcome for all recipients of a delivery, and frees it. */
 void harness_report(struct harness *harness, struct ipc_message *deliver, bool connected,
                     uint8_t outcome, uint16_t code, const char *enhanced, const char *text);
@@ -72,5 +85,9 @@ struct ipc_message *harness_ask(struct harness *harness, enum msg_type type, con
 size_t harness_count(struct harness *harness);
 /* Waits until the queue lists `count` messages. */
 void harness_wait_count(struct harness *harness, size_t count);
+
+/* Fails, and shows both, when they differ. */
+void harness_assert_str(struct str got, const char *want);
+bool harness_has(struct str text, const char *part);
 
 #endif

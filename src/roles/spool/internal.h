@@ -251,12 +251,18 @@ struct verdict {
 typedef void outcome_done(struct spool_role *role, void *context, struct parcel *parcel,
                           bool written);
 
+struct verdict_list {
+    const struct verdict *items; /* at most one for a recipient */
+    size_t count;
+    struct str by; /* the administrator, for commands */
+};
+
 /*
  * Writes down what became of recipients, together with the notices that follow from it, and traces
- * it. `by` names the administrator for commands. The parcel stays the caller's.
+ * it. The parcel and the list stay the caller's.
  */
-void outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict *verdicts,
-                   size_t count, struct str by, outcome_done *done, void *context);
+void outcome_write(struct spool_role *role, struct parcel *parcel,
+                   const struct verdict_list *verdicts, outcome_done *done, void *context);
 
 /* ---- notice.c */
 

@@ -10,35 +10,29 @@
 /* Beside the copy of the original. */
 #define NOTICE_CEILING (24u * 1024u * 1024u)
 
+/* Fills in the request what comes from the message that it is about, and composes. */
 static enum status
-compose(struct spool_role *role, struct arena *arena, struct str id, const struct parcel *about,
-        enum dsn_kind kind, const struct dsn_recipient *recipients, size_t count,
-        struct dsn_message *out)
+compose(struct spool_role *role, struct arena *arena, const struct parcel *about,
+        struct dsn_request *request, struct dsn_message *out)
 {
     const struct config *config = role_config(role->runtime);
     const struct spool_message *m = &about->m;
     /* Always accepted here, and leads to bounce.postmaster without telling everybody who that is.
      */
     struct str postmaster = arena_printf(arena, "postmaster@%.*s", STR_ARG(config->hostname));
-    struct dsn_request request = {
-        .kind = kind,
-        .hostname = config->hostname,
-        .postmaster = postmaster,
-        .id = id,
-        .about_id = m->id,
-        .now_ms = clock_wall_ms(),
-        .arrival_ms = m->received_ms,
-        .sender = m->sender,
-        .envid = m->envid,
-        .return_full = m->ret == SMTP_DSN_RET_FULL,
-        .return_headers = m->ret == SMTP_DSN_RET_HDRS || (m->in_file && m->content.n == 0),
-        .head = m->head,
-        .content = m->content,
-        .returned_max = config->bounce.returned_size,
-        .recipients = recipients,
-        .recipient_count = count,
-    };
-    return dsn_compose(arena, &request, out);
+    request->hostname = config->hostname;
+    request->postmaster = postmaster;
+    request->about_id = m->id;
+    request->now_ms = clock_wall_ms();
+    request->arrival_ms = m->received_ms;
+    request->sender = m->sender;
+    request->envid = m->envid;
+    request->return_full = m->ret == SMTP_DSN_RET_FULL;
+    request->return_headers = m->ret == SMTP_DSN_RET_HDRS || (m->in_file && m->content.n == 0);
+    request->head = m->head;
+    request->content = m->content;
+    request->returned_max = config->bounce.returned_size;
+    return dsn_compose(arena, request, out);
 }
 
 /* Whoever sent the message was accepted as a sender; nobody is asked again. */
@@ -127,7 +121,9 @@ notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind k
         .received_ms = clock_wall_ms(),
         .priority = SPOOL_PRIORITY_NORMAL,
     };
-    enum status status = compose(role, arena, notice.id, about, kind, recipients, count, &dsn);
+    struct dsn_request request = {
+        .kind = kind, .id = notice.id, .recipients = recipients, .recipient_count = count};
+    enum status status = compose(role, arena, about, &request, &dsn);
     if (status == STATUS_OK) {
         status = address_notice(role, arena, about, &notice);
     }

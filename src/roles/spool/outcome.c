@@ -233,7 +233,7 @@ command(struct outcome *o, const struct spool_recipient *r, struct spool_result 
 {
     if (kind == VERDICT_REMOVED) {
         result->state = SPOOL_REMOVED;
-        TRACE(&o->job->trace, removed, .recipient = r->address, .by = o->by);
+        TRACE(&o->job->trace, removed, .recipient = r->address, .by = verdicts->by);
     } else if (kind == VERDICT_HELD) {
         result->state = SPOOL_HELD;
     } else {
@@ -433,24 +433,23 @@ on_outcome_done(struct job *base)
 }
 
 static void
-trace_command(struct outcome *o, const struct verdict *verdicts, size_t count)
+trace_command(struct outcome *o, const struct verdict_list *verdicts)
 {
-    if (count == 0) {
-        return;
-    }
-    if (verdicts[0].kind == VERDICT_HELD) {
-        TRACE(&o->job->trace, held, .reason = STR("asked for"), .by = o->by);
-    } else if (verdicts[0].kind == VERDICT_RELEASED) {
-        TRACE(&o->job->trace, released, .by = o->by);
-    } else if (verdicts[0].kind == VERDICT_FLUSHED) {
-        TRACE(&o->job->trace, flushed, .by = o->by);
+    enum verdict_kind kind = verdicts->items[0].kind;
+    if (kind == VERDICT_HELD) {
+        TRACE(&o->job->trace, held, .reason = STR("asked for"), .by = verdicts->by);
+    } else if (kind == VERDICT_RELEASED) {
+        TRACE(&o->job->trace, released, .by = verdicts->by);
+    } else if (kind == VERDICT_FLUSHED) {
+        TRACE(&o->job->trace, flushed, .by = verdicts->by);
     }
 }
 
 void
-outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict *verdicts,
-              size_t count, struct str by, outcome_done *done, void *context)
+outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict_list *verdicts,
+              outcome_done *done, void *context)
 {
+    size_t count = verdicts->count;
     struct outcome_job *job = need(calloc(1, sizeof *job));
     job->job = (struct job){.kind = JOB_MUST, .run = run_outcome, .done = on_outcome_done};
     job->role = role;
@@ -466,7 +465,6 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                         .job = job,
                         .m = &parcel->m,
                         .now_ms = role_now(role),
-                        .by = by,
                         .queue = &role_config(role->runtime)->queue};
     o.age_ms = o.now_ms - parcel->m.queued_ms;
     bool some_stay = false;
@@ -474,10 +472,10 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
         o.lists[kind].items =
             need(arena_alloc_array(job->arena, count, sizeof *o.lists[kind].items));
     }
-    trace_command(&o, verdicts, count);
+    trace_command(&o, verdicts);
     for (size_t i = 0; i < count; i++) {
-        decide(&o, &verdicts[i], &job->results[i]);
-        note_comeback(job, &verdicts[i], &job->results[i]);
+        decide(&o, &verdicts->items[i], &job->results[i]);
+        note_comeback(job, &verdicts->items[i], &job->results[i]);
         some_stay = some_stay || !spool_state_is_final(job->results[i].state);
     }
     if (some_stay) {
