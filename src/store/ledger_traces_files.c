@@ -14,6 +14,7 @@
 #define SEGMENT_SIZE_MAX (256u << 20)
 #define SEGMENT_AGE_MIN  (60LL * 1000)
 #define SEGMENT_AGE_MAX  (7LL * 24 * 3600 * 1000)
+
 /* ---- the newest segment */
 
 static enum status
