@@ -99,27 +99,25 @@ line_add_field(struct line *line, enum log_format format, const struct log_field
 }
 
 size_t
-log_format_line(char out[static LOG_LINE_MAX], enum log_format format, int64_t wall_ms,
-                const char *role, enum log_level level, const char *event,
-                const struct log_field *fields)
+log_format_line(const struct log_line *from, enum log_format format, char out[static LOG_LINE_MAX])
 {
     struct line line = {.out = out};
     bool json = format == LOG_FORMAT_JSON;
     struct arena *arena = arena_create(1024);
     struct log_field head[] = {
-        LOG_CSTR("level", level_names[level]),
-        LOG_CSTR("role", role),
-        LOG_CSTR("event", event),
+        LOG_CSTR("level", level_names[from->level]),
+        LOG_CSTR("role", from->role),
+        LOG_CSTR("event", from->event),
     };
     line_add(&line, json ? STR("{\"time\":\"") : STR("time="));
-    line_add(&line, clock_format_rfc3339(arena, wall_ms));
+    line_add(&line, clock_format_rfc3339(arena, from->wall_ms));
     line_add(&line, json ? STR("\"") : STR(""));
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
         line_add_field(&line, format, &head[i]);
     }
-    for (size_t i = 0; fields[i].key != NULL; i++) {
+    for (const struct log_field *field = from->fields; field->key != NULL; field++) {
         size_t before = line.n;
-        line_add_field(&line, format, &fields[i]);
+        line_add_field(&line, format, field);
         if (line.cut) {
             line.n = before; /* a half-written field would not parse */
             line.cut = false;
@@ -139,7 +137,8 @@ log_write(enum log_level level, const char *event, const struct log_field *field
     if (level > log_most) {
         return;
     }
-    size_t n = log_format_line(line, log_style, clock_wall_ms(), log_role, level, event, fields);
+    const struct log_line from = {clock_wall_ms(), log_role, level, event, fields};
+    size_t n = log_format_line(&from, log_style, line);
     /* A log that cannot be written must not stop mail. */
     ssize_t ignored = write(STDERR_FILENO, line, n);
     (void)ignored;

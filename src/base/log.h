@@ -52,10 +52,17 @@ void log_init(const char *role, enum log_level most, enum log_format format);
 void log_set(enum log_level most, enum log_format format);
 /* Writes one line with a single write(2); thread-safe. `fields` ends with a NULL key. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
-/* Formats the line into out (LOG_LINE_MAX octets, ends in "\n" and NUL); for log_write and tests.
- */
-size_t log_format_line(char out[static LOG_LINE_MAX], enum log_format format, int64_t wall_ms,
-                       const char *role, enum log_level level, const char *event,
-                       const struct log_field *fields);
+
+struct log_line {
+    int64_t wall_ms;
+    const char *role;
+    enum log_level level;
+    const char *event;
+    const struct log_field *fields; /* as in log_write */
+};
+
+/* Formats the line, ending in "\n" and NUL, and returns its length; for log_write and tests. */
+size_t log_format_line(const struct log_line *from, enum log_format format,
+                       char out[static LOG_LINE_MAX]);
 
 #endif

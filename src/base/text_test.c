@@ -116,11 +116,13 @@ test_log_lines(void **state)
                                        LOG_STR("none", STR("")),
                                        {.key = NULL}};
     (void)state;
-    log_format_line(line, LOG_FORMAT_KEYVALUE, 0, "edge", LOG_LEVEL_INFO, "it happened", fields);
+    const struct log_line info = {0, "edge", LOG_LEVEL_INFO, "it happened", fields};
+    const struct log_line warning = {0, "edge", LOG_LEVEL_WARN, "x", fields};
+    log_format_line(&info, LOG_FORMAT_KEYVALUE, line);
     assert_string_equal(line, "time=1970-01-01T00:00:00.000Z level=info role=edge "
                               "event=\"it happened\" id=01KB "
                               "text=\"a \\u0022b\\u0022\\u000ac\\u00ff\" n=-3 none=\"\"\n");
-    log_format_line(line, LOG_FORMAT_JSON, 0, "edge", LOG_LEVEL_WARN, "x", fields);
+    log_format_line(&warning, LOG_FORMAT_JSON, line);
     assert_string_equal(line, "{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"warn\","
                               "\"role\":\"edge\",\"event\":\"x\",\"id\":\"01KB\","
                               "\"text\":\"a \\u0022b\\u0022\\u000ac\\u00ff\",\"n\":-3,"
@@ -136,7 +138,8 @@ test_a_long_log_line_is_cut_between_fields(void **state)
     memset(room, 'x', sizeof room);
     const struct log_field fields[] = {
         LOG_INT("n", 1), LOG_STR("long", str_make(room, sizeof room)), {.key = NULL}};
-    size_t n = log_format_line(line, LOG_FORMAT_JSON, 0, "edge", LOG_LEVEL_WARN, "x", fields);
+    const struct log_line from = {0, "edge", LOG_LEVEL_WARN, "x", fields};
+    size_t n = log_format_line(&from, LOG_FORMAT_JSON, line);
     assert_string_equal(line, "{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"warn\","
                               "\"role\":\"edge\",\"event\":\"x\",\"n\":1,\"cut\":true}\n");
     assert_int_equal(n, strlen(line));

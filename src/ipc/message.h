@@ -21,7 +21,7 @@ struct ipc_message {
     enum msg_type type;
     uint64_t request; /* pairs a reply with its request; 0 for notices */
     bool is_reply;
-    void *body; /* struct msg_...; see MSG_BODY; NULL for messages without fields */
+    void *body; /* struct msg_...; see MSG_BODY */
     /* private */
     struct arena *arena;
     char *octets;

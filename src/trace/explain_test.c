@@ -80,36 +80,43 @@ record_mail(struct story *story)
           .tls = STR("TLSv1.3 TLS_AES_256_GCM_SHA384"));
 }
 
+/* One message for an alias of two people, and for somebody who does not exist. */
+static void
+record_delivery(struct story *story)
+{
+    struct str both[] = {STR("bob@kartapuce.com"), STR("jack@kartapuce.com")};
+    TRACE(&story->message, recipient_accepted, .address = STR("sales@kartapuce.com"),
+          .why = STR("alias"), .expanded = {both, 2});
+    TRACE(&story->message, recipient_refused, .address = STR("nobody@kartapuce.com"), .code = 550,
+          .enhanced = STR("5.1.1"), .text = STR("No such recipient here."), .why = STR("unknown"));
+    now_ms += 100;
+    TRACE(&story->message, content_received, .size = 4321, .lines = 1);
+    TRACE(&story->message, message_header, .from = STR("Tom <tom@provider.example>"),
+          .to = STR("sales@kartapuce.com"), .subject = STR("Two pianos"),
+          .message_id = STR("<1@provider.example>"));
+    TRACE(&story->message, decision, .action = STR("accept"));
+    TRACE(&story->message, queued, .recipients = 2, .size = 4500);
+    TRACE(&story->message, message_answered, .code = 250, .enhanced = STR("2.0.0"),
+          .text = STR("Ok: queued as 0000000000MESSAG"));
+    now_ms += 50;
+    TRACE(&story->session, connection_closed, .reason = STR("quit"), .state = STR("closing"),
+          .commands = 6, .messages = 1, .duration_ms = 362);
+    TRACE(&story->message, delivered, .recipient = both[0], .code = 250, .enhanced = STR("2.0.0"),
+          .text = STR("Saved"), .remote = STR("127.0.10.2"));
+    now_ms += 24LL * 3600 * 1000;
+    TRACE(&story->message, delivered, .recipient = both[1], .code = 250, .text = STR("Saved"),
+          .remote = STR("127.0.10.2"), .tls = STR("TLSv1.3"));
+    TRACE(&story->message, finished, .delivered = 2);
+}
+
 static void
 a_delivered_message(void **state)
 {
     (void)state;
     struct story story;
-    struct str both[] = {STR("bob@kartapuce.com"), STR("jack@kartapuce.com")};
     story_begin(&story);
     record_mail(&story);
-    TRACE(&story.message, recipient_accepted, .address = STR("sales@kartapuce.com"),
-          .why = STR("alias"), .expanded = {both, 2});
-    TRACE(&story.message, recipient_refused, .address = STR("nobody@kartapuce.com"), .code = 550,
-          .enhanced = STR("5.1.1"), .text = STR("No such recipient here."), .why = STR("unknown"));
-    now_ms += 100;
-    TRACE(&story.message, content_received, .size = 4321, .lines = 1);
-    TRACE(&story.message, message_header, .from = STR("Tom <tom@provider.example>"),
-          .to = STR("sales@kartapuce.com"), .subject = STR("Two pianos"),
-          .message_id = STR("<1@provider.example>"));
-    TRACE(&story.message, decision, .action = STR("accept"));
-    TRACE(&story.message, queued, .recipients = 2, .size = 4500);
-    TRACE(&story.message, message_answered, .code = 250, .enhanced = STR("2.0.0"),
-          .text = STR("Ok: queued as 0000000000MESSAG"));
-    now_ms += 50;
-    TRACE(&story.session, connection_closed, .reason = STR("quit"), .state = STR("closing"),
-          .commands = 6, .messages = 1, .duration_ms = 362);
-    TRACE(&story.message, delivered, .recipient = both[0], .code = 250, .enhanced = STR("2.0.0"),
-          .text = STR("Saved"), .remote = STR("127.0.10.2"));
-    now_ms += 24LL * 3600 * 1000;
-    TRACE(&story.message, delivered, .recipient = both[1], .code = 250, .text = STR("Saved"),
-          .remote = STR("127.0.10.2"), .tls = STR("TLSv1.3"));
-    TRACE(&story.message, finished, .delivered = 2);
+    record_delivery(&story);
     char *got = story_end(&story, "0000000000MESSAG", 80);
     assert_string_equal(
         got, "Message 0000000000MESSAG\n"

@@ -541,22 +541,19 @@ parent_run(struct parent *parent)
 int
 parent_main(const char *config_file)
 {
-    struct parent *parent = calloc(1, sizeof *parent);
+    static struct parent the_parent;
+    struct parent *parent = &the_parent;
     struct arena *arena = arena_create(4u << 20);
     struct str reason = STR("");
     log_init("parent", LOG_LEVEL_INFO, LOG_FORMAT_KEYVALUE);
     signal(SIGPIPE, SIG_IGN);
-    if (parent == NULL || evthread_use_pthreads() != 0) {
-        free(parent);
-        arena_destroy(&arena);
-        return EXIT_FAILURE;
-    }
     parent->config_file = config_file;
     parent->metrics_fd = -1;
     parent->generation = 1;
     parent->started_ms = clock_monotonic_ms();
-    parent->loop = event_base_new();
+    parent->loop = evthread_use_pthreads() == 0 ? event_base_new() : NULL;
     if (parent->loop == NULL) {
+        arena_destroy(&arena);
         return EXIT_FAILURE;
     }
     enum status status = parent_prepare(parent, arena, &reason);

@@ -233,7 +233,7 @@ command(struct outcome *o, const struct spool_recipient *r, struct spool_result 
 {
     if (kind == VERDICT_REMOVED) {
         result->state = SPOOL_REMOVED;
-        TRACE(&o->job->trace, removed, .recipient = r->address, .by = verdicts->by);
+        TRACE(&o->job->trace, removed, .recipient = r->address, .by = o->by);
     } else if (kind == VERDICT_HELD) {
         result->state = SPOOL_HELD;
     } else {
@@ -437,11 +437,11 @@ trace_command(struct outcome *o, const struct verdict_list *verdicts)
 {
     enum verdict_kind kind = verdicts->items[0].kind;
     if (kind == VERDICT_HELD) {
-        TRACE(&o->job->trace, held, .reason = STR("asked for"), .by = verdicts->by);
+        TRACE(&o->job->trace, held, .reason = STR("asked for"), .by = o->by);
     } else if (kind == VERDICT_RELEASED) {
-        TRACE(&o->job->trace, released, .by = verdicts->by);
+        TRACE(&o->job->trace, released, .by = o->by);
     } else if (kind == VERDICT_FLUSHED) {
-        TRACE(&o->job->trace, flushed, .by = verdicts->by);
+        TRACE(&o->job->trace, flushed, .by = o->by);
     }
 }
 
@@ -465,6 +465,7 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                         .job = job,
                         .m = &parcel->m,
                         .now_ms = role_now(role),
+                        .by = verdicts->by,
                         .queue = &role_config(role->runtime)->queue};
     o.age_ms = o.now_ms - parcel->m.queued_ms;
     bool some_stay = false;
