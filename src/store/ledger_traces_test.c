@@ -165,7 +165,6 @@ static const struct {
     {{.limit = 3}, NULL, "Four \\ four|three_x|two 100%|+"},
     {{.sender = TEXT("TOM@provider.example")}, NULL, "two 100%|one"},
     {{.sender = TEXT("*@provider.example")}, NULL, "two 100%|one"},
-    {{.sender = TEXT("*")}, NULL, "Four \\ four|three_x|two 100%|one"},
     {{.recipient = TEXT("bob@kartapuce.com")}, NULL, "Four \\ four|three_x|one"},
     {{.recipient = TEXT("J*")}, NULL, "two 100%"},
     {{.subject = TEXT("ONE")}, NULL, "one"},
@@ -185,7 +184,7 @@ static const struct {
     {{.since_ms = START_MS + 1000}, NULL, "Four \\ four|three_x|two 100%"},
     {{.until_ms = START_MS + 2000}, NULL, "two 100%|one"},
     {{.since_ms = START_MS + 1000, .until_ms = START_MS + 2000}, NULL, "two 100%"},
-    {{.sender = TEXT("tom@provider.example"), .recipient = TEXT("bob@kartapuce.com")}, NULL, "one"},
+    {{.sender = TEXT("tom*"), .recipient = TEXT("bob*")}, NULL, "one"},
     {{.sender = TEXT("' OR 1=1 --")}, NULL, ""},
 };
 
@@ -475,8 +474,8 @@ clock_may_jump(void **state)
     make_id(ids[1]);
     append_mail(store, ids[1], "0000000000SESSIN", &mails[1]);
     assert_int_equal(trace_store_commit(store), STATUS_OK);
-    trace_store_close(&store);
-    /* opened again, the segment of the early clock is the newest still */
+    trace_store_close(
+        &store); /* opened again, the segment of the early clock is the newest still */
     store = open_store(directory);
     make_id(ids[2]);
     append_mail(store, ids[2], "0000000000SESSIN", &mails[2]);
