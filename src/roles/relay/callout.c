@@ -118,30 +118,43 @@ lifetime_ms(const struct config *config, uint16_t code)
     return code >= 500 ? config->callout.negative_cache_ms : 0;
 }
 
+/* The entry of this address, made if there is none; NULL when memory is out. Mutex held. */
+static struct entry *
+entry_get(struct relay_callout_cache *cache, struct str address)
+{
+    struct entry *entry;
+    HASH_FIND(hh, cache->entries, address.p, address.n, entry);
+    if (entry != NULL) {
+        return entry;
+    }
+    entry = calloc(1, sizeof *entry);
+    if (entry == NULL || (entry->address = strndup(address.p, address.n)) == NULL) {
+        free(entry);
+        return NULL;
+    }
+    HASH_ADD_KEYPTR(hh, cache->entries, entry->address, address.n, entry);
+    if (HASH_COUNT(cache->entries) > RELAY_CALLOUT_CACHE_MAX) {
+        entry_remove(cache, cache->entries);
+    }
+    return entry;
+}
+
 void
 relay_callout_keep(struct relay_callout_cache *cache, const struct config *config,
                    struct str address, int64_t now_ms, const struct relay_callout_answer *answer)
 {
-    struct entry *old;
     int64_t lifetime = lifetime_ms(config, answer->code);
-    struct entry *entry = lifetime > 0 ? calloc(1, sizeof *entry) : NULL;
-    if (entry == NULL || (entry->address = strndup(address.p, address.n)) == NULL) {
-        free(entry);
+    if (lifetime <= 0) {
         return;
     }
-    entry->until_ms = now_ms + lifetime;
-    entry->code = answer->code;
-    entry->enhanced_n = keep_text(entry->enhanced, sizeof entry->enhanced, answer->enhanced);
-    entry->text_n = keep_text(entry->text, sizeof entry->text, answer->text);
     pthread_mutex_lock(&cache->mutex);
-    HASH_FIND(hh, cache->entries, address.p, address.n, old);
-    if (old == NULL && HASH_COUNT(cache->entries) >= RELAY_CALLOUT_CACHE_MAX) {
-        old = cache->entries;
+    struct entry *entry = entry_get(cache, address);
+    if (entry != NULL) {
+        entry->until_ms = now_ms + lifetime;
+        entry->code = answer->code;
+        entry->enhanced_n = keep_text(entry->enhanced, sizeof entry->enhanced, answer->enhanced);
+        entry->text_n = keep_text(entry->text, sizeof entry->text, answer->text);
     }
-    if (old != NULL) {
-        entry_remove(cache, old);
-    }
-    HASH_ADD_KEYPTR(hh, cache->entries, entry->address, address.n, entry);
     pthread_mutex_unlock(&cache->mutex);
 }
 
