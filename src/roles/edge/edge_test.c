@@ -51,8 +51,8 @@ a_message_goes_to_the_filter(void **state)
     client_close(&client);
     world_wait(&world, -1, 300);
     assert_event(&world.message_events, TRACE_MESSAGE_ANSWERED, "enhanced", "2.0.0");
-    assert_event(&world.session_events, TRACE_CONNECTION_OPENED, "listener", "mx");
-    assert_event(&world.session_events, TRACE_HELO, "name", "client.example");
+    assert_event(&world.session_begin, TRACE_CONNECTION_OPENED, "listener", "mx");
+    assert_event(&world.session_begin, TRACE_HELO, "name", "client.example");
     assert_event(&world.session_events, TRACE_CONNECTION_CLOSED, "reason", "quit");
     world_end(&world);
 }
@@ -244,8 +244,8 @@ what_came_in_the_clear_does_not_outlive_starttls(void **state)
     client_expect_end(&client);
     client_close(&client);
     world_wait(&world, -1, 300);
-    assert_event(&world.session_events, TRACE_ANOMALY, "what", "after_starttls");
-    assert_event(&world.session_events, TRACE_TLS_STARTED, "version", "TLSv1.3");
+    assert_event(&world.session_begin, TRACE_ANOMALY, "what", "after_starttls");
+    assert_event(&world.session_begin, TRACE_TLS_STARTED, "version", "TLSv1.3");
     world_end(&world);
 }
 
@@ -283,8 +283,9 @@ users_log_in_over_tls(void **state)
     client_expect_end(&client);
     client_close(&client);
     world_wait(&world, -1, 300);
-    assert_event(&world.session_events, TRACE_AUTH_FAILED, "user", "bob@ours.example");
-    assert_event(&world.session_events, TRACE_AUTH_SUCCEEDED, "mechanism", "PLAIN");
+    assert_event(&world.session_begin, TRACE_AUTH_FAILED, "user", "bob@ours.example");
+    assert_event(&world.session_begin, TRACE_AUTH_SUCCEEDED, "mechanism", "PLAIN");
+    assert_null(strstr(world.session_begin.data, "wrong"));
     assert_null(strstr(world.session_events.data, "wrong"));
     assert_int_equal(world_metric(&world, "edge_auth_succeeded"), 1);
     assert_int_equal(world_metric(&world, "edge_auth_failed"), 1);

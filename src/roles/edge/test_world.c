@@ -153,6 +153,7 @@ world_start(struct world *world, const char *more)
     int pair[2];
     *world = (struct world){.filter = -1, .ledger = -1, .relay = -1, .filter_code = 250};
     buf_init(&world->submitted.events, TRACE_MAX);
+    buf_init(&world->session_begin, TRACE_MAX);
     buf_init(&world->session_events, TRACE_MAX);
     buf_init(&world->message_events, TRACE_MAX);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
@@ -193,6 +194,7 @@ world_end(struct world *world)
     }
     free(world->submitted.content);
     buf_free(&world->submitted.events);
+    buf_free(&world->session_begin);
     buf_free(&world->session_events);
     buf_free(&world->message_events);
 }
@@ -320,6 +322,12 @@ keep_trace(struct world *world, const struct record_trace_piece *piece)
     struct buf *kept =
         str_eq(piece->id, piece->session) ? &world->session_events : &world->message_events;
     assert_true(trace_is_valid(piece->events));
+    /* A session comes in parts: with its message, and at its end. */
+    if (kept == &world->session_events && !str_eq(piece->id, str_from_cstr(world->session_id))) {
+        snprintf(world->session_id, sizeof world->session_id, "%.*s", STR_ARG(piece->id));
+        buf_clear(&world->session_begin);
+        assert_int_equal(buf_append(&world->session_begin, piece->events), STATUS_OK);
+    }
     buf_clear(kept);
     assert_int_equal(buf_append(kept, piece->events), STATUS_OK);
 }

@@ -50,7 +50,9 @@ struct world {
     bool filter_is_silent; /* it takes messages and does not answer */
     uint64_t unanswered;   /* the request it keeps then */
     unsigned callouts;
-    struct buf session_events; /* of the last trace under a session's id */
+    char session_id[ID_LENGTH + 1];
+    struct buf session_begin;  /* the first part of the last session that was told */
+    struct buf session_events; /* its last part */
     struct buf message_events; /* of the last trace under another id */
 };
 
