@@ -50,6 +50,7 @@ static const char usage[] =
 struct trace_command {
     struct cli_common common;
     struct msg_trace_find query;
+    char before[ID_LENGTH]; /* of query.before */
     uint32_t limit;
     bool follow;
     char subject[SUMMARY_TEXT_MAX];
@@ -151,7 +152,6 @@ ask(int fd, const struct trace_command *command)
 static bool
 list_rows(int fd, struct trace_command *command, uint64_t *change_out)
 {
-    char before[ID_LENGTH];
     bool more = true;
     *change_out = 0;
     while (more && command->limit > 0) {
@@ -166,9 +166,9 @@ list_rows(int fd, struct trace_command *command, uint64_t *change_out)
         command->limit -= (uint32_t)n < command->limit ? (uint32_t)n : command->limit;
         *change_out = *change_out == 0 ? reply->last_change : *change_out;
         if (n > 0) {
-            struct str last = str_head(reply->rows.items[n - 1].id, sizeof before);
-            memcpy(before, last.p, last.n);
-            command->query.before = str_make(before, last.n);
+            struct str last = str_head(reply->rows.items[n - 1].id, sizeof command->before);
+            memcpy(command->before, last.p, last.n);
+            command->query.before = str_make(command->before, last.n);
         }
         ipc_message_free(&message);
     }

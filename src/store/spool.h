@@ -224,6 +224,12 @@ struct spool_destination {
 /* STATUS_NOT_FOUND: nothing is known of it. */
 [[nodiscard]] enum status spool_destination_get(struct spool *spool, struct str name,
                                                 struct spool_destination *out);
+
+struct spool_destination_list {
+    struct spool_destination *items; /* in the arena */
+    size_t count;
+};
+
 /*
  * At most `limit` destinations to look at now, after *cursor in the order of look_ms and name. The
  * caller moves the cursor to the last one that it took.
@@ -231,7 +237,7 @@ struct spool_destination {
 [[nodiscard]] enum status spool_destinations_due(struct spool *spool, struct arena *arena,
                                                  const struct spool_destination *cursor,
                                                  int64_t now_ms, size_t limit,
-                                                 struct spool_destination **out, size_t *count_out);
+                                                 struct spool_destination_list *out);
 
 /* 0 goes first. */
 #define SPOOL_RANKS   3u
@@ -297,14 +303,19 @@ struct spool_page {
                                      const struct spool_filter *filter, int64_t after, size_t limit,
                                      struct spool_page *out);
 
+struct spool_age {
+    int64_t before_ms; /* queued no later */
+    bool unwarned;     /* only those with a recipient whose sender was not told of the delay */
+    int64_t cursor;    /* 0, or the key after which to look; moved */
+};
+
 /*
- * Messages that were queued before `before_ms` and have recipients that wait (not held, not final),
- * and with `unwarned` such whose sender was not told yet. Begins after *cursor and moves it; looks
- * at SPOOL_PAGE_ROWS rows at most. *end_out: nothing that old is left after the cursor.
+ * Keys of messages that old with recipients that wait (not held, not final): at most `limit`, and
+ * no more than SPOOL_PAGE_ROWS rows are looked at. *end_out: nothing that old is left after the
+ * cursor.
  */
-[[nodiscard]] enum status spool_aged(struct spool *spool, int64_t before_ms, bool unwarned,
-                                     int64_t *cursor, int64_t *keys_out, size_t limit,
-                                     size_t *count_out, bool *end_out);
+[[nodiscard]] enum status spool_aged(struct spool *spool, struct spool_age *age, size_t limit,
+                                     int64_t *keys_out, size_t *count_out, bool *end_out);
 
 /* ---- large content; these use only the directory and may run in another thread */
 

@@ -88,7 +88,7 @@ spool_destination_get(struct spool *spool, struct str name, struct spool_destina
 enum status
 spool_destinations_due(struct spool *spool, struct arena *arena,
                        const struct spool_destination *cursor, int64_t now_ms, size_t limit,
-                       struct spool_destination **out, size_t *count_out)
+                       struct spool_destination_list *out)
 {
     sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_DESTINATIONS_DUE);
     struct spool_destination *items = arena_alloc_array(arena, limit, sizeof *items);
@@ -109,8 +109,7 @@ spool_destinations_due(struct spool *spool, struct arena *arena,
             return STATUS_LIMIT;
         }
     }
-    *out = items;
-    *count_out = n;
+    *out = (struct spool_destination_list){items, n};
     return spool_done(spool, s, code);
 }
 
@@ -488,8 +487,8 @@ waits(struct spool *spool, int64_t key, bool unwarned, bool *waits_out)
 }
 
 enum status
-spool_aged(struct spool *spool, int64_t before_ms, bool unwarned, int64_t *cursor,
-           int64_t *keys_out, size_t limit, size_t *count_out, bool *end_out)
+spool_aged(struct spool *spool, struct spool_age *age, size_t limit, int64_t *keys_out,
+           size_t *count_out, bool *end_out)
 {
     sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_AGED);
     enum status status = STATUS_OK;
@@ -499,20 +498,20 @@ spool_aged(struct spool *spool, int64_t before_ms, bool unwarned, int64_t *curso
     if (s == NULL) {
         return STATUS_IO;
     }
-    sqlite3_bind_int64(s, 1, *cursor);
+    sqlite3_bind_int64(s, 1, age->cursor);
     sqlite3_bind_int64(s, 2, SPOOL_PAGE_ROWS);
     size_t rows = 0;
     while (status == STATUS_OK && n < limit && (code = sqlite3_step(s)) == SQLITE_ROW) {
         bool wanted;
-        if (sqlite3_column_int64(s, 1) > before_ms) {
+        if (sqlite3_column_int64(s, 1) > age->before_ms) {
             young = true; /* rows are in order of age */
             break;
         }
         rows++;
-        *cursor = sqlite3_column_int64(s, 0);
-        status = waits(spool, *cursor, unwarned, &wanted);
+        age->cursor = sqlite3_column_int64(s, 0);
+        status = waits(spool, age->cursor, age->unwarned, &wanted);
         if (status == STATUS_OK && wanted) {
-            keys_out[n++] = *cursor;
+            keys_out[n++] = age->cursor;
         }
     }
     *count_out = n;

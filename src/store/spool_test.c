@@ -230,9 +230,8 @@ test_destinations_are_found_in_time(void **state)
 {
     struct world *w = *state;
     struct spool_destination cursor = {.look_ms = INT64_MIN};
-    struct spool_destination *found;
+    struct spool_destination_list found;
     struct spool_destination one;
-    size_t n;
     begin(w);
     assert_int_equal(spool_destination_wake(w->spool, STR("a"), 500), STATUS_OK);
     assert_int_equal(spool_destination_wake(w->spool, STR("a"), 900), STATUS_OK); /* not later */
@@ -242,17 +241,17 @@ test_destinations_are_found_in_time(void **state)
     assert_int_equal(spool_destination_wake(w->spool, STR("d"), 400), STATUS_OK);
     assert_int_equal(spool_destination_delete(w->spool, STR("d")), STATUS_OK);
     commit(w);
-    assert_int_equal(spool_destinations_due(w->spool, w->arena, &cursor, 1000, 10, &found, &n),
+    assert_int_equal(spool_destinations_due(w->spool, w->arena, &cursor, 1000, 10, &found),
                      STATUS_OK);
-    assert_int_equal(n, 2);
-    assert_str(found[0].name, STR("a"));
-    assert_int_equal(found[0].look_ms, 500);
-    assert_str(found[1].name, STR("b"));
-    assert_int_equal(found[1].look_ms, 800);
-    assert_int_equal(found[1].failures, 3);
-    assert_int_equal(spool_destinations_due(w->spool, w->arena, &found[0], 1000, 10, &found, &n),
+    assert_int_equal(found.count, 2);
+    assert_str(found.items[0].name, STR("a"));
+    assert_int_equal(found.items[0].look_ms, 500);
+    assert_str(found.items[1].name, STR("b"));
+    assert_int_equal(found.items[1].look_ms, 800);
+    assert_int_equal(found.items[1].failures, 3);
+    assert_int_equal(spool_destinations_due(w->spool, w->arena, &found.items[0], 1000, 10, &found),
                      STATUS_OK);
-    assert_int_equal(n, 1);
+    assert_int_equal(found.count, 1);
     assert_int_equal(spool_destination_get(w->spool, STR("c"), &one), STATUS_OK);
     assert_int_equal(one.look_ms, 2000);
     assert_int_equal(spool_destination_get(w->spool, STR("d"), &one), STATUS_NOT_FOUND);
@@ -339,7 +338,7 @@ test_finds_the_aged(void **state)
     struct world *w = *state;
     int64_t keys[5];
     int64_t found[8];
-    int64_t cursor = 0;
+    struct spool_age age = {.before_ms = 1300};
     size_t n;
     bool end;
     for (int i = 0; i < 5; i++) {
@@ -355,17 +354,17 @@ test_finds_the_aged(void **state)
     begin(w);
     assert_int_equal(spool_settle(w->spool, keys[2], 1, &warned, 1, &ignored), STATUS_OK);
     commit(w);
-    assert_int_equal(spool_aged(w->spool, 1300, false, &cursor, found, 8, &n, &end), STATUS_OK);
+    assert_int_equal(spool_aged(w->spool, &age, 8, found, &n, &end), STATUS_OK);
     assert_int_equal(n, 3); /* 0, 2, 3: not the held one, not the young one */
     assert_int_equal(found[1], keys[2]);
     assert_true(end);
-    assert_int_equal(cursor, keys[3]);
-    cursor = 0;
-    assert_int_equal(spool_aged(w->spool, 1300, true, &cursor, found, 8, &n, &end), STATUS_OK);
+    assert_int_equal(age.cursor, keys[3]);
+    age = (struct spool_age){.before_ms = 1300, .unwarned = true};
+    assert_int_equal(spool_aged(w->spool, &age, 8, found, &n, &end), STATUS_OK);
     assert_int_equal(n, 2);
     assert_int_equal(found[1], keys[3]);
-    cursor = 0;
-    assert_int_equal(spool_aged(w->spool, 9999, false, &cursor, found, 2, &n, &end), STATUS_OK);
+    age = (struct spool_age){.before_ms = 9999};
+    assert_int_equal(spool_aged(w->spool, &age, 2, found, &n, &end), STATUS_OK);
     assert_int_equal(n, 2);
     assert_false(end);
 }

@@ -21,8 +21,7 @@ struct age_job {
     struct job job;
     struct spool_role *role;
     bool expires;
-    int64_t before_ms;
-    int64_t cursor;
+    struct spool_age age;
     int64_t keys[AGE_PAGE];
     size_t count;
     bool end;
@@ -114,8 +113,7 @@ static enum status
 run_age(struct job *base, struct spool *spool)
 {
     struct age_job *job = (struct age_job *)base;
-    return spool_aged(spool, job->before_ms, !job->expires, &job->cursor, job->keys, AGE_PAGE,
-                      &job->count, &job->end);
+    return spool_aged(spool, &job->age, AGE_PAGE, job->keys, &job->count, &job->end);
 }
 
 static void
@@ -127,9 +125,9 @@ on_age_done(struct job *base)
         job->end = true;
         job->count = 0;
     } else if (job->expires) {
-        role->expire_cursor = job->end ? 0 : job->cursor; /* from the beginning next time */
+        role->expire_cursor = job->end ? 0 : job->age.cursor; /* from the beginning next time */
     } else {
-        role->warn_cursor = job->cursor;
+        role->warn_cursor = job->age.cursor;
     }
     job->waiting = 1;
     for (size_t i = 0; i < job->count; i++) {
@@ -155,8 +153,11 @@ age_page(struct spool_role *role, bool expires)
     job->job = (struct job){.kind = JOB_READ, .run = run_age, .done = on_age_done};
     job->role = role;
     job->expires = expires;
-    job->before_ms = limit > 0 ? role_now(role) - limit : INT64_MIN;
-    job->cursor = expires ? role->expire_cursor : role->warn_cursor;
+    job->age = (struct spool_age){
+        .before_ms = limit > 0 ? role_now(role) - limit : INT64_MIN,
+        .unwarned = !expires,
+        .cursor = expires ? role->expire_cursor : role->warn_cursor,
+    };
     worker_submit(role->worker, &job->job);
 }
 

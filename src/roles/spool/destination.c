@@ -78,8 +78,7 @@ struct wake_job {
     struct arena *arena;
     struct spool_destination cursor;
     char cursor_name[SPOOL_DESTINATION_MAX + 1];
-    struct spool_destination *found;
-    size_t count;
+    struct spool_destination_list found;
 };
 
 static enum status
@@ -87,7 +86,7 @@ run_wake(struct job *base, struct spool *spool)
 {
     struct wake_job *job = (struct wake_job *)base;
     return spool_destinations_due(spool, job->arena, &job->cursor, role_now(job->role), WAKE_BATCH,
-                                  &job->found, &job->count);
+                                  &job->found);
 }
 
 static void
@@ -95,8 +94,8 @@ on_wake_done(struct job *base)
 {
     struct wake_job *job = (struct wake_job *)base;
     struct spool_role *role = job->role;
-    for (size_t i = 0; base->status == STATUS_OK && i < job->count; i++) {
-        struct spool_destination *found = &job->found[i];
+    for (size_t i = 0; base->status == STATUS_OK && i < job->found.count; i++) {
+        const struct spool_destination *found = &job->found.items[i];
         struct schedule_destination *d = schedule_get(role->schedule, found->name);
         if (d == NULL || found->name.n > SPOOL_DESTINATION_MAX) {
             break; /* no room: the cursor stays before it */

@@ -76,8 +76,8 @@ struct ipc_message *harness_deliver(struct harness *harness, int timeout_ms);
 /* The fields of a delivery, which must have come. */
 const struct msg_deliver *harness_deliver_of(const struct ipc_message *message);
 /* Reports the same outcome for all recipients of a delivery, and frees it. */
-void harness_report(struct harness *harness, struct ipc_message *deliver, bool connected,
-                    uint8_t outcome, uint16_t code, const char *enhanced, const char *text);
+void harness_report(struct harness *harness, struct ipc_message *deliver, uint8_t outcome,
+                    uint16_t code, const char *enhanced, const char *text);
 
 /* A command: sends a message and waits for the reply. */
 struct ipc_message *harness_ask(struct harness *harness, enum msg_type type, const void *fields);

@@ -30,7 +30,7 @@ test_delivers_what_is_committed(void **state)
     harness_assert_str(str_skip(d->content.octets, (size_t)d->content_offset),
                        "The body of a message.\r\n");
     assert_int_equal(harness_count(h), 1);
-    harness_report(h, message, true, DELIVERY_DELIVERED, 250, "2.0.0", "ok");
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "2.0.0", "ok");
     harness_wait_count(h, 0);
     harness_stop(h);
 }
@@ -47,7 +47,7 @@ test_knows_a_repeated_commit(void **state)
     assert_int_equal(harness_commit(h, &(struct harness_mail){.id = id}, NULL), SPOOL_DUPLICATE);
     assert_int_equal(harness_count(h), 1);
     harness_capacity(h, 10);
-    harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), true, DELIVERY_RELAYED, 250, "", "");
+    harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), DELIVERY_RELAYED, 250, "", "");
     harness_wait_count(h, 0);
     /* also when it is gone already */
     assert_int_equal(harness_commit(h, &(struct harness_mail){.id = id}, NULL), SPOOL_DUPLICATE);
@@ -72,7 +72,7 @@ test_tries_again_later(void **state)
     for (unsigned attempts = 0; attempts < 3; attempts++) {
         struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
         assert_int_equal(harness_deliver_of(message)->recipients.items[0].attempts, attempts);
-        harness_report(h, message, true, DELIVERY_DEFERRED, 450, "4.2.0", "mailbox busy");
+        harness_report(h, message, DELIVERY_DEFERRED, 450, "4.2.0", "mailbox busy");
         assert_null(harness_deliver(h, 500)); /* not before its time */
     }
     struct msg_queue_list list = {.limit = 10};
@@ -98,7 +98,7 @@ test_bounces_once(void **state)
                                       .orcpt = "rfc822;go+2Bne@far.example"};
     harness_capacity(h, 10);
     assert_int_equal(harness_commit(h, &mail, id), SPOOL_COMMITTED);
-    harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), true, DELIVERY_FAILED, 550, "5.1.1",
+    harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), DELIVERY_FAILED, 550, "5.1.1",
                    "no such user");
     struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
     const struct msg_deliver *d = harness_deliver_of(message);
@@ -117,7 +117,7 @@ test_bounces_once(void **state)
     assert_true(harness_has(d->content.octets, "The body of a message."));
     assert_int_equal(harness_count(h), 1); /* the notice only */
     /* The notice fails too: that is the end of it (RFC 5321 6.1). */
-    harness_report(h, message, true, DELIVERY_FAILED, 550, "5.1.1", "no such user");
+    harness_report(h, message, DELIVERY_FAILED, 550, "5.1.1", "no such user");
     harness_wait_count(h, 0);
     assert_null(harness_deliver(h, 300));
 }
@@ -145,13 +145,13 @@ test_tells_what_was_asked_for(void **state)
         const struct harness_mail mail = {.notify = cases[i].notify};
         char action[64];
         assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_COMMITTED);
-        harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), true, cases[i].outcome,
+        harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), cases[i].outcome,
                        cases[i].outcome == DELIVERY_FAILED ? 550 : 250, "", "said");
         if (cases[i].action != NULL) {
             struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
             snprintf(action, sizeof action, "\r\nAction: %s\r\n", cases[i].action);
             assert_true(harness_has(harness_deliver_of(notice)->content.octets, action));
-            harness_report(h, notice, true, DELIVERY_DELIVERED, 250, "", "");
+            harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
         }
         harness_wait_count(h, 0);
         assert_null(harness_deliver(h, 50));
@@ -179,7 +179,7 @@ test_a_dead_destination_starves_nobody(void **state)
         bool is_live = harness_has(harness_deliver_of(message)->destination, "live");
         delivered += is_live;
         to_dead += !is_live;
-        harness_report(h, message, is_live, is_live ? DELIVERY_DELIVERED : DELIVERY_DEFERRED,
+        harness_report(h, message, is_live ? DELIVERY_DELIVERED : DELIVERY_DEFERRED,
                        is_live ? 250 : 0, "", "no route");
     }
     assert_in_range(to_dead, 1, 20);
@@ -224,24 +224,24 @@ test_administrators_act(void **state)
     struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
     harness_assert_str(harness_deliver_of(message)->destination, "one.example");
     assert_int_equal(act(h, SPOOL_ACT_RELEASE, id, NULL).busy, 1);
-    harness_report(h, message, false, DELIVERY_DEFERRED, 0, "4.4.1", "no answer");
+    harness_report(h, message, DELIVERY_DEFERRED, 0, "4.4.1", "no answer");
     while (act(h, SPOOL_ACT_FLUSH, id, NULL).done == 0) {
     }
     message = harness_deliver(h, 900); /* before the second that it would wait */
     harness_assert_str(harness_deliver_of(message)->destination, "one.example");
-    harness_report(h, message, true, DELIVERY_DELIVERED, 250, "", "");
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
     while (act(h, SPOOL_ACT_RELEASE, id, NULL).done == 0) {
     }
     message = harness_deliver(h, HARNESS_TIMEOUT_MS);
     harness_assert_str(harness_deliver_of(message)->destination, "two.example");
-    harness_report(h, message, true, DELIVERY_DEFERRED, 450, "", "later");
+    harness_report(h, message, DELIVERY_DEFERRED, 450, "", "later");
     while (act(h, SPOOL_ACT_BOUNCE, id, NULL).done == 0) {
     }
     message = harness_deliver(h, HARNESS_TIMEOUT_MS);
     assert_true(harness_has(harness_deliver_of(message)->content.octets, "b@two.example"));
     assert_false(harness_has(harness_deliver_of(message)->content.octets, "a@one.example"));
     assert_true(harness_has(harness_deliver_of(message)->content.octets, "not wanted here"));
-    harness_report(h, message, true, DELIVERY_DELIVERED, 250, "", "");
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
     harness_wait_count(h, 0);
     assert_int_equal(harness_commit(h, &(struct harness_mail){.hold = "x"}, id), SPOOL_COMMITTED);
     assert_int_equal(act(h, SPOOL_ACT_REMOVE, id, NULL).done, 1);
@@ -322,7 +322,7 @@ test_many_recipients(void **state)
             assert_true(harness_has(d->destination, number % 2 == 0 ? "even" : "odd"));
         }
         done += (unsigned)d->recipients.n;
-        harness_report(h, message, true, DELIVERY_DELIVERED, 250, "", "");
+        harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
     }
     harness_wait_count(h, 0);
 }
