@@ -79,6 +79,9 @@ relay_call(const struct relay_caller *caller, const struct relay_target *target,
         .wanted = tls_wanted(mode),
         .deadline_ms = caller->deadline_ms,
     };
+    if (relay_session_count() >= caller->config->queue.connections) {
+        (void)relay_idle_give_way(caller->world->idle);
+    }
     struct relay_session *session = NULL;
     enum status status = relay_session_open(target, &settings, &session, failure_out);
     const char *error = NULL;

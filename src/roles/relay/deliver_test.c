@@ -30,7 +30,6 @@ struct manner {
     const char *verdict;
     unsigned rcpt_most;        /* more are answered 452; 0: any number */
     bool closes_after_verdict; /* the next MAIL finds the connection closed */
-    unsigned dead_after;       /* connections from this one on are closed at once; 0: none */
     bool tls_fails;            /* STARTTLS is answered with nonsense */
     unsigned rcpt_now;         /* counted */
     unsigned verdicts;         /* counted */
@@ -61,9 +60,9 @@ static const char *
 answer(void *context, unsigned connection, const char *line)
 {
     struct manner *m = context;
+    (void)connection;
     if (line[0] == '\0') {
-        bool dead = m->dead_after > 0 && connection >= m->dead_after;
-        return dead ? "<CLOSE>" : or_else(m->greeting, "220 mx.example\r\n");
+        return or_else(m->greeting, "220 mx.example\r\n");
     }
     if (strncmp(line, "EHLO", 4) == 0 || strncmp(line, "LHLO", 4) == 0) {
         return or_else(m->ehlo, PLAIN_EHLO);
@@ -112,33 +111,34 @@ struct world {
     struct msg_deliver message;
     struct record_delivery_recipient recipients[RECIPIENTS_MAX];
     char unix_path[64];
+    unsigned connections;
     struct str head, body;
 };
 
 static void
 load_config(struct world *w, const char *more)
 {
-    struct str text =
-        arena_printf(w->arena,
-                     "hostname: gw.ours.example\n"
-                     "bounce: {postmaster: bob@ours.example}\n"
-                     "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
-                     "queue: {timeouts: {connect: 2s, greeting: 1s, command: 1s, data_init: 1s,"
-                     " data_end: 1s, tls_handshake: 1s, idle: 1m}}\n"
-                     "domains:\n"
-                     "  - {name: ours.example, delivery: \"lmtp://127.0.0.1:%u\"}\n"
-                     "  - {name: unix.example, delivery: \"lmtp:%s\"}\n"
-                     "  - {name: self.example, delivery: \"smtp://loop.example:1\"}\n"
-                     "routes:\n"
-                     "  - {domain: one.example, to: \"smtp://127.0.0.1:%u\"}\n"
-                     "  - {domain: two.example, to: \"smtp://127.0.0.1:%u\"}\n"
-                     "  - {domain: clear.example, to: \"smtp://127.0.0.1:%u\", tls: none}\n"
-                     "  - {domain: tls.example, to: \"smtp://127.0.0.1:%u\", tls: required}\n"
-                     "  - {domain: nohost.example, to: \"smtp://absent.example:25\"}\n"
-                     "%s",
-                     test_server_port(w->servers[0]), w->unix_path, test_server_port(w->servers[0]),
-                     test_server_port(w->servers[1]), test_server_port(w->servers[0]),
-                     test_server_port(w->servers[0]), more);
+    struct str text = arena_printf(
+        w->arena,
+        "hostname: gw.ours.example\n"
+        "bounce: {postmaster: bob@ours.example}\n"
+        "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
+        "queue: {connections: %u, timeouts: {connect: 2s, greeting: 1s, command: 1s, data_init: 1s,"
+        " data_end: 1s, tls_handshake: 1s, idle: 1m}}\n"
+        "domains:\n"
+        "  - {name: ours.example, delivery: \"lmtp://127.0.0.1:%u\"}\n"
+        "  - {name: unix.example, delivery: \"lmtp:%s\"}\n"
+        "  - {name: self.example, delivery: \"smtp://loop.example:1\"}\n"
+        "routes:\n"
+        "  - {domain: one.example, to: \"smtp://127.0.0.1:%u\"}\n"
+        "  - {domain: two.example, to: \"smtp://127.0.0.1:%u\"}\n"
+        "  - {domain: clear.example, to: \"smtp://127.0.0.1:%u\", tls: none}\n"
+        "  - {domain: tls.example, to: \"smtp://127.0.0.1:%u\", tls: required}\n"
+        "  - {domain: nohost.example, to: \"smtp://absent.example:25\"}\n"
+        "%s",
+        w->connections, test_server_port(w->servers[0]), w->unix_path,
+        test_server_port(w->servers[0]), test_server_port(w->servers[1]),
+        test_server_port(w->servers[0]), test_server_port(w->servers[0]), more);
     static struct config_errors errors;
     if (config_load_text(w->arena, text, &w->config, &errors) != STATUS_OK) {
         fail_msg("%.*s", STR_ARG(config_error_format(w->arena, STR("test"), &errors.items[0])));
@@ -173,6 +173,7 @@ setup(void **state)
     struct str zone_error = STR("");
     w->arena = arena_create(DELIVERY_CEILING);
     w->manners[2].lmtp = true;
+    w->connections = 200;
     w->head = STR("Subject: s\r\n\r\n");
     w->body = STR("text\r\n");
     snprintf(w->unix_path, sizeof w->unix_path, "/tmp/postern-deliver-test-%d", (int)getpid());
@@ -187,7 +188,8 @@ setup(void **state)
     w->relay.route = (struct relay_route_world){.dns = dns_source_from_zone(w->zone),
                                                 .random_below = pick_last,
                                                 .smtp_port = test_server_port(w->servers[0])};
-    w->relay.idle = relay_idle_create(10);
+    w->relay.idle = relay_idle_create();
+    relay_idle_set(w->relay.idle, 10, 60000);
     trace_init(&w->trace, NULL);
     *state = w;
     return 0;
@@ -537,7 +539,7 @@ test_tls_required_by_a_zone(void **state)
 }
 
 static void
-test_reload_changes_no_idle_connection(void **state)
+test_idle_connections_are_left_with_quit(void **state)
 {
     struct world *w = *state;
     deliver(w, TO("a@one.example"));
@@ -557,7 +559,7 @@ static void
 test_idle_connections_are_bounded(void **state)
 {
     struct world *w = *state;
-    relay_idle_set_most(w->relay.idle, 1);
+    relay_idle_set(w->relay.idle, 1, 60000);
     deliver(w, TO("a@one.example", "a@two.example"));
     EXPECT("relayed- 250 2.0.0", "relayed- 250 2.0.0");
     relay_idle_leave_all(w->relay.idle, clock_monotonic_ms());
@@ -566,6 +568,39 @@ test_idle_connections_are_bounded(void **state)
         usleep(1000);
     }
     assert_int_equal(relay_idle_count(w->relay.idle), 0);
+}
+
+static void
+test_idle_connections_give_way(void **state)
+{
+    struct world *w = *state;
+    config_unref(&w->config);
+    w->connections = 1;
+    load_config(w, "");
+    deliver(w, TO("a@one.example"));
+    EXPECT("relayed- 250 2.0.0");
+    deliver(w, TO("a@two.example")); /* one connection is all there may be */
+    EXPECT("relayed- 250 2.0.0");
+    assert_int_equal(relay_idle_count(w->relay.idle), 1);
+    assert_null(relay_idle_take(w->relay.idle, STR("nobody")));
+    deliver(w, TO("b@two.example"));
+    assert_int_equal(test_server_connections(w->servers[0]), 1);
+    assert_int_equal(test_server_connections(w->servers[1]), 1);
+}
+
+static void
+test_idle_connections_grow_old(void **state)
+{
+    struct world *w = *state;
+    deliver(w, TO("a@one.example"));
+    int64_t now = clock_monotonic_ms();
+    relay_idle_tick(w->relay.idle, now + 50000);
+    assert_int_equal(test_server_connections(w->servers[0]), 1);
+    deliver(w, TO("a@one.example"));
+    assert_int_equal(test_server_connections(w->servers[0]), 1);
+    relay_idle_tick(w->relay.idle, clock_monotonic_ms() + 60000);
+    deliver(w, TO("a@one.example"));
+    assert_int_equal(test_server_connections(w->servers[0]), 2);
 }
 
 static void
@@ -682,8 +717,10 @@ main(void)
         TEST(test_tls),
         TEST(test_tls_that_fails),
         TEST(test_tls_required_by_a_zone),
-        TEST(test_reload_changes_no_idle_connection),
+        TEST(test_idle_connections_are_left_with_quit),
         TEST(test_idle_connections_are_bounded),
+        TEST(test_idle_connections_give_way),
+        TEST(test_idle_connections_grow_old),
         TEST(test_trace_tells_the_attempts),
         TEST(test_callout),
         TEST(test_callout_cache),

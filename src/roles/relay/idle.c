@@ -17,27 +17,28 @@ struct relay_idle {
     struct shelf *shelves;
     size_t count;
     size_t most;
+    int64_t wait_ms;
     /* Leaving: QUIT was said. Chained by `older`. */
     struct relay_session *leaving;
 };
 
 struct relay_idle *
-relay_idle_create(size_t most)
+relay_idle_create(void)
 {
     struct relay_idle *idle = calloc(1, sizeof *idle);
     if (idle == NULL) {
         abort();
     }
     pthread_mutex_init(&idle->mutex, NULL);
-    idle->most = most;
     return idle;
 }
 
 void
-relay_idle_set_most(struct relay_idle *idle, size_t most)
+relay_idle_set(struct relay_idle *idle, size_t most, int64_t wait_ms)
 {
     pthread_mutex_lock(&idle->mutex);
-    idle->most = most;
+    idle->most = wait_ms > 0 ? most : 0;
+    idle->wait_ms = wait_ms;
     pthread_mutex_unlock(&idle->mutex);
 }
 
@@ -133,7 +134,7 @@ is_worth_keeping(const struct relay_session *session)
 {
     uint32_t mail_max = smtp_client_offers(session->client)->mail_max;
     return smtp_client_stage(session->client) == SMTP_CLIENT_STAGE_READY &&
-           session->deadline_ms == 0 && session->config->queue.timeouts.idle_ms > 0 &&
+           session->deadline_ms == 0 &&
            session->transactions < session->config->queue.reuse_messages &&
            (mail_max == 0 || session->transactions < mail_max);
 }
@@ -179,27 +180,41 @@ relay_idle_give(struct relay_idle *idle, struct relay_session **session, struct 
     }
 }
 
-/* Takes out one session that has waited long enough (any, with `all`); NULL: there is none. */
+/* Takes out the session that has waited longest, if it has waited since `before_ms` or earlier.
+ * NULL: there is none. */
 static struct relay_session *
-take_old(struct relay_idle *idle, bool all, int64_t now_ms)
+take_oldest(struct relay_idle *idle, int64_t before_ms)
 {
-    struct relay_session *found = NULL;
-    struct shelf *shelf, *next;
+    struct relay_session *oldest = NULL;
+    struct shelf *place = NULL;
     pthread_mutex_lock(&idle->mutex);
-    for (shelf = idle->shelves; shelf != NULL && found == NULL; shelf = next) {
-        next = shelf->hh.next;
-        for (struct relay_session *s = shelf->newest; s != NULL && found == NULL; s = s->older) {
-            if (all || now_ms - s->idle_since_ms >= s->config->queue.timeouts.idle_ms) {
-                found = s;
+    for (struct shelf *shelf = idle->shelves; shelf != NULL; shelf = shelf->hh.next) {
+        for (struct relay_session *s = shelf->newest; s != NULL; s = s->older) {
+            if (s->idle_since_ms <= before_ms &&
+                (oldest == NULL || s->idle_since_ms < oldest->idle_since_ms)) {
+                oldest = s;
+                place = shelf;
             }
         }
-        if (found != NULL) {
-            shelf_remove(idle, shelf, found);
-            shelf_free_if_empty(idle, shelf);
-        }
+    }
+    if (oldest != NULL) {
+        shelf_remove(idle, place, oldest);
+        shelf_free_if_empty(idle, place);
     }
     pthread_mutex_unlock(&idle->mutex);
-    return found;
+    return oldest;
+}
+
+bool
+relay_idle_give_way(struct relay_idle *idle)
+{
+    struct relay_session *session = take_oldest(idle, INT64_MAX);
+    if (session == NULL) {
+        return false;
+    }
+    relay_session_leave(session);
+    relay_session_close(&session);
+    return true;
 }
 
 /* Closes sessions whose QUIT was answered or has waited for long enough. */
@@ -231,8 +246,11 @@ void
 relay_idle_tick(struct relay_idle *idle, int64_t now_ms)
 {
     struct relay_session *session;
+    pthread_mutex_lock(&idle->mutex);
+    int64_t wait_ms = idle->wait_ms;
+    pthread_mutex_unlock(&idle->mutex);
     close_left(idle, now_ms);
-    while ((session = take_old(idle, false, now_ms)) != NULL) {
+    while ((session = take_oldest(idle, now_ms - wait_ms)) != NULL) {
         leave(idle, session, now_ms);
     }
 }
@@ -241,7 +259,7 @@ void
 relay_idle_leave_all(struct relay_idle *idle, int64_t now_ms)
 {
     struct relay_session *session;
-    while ((session = take_old(idle, true, now_ms)) != NULL) {
+    while ((session = take_oldest(idle, INT64_MAX)) != NULL) {
         leave(idle, session, now_ms);
     }
 }

@@ -13,11 +13,12 @@
 
 struct relay_idle;
 
-/* At most `most` sessions are kept. */
-[[nodiscard]] struct relay_idle *relay_idle_create(size_t most);
+/* Keeps nothing until relay_idle_set says how much. */
+[[nodiscard]] struct relay_idle *relay_idle_create(void);
 /* Closes all; NULL is allowed. */
 void relay_idle_destroy(struct relay_idle **idle);
-void relay_idle_set_most(struct relay_idle *idle, size_t most);
+/* At most `most` sessions are kept, each for wait_ms. */
+void relay_idle_set(struct relay_idle *idle, size_t most, int64_t wait_ms);
 
 /* A session for this key that still seems alive, now the caller's; NULL: there is none. */
 struct relay_session *relay_idle_take(struct relay_idle *idle, struct str key);
@@ -33,6 +34,10 @@ void relay_idle_give(struct relay_idle *idle, struct relay_session **session, st
 void relay_idle_tick(struct relay_idle *idle, int64_t now_ms);
 /* The same for all of them, at once: before stopping, or when the configuration has changed. */
 void relay_idle_leave_all(struct relay_idle *idle, int64_t now_ms);
+
+/* Closes the session that has waited longest, with QUIT but without waiting for its answer: another
+ * connection is wanted and there may be no more. False: there is none. */
+bool relay_idle_give_way(struct relay_idle *idle);
 
 /* Sessions that wait, and those that are being left. */
 size_t relay_idle_count(struct relay_idle *idle);

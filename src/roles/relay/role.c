@@ -166,7 +166,7 @@ apply_config(struct relay *relay, const struct config *config)
 {
     relay->dns.timeout_ms = (int)config->resolver.timeout_ms + DNS_MARGIN_MS;
     relay_crew_set_most(relay->crew, config->queue.connections + CALLOUT_WORKERS);
-    relay_idle_set_most(relay->world.idle, config->queue.connections);
+    relay_idle_set(relay->world.idle, config->queue.connections, config->queue.timeouts.idle_ms);
 }
 
 static enum status
@@ -179,7 +179,7 @@ relay_start(struct role_runtime *runtime, void *state)
     relay->world.route.dns = dns_source_from_channel(&relay->dns);
     relay->world.route.random_below = random_below;
     relay->world.route.smtp_port = SMTP_PORT;
-    relay->world.idle = relay_idle_create(0);
+    relay->world.idle = relay_idle_create();
     relay->crew = relay_crew_create(0, DELIVERY_CEILING);
     relay->memory = relay_memory_create();
     relay->callouts = relay_callout_cache_create();

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -19,6 +20,15 @@
 #define RECORD_MAX 16384
 /* Content that the server must take within queue.timeouts.data_block. */
 #define BLOCK      65536
+
+/* The one thing about sessions that is counted across threads and caches. */
+static atomic_size_t open_sessions;
+
+size_t
+relay_session_count(void)
+{
+    return atomic_load(&open_sessions);
+}
 
 /* ---- waiting */
 
@@ -399,6 +409,7 @@ session_create(const struct relay_target *target, const struct relay_session_set
     if (session == NULL) {
         abort();
     }
+    atomic_fetch_add(&open_sessions, 1);
     session->fd = -1;
     session->config = config_ref(settings->config);
     session->tls_client = tls_client_ref(settings->tls);
@@ -484,5 +495,6 @@ relay_session_close(struct relay_session **session)
     tls_client_unref(&s->tls_client);
     config_unref(&s->config);
     free(s);
+    atomic_fetch_sub(&open_sessions, 1);
     *session = NULL;
 }

@@ -78,6 +78,9 @@ struct relay_session {
                                              struct relay_session **session_out,
                                              struct relay_session_failure *failure_out);
 
+/* Sessions that are open now, in the whole process. */
+size_t relay_session_count(void);
+
 /* Writes and reads until the client is READY (true) or CLOSED (false). */
 [[nodiscard]] bool relay_session_run(struct relay_session *session);
 
