@@ -11,9 +11,9 @@
 
 /*
  * Makes state, run and one directory a role (its user's, also the files already in it;
- * closed to others, but that of the ledger lets its group through to the file it keeps for Dovecot), locks
- * the state so that no second Postern works on it, and writes run/postern.pid. On failure
- * *reason_out (in `arena`) says why. *lock_fd_out holds the lock.
+ * closed to others, but that of the ledger lets its group through to the file it keeps for
+ * Dovecot), locks the state so that no second Postern works on it, and writes run/postern.pid. On
+ * failure *reason_out (in `arena`) says why. *lock_fd_out holds the lock.
  */
 [[nodiscard]] enum status directories_prepare(const struct config *config, struct arena *arena,
                                               int *lock_fd_out, struct str *reason_out);
