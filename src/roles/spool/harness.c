@@ -156,6 +156,8 @@ ignore_errors(void)
     }
 }
 
+extern void __lsan_do_leak_check(void) __attribute__((weak));
+
 static void
 child_main(struct harness *harness, const int fds[SOCKETS], uint64_t file_limit)
 {
@@ -201,6 +203,9 @@ child_main(struct harness *harness, const int fds[SOCKETS], uint64_t file_limit)
     config_unref(&runtime.config);
     arena_destroy(&arena);
     free(errors);
+    if (__lsan_do_leak_check != NULL) {
+        __lsan_do_leak_check(); /* in a build with AddressSanitizer: _exit would skip it */
+    }
     _exit(0);
 }
 
@@ -530,6 +535,9 @@ int
 harness_teardown(void **state)
 {
     struct harness *harness = *state;
+    if (harness->pid != 0) {
+        harness_stop(harness);
+    }
     harness_destroy(harness);
     free(harness);
     return 0;
