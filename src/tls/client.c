@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/ip.h"
+#include "tls/setting.h"
 
 /*
  * Servers that are older than their operators know: 1024-bit RSA and SHA-1 signatures are worth
@@ -33,24 +34,6 @@ struct tls_stream {
 };
 
 /* ---- contexts */
-
-/* A text setting as the library wants it; `fallback` (may be NULL: leave alone) when not set. */
-static bool
-apply_text(SSL_CTX *context, struct str value, const char *fallback,
-           int (*apply)(SSL_CTX *context, const char *text))
-{
-    char *text = str_is_empty(value) ? NULL : strndup(value.p, value.n);
-    const char *chosen = text != NULL ? text : fallback;
-    bool done = chosen == NULL || apply(context, chosen) == 1;
-    free(text);
-    return done;
-}
-
-static int
-apply_groups(SSL_CTX *context, const char *text)
-{
-    return (int)SSL_CTX_set1_groups_list(context, text);
-}
 
 /* Certificates that cannot be read are left out: one bad root must not end all trust. */
 static bool
@@ -89,12 +72,12 @@ client_configure(SSL_CTX *context, const struct tls_client_settings *settings,
     if (SSL_CTX_set_min_proto_version(context,
                                       settings->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) {
         failed = "minimum version";
-    } else if (!apply_text(context, settings->ciphers, TLS_CLIENT_CIPHERS,
-                           SSL_CTX_set_cipher_list)) {
+    } else if (!tls_setting_text(context, settings->ciphers, TLS_CLIENT_CIPHERS,
+                                 SSL_CTX_set_cipher_list)) {
         failed = "ciphers";
-    } else if (!apply_text(context, settings->ciphersuites, NULL, SSL_CTX_set_ciphersuites)) {
+    } else if (!tls_setting_text(context, settings->ciphersuites, NULL, SSL_CTX_set_ciphersuites)) {
         failed = "ciphersuites";
-    } else if (!apply_text(context, settings->groups, NULL, apply_groups)) {
+    } else if (!tls_setting_text(context, settings->groups, NULL, tls_setting_groups)) {
         failed = "groups";
     } else if (!apply_trust(context, settings->trust_pem)) {
         failed = "trusted certificates";

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "tls/setting.h"
 #include "tls/ticket.h"
 
 /* RSA from 2048 bits, curves from 224: OpenSSL's 112-bit level. */
@@ -212,24 +213,6 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 
 /* ---- contexts */
 
-/* A text setting as the library wants it; `fallback` (may be NULL: leave alone) when not set. */
-static bool
-apply_text(SSL_CTX *context, struct str value, const char *fallback,
-           int (*apply)(SSL_CTX *context, const char *text))
-{
-    char *text = str_is_empty(value) ? NULL : strndup(value.p, value.n);
-    const char *chosen = text != NULL ? text : fallback;
-    bool done = chosen == NULL || apply(context, chosen) == 1;
-    free(text);
-    return done;
-}
-
-static int
-apply_groups(SSL_CTX *context, const char *text)
-{
-    return (int)SSL_CTX_set1_groups_list(context, text);
-}
-
 static bool
 apply_session_context(SSL_CTX *context, struct str name)
 {
@@ -277,12 +260,12 @@ server_configure(struct tls_server *server, const struct tls_server_settings *se
     if (SSL_CTX_set_min_proto_version(context,
                                       settings->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) {
         failed = "minimum version";
-    } else if (!apply_text(context, settings->ciphers, TLS_SERVER_CIPHERS,
-                           SSL_CTX_set_cipher_list)) {
+    } else if (!tls_setting_text(context, settings->ciphers, TLS_SERVER_CIPHERS,
+                                 SSL_CTX_set_cipher_list)) {
         failed = "ciphers";
-    } else if (!apply_text(context, settings->ciphersuites, NULL, SSL_CTX_set_ciphersuites)) {
+    } else if (!tls_setting_text(context, settings->ciphersuites, NULL, SSL_CTX_set_ciphersuites)) {
         failed = "ciphersuites";
-    } else if (!apply_text(context, settings->groups, NULL, apply_groups)) {
+    } else if (!tls_setting_text(context, settings->groups, NULL, tls_setting_groups)) {
         failed = "groups";
     } else if (!apply_session_context(context, settings->session_context)) {
         failed = "session context";

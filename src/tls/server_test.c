@@ -175,7 +175,9 @@ sni_decides_which_certificate_is_shown(void **state)
         struct tls_info info;
         pair_open(&pair, server, rows[i].version);
         if (rows[i].sni != NULL) {
-            SSL_set_tlsext_host_name(pair.client, rows[i].sni);
+            char name[64]; /* the library's macro wants changeable text */
+            snprintf(name, sizeof name, "%s", rows[i].sni);
+            SSL_set_tlsext_host_name(pair.client, name);
         }
         pair_handshake(&pair);
         assert_int_equal(pair.status, STATUS_OK);

@@ -1,0 +1,20 @@
+/*
+ * setting.h - settings of TLS contexts that are texts; for client.c and server.c.
+ */
+#ifndef POSTERN_TLS_SETTING_H
+#define POSTERN_TLS_SETTING_H
+
+#include <openssl/ssl.h>
+
+#include "base/str.h"
+
+/* One of the library's functions that take a text; 1 is success. */
+typedef int tls_setting_apply(SSL_CTX *context, const char *text);
+
+/* Applies `value`, or `fallback` (NULL: the library's own) when it is empty; false when refused. */
+bool tls_setting_text(SSL_CTX *context, struct str value, const char *fallback,
+                      tls_setting_apply *apply);
+/* SSL_CTX_set1_groups_list as a function: in the library it is a macro. */
+int tls_setting_groups(SSL_CTX *context, const char *text);
+
+#endif
