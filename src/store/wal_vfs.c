@@ -21,6 +21,8 @@ struct wal_file {
     size_t count;
     sqlite3_int64 offset; /* where they belong */
     bool commit;          /* the header of a committing frame is the last thing written */
+    bool lost;            /* what stood at lost_offset could not be written */
+    sqlite3_int64 lost_offset;
 };
 
 static struct wal_file *
@@ -42,7 +44,10 @@ flush(struct wal_file *wal)
                                            (int)(left < WRITE_MAX ? left : WRITE_MAX),
                                            wal->offset + (sqlite3_int64)done);
     }
-    /* After a failure SQLite gives the transaction up and will write these frames anew. */
+    if (code != SQLITE_OK) {
+        wal->lost = true;
+        wal->lost_offset = wal->offset;
+    }
     wal->count = 0;
     return code;
 }
@@ -82,6 +87,16 @@ wal_write(sqlite3_file *file, const void *octets, int size, sqlite3_int64 offset
     bool const follows = wal->count > 0 && offset == wal->offset + (sqlite3_int64)wal->count &&
                          wal->count + (size_t)size <= WAL_VFS_GATHER_MAX;
     int code = follows ? SQLITE_OK : flush(wal);
+    /*
+     * Nothing may be written behind a hole, whoever was told of the failure: the transaction that
+     * has lost its frames must not commit. The next one begins at the hole, or before it, and fills
+     * it.
+     */
+    if (wal->lost && offset > wal->lost_offset) {
+        wal->commit = false;
+        return SQLITE_IOERR_WRITE;
+    }
+    wal->lost = wal->lost && code != SQLITE_OK;
     wal->commit = frame_commits(octets, size);
     if (wal->gathered == NULL) {
         wal->gathered = malloc(WAL_VFS_GATHER_MAX);

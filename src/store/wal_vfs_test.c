@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -193,6 +194,38 @@ test_a_failed_write_fails_its_transaction(void **state)
     sqlite3_close(db);
 }
 
+/*
+ * The failure is told to a read in the middle of a transaction: the commit must not go through as
+ * if the frames were there.
+ */
+static void
+test_a_transaction_with_a_hole_cannot_commit(void **state)
+{
+    struct world *world = *state;
+    struct rlimit old;
+    sqlite3 *db = open_database(world, wal_vfs_name());
+    run(db, "PRAGMA cache_size = 5");
+    insert_rows(db);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    run(db, "BEGIN");
+    for (int i = 0; i < ROWS / 4; i++) {
+        run(db, "INSERT INTO t (octets) VALUES (randomblob(3000))");
+    }
+    struct rlimit small = {1u << 20, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    sqlite3_exec(db, "SELECT sum(length(octets)) FROM t", NULL, NULL, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    bool open = sqlite3_get_autocommit(db) == 0;
+    int committed = open && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+    if (open && !committed) {
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    sqlite3_close(db);
+    db = open_database(world, NULL);
+    assert_int_equal(count_rows(db), committed ? ROWS + ROWS / 4 : ROWS);
+    sqlite3_close(db);
+}
+
 int
 main(void)
 {
@@ -202,6 +235,8 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_it_saves_write_calls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failed_write_fails_its_transaction, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_transaction_with_a_hole_cannot_commit, set_up,
                                         tear_down),
     };
     signal(SIGXFSZ, SIG_IGN);
