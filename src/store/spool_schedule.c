@@ -10,6 +10,8 @@
 #define WINDOW_WIDE    512u
 #define WINDOW_NARROW  32u
 #define WINDOW_LEAST   4u
+/* What is read from the database at once: it is loaded ahead of its turn, so not too much. */
+#define WINDOW_FILL    256u
 /* Nobody is evicted whose next look is nearer than this: it would be read right back in. */
 #define EVICT_AHEAD_MS 5000
 /* Before a failed fill is tried again. */
@@ -278,6 +280,13 @@ window_size(const struct schedule *schedule)
     return entries < schedule->settings.entries ? WINDOW_NARROW : WINDOW_LEAST;
 }
 
+static size_t
+fill_size(const struct schedule *schedule)
+{
+    size_t window = window_size(schedule);
+    return window < WINDOW_FILL ? window : WINDOW_FILL;
+}
+
 /* False when the message is in already. */
 static bool
 entry_add(struct schedule *schedule, struct schedule_destination *d, int64_t message, unsigned rank)
@@ -354,7 +363,7 @@ schedule_wants_fill(struct schedule *schedule, size_t limits_out[SPOOL_RANKS])
             continue;
         }
         /* Those that are in already come first in the answer. */
-        size_t limit = window_size(schedule) + d->entry_count;
+        size_t limit = fill_size(schedule) + d->entry_count;
         for (unsigned rank = 0; rank < SPOOL_RANKS; rank++) {
             limits_out[rank] = limit < SPOOL_DUE_MAX ? limit : SPOOL_DUE_MAX;
         }
@@ -373,14 +382,20 @@ schedule_wants_fill(struct schedule *schedule, size_t limits_out[SPOOL_RANKS])
 
 void
 schedule_filled(struct schedule *schedule, struct schedule_destination *destination,
-                const struct spool_due *due, const struct spool_destination *stored, int64_t now_ms)
+                struct spool_due *due, const struct spool_destination *stored, int64_t now_ms)
 {
     size_t added = 0;
     struct schedule_destination *d = destination;
     for (unsigned rank = 0; rank < SPOOL_RANKS; rank++) {
+        size_t n = 0;
         for (size_t i = 0; i < due->count[rank]; i++) {
-            added += entry_add(schedule, d, due->messages[rank][i], rank);
+            int64_t message = due->messages[rank][i];
+            if (entry_add(schedule, d, message, rank)) {
+                due->messages[rank][n++] = message;
+            }
         }
+        due->count[rank] = n;
+        added += n;
     }
     if (stored != NULL && !d->known) {
         d->has_row = true;
@@ -445,6 +460,14 @@ schedule_next(struct schedule *schedule, int64_t now_ms,
     *destination_out = d;
     *message_out = e->key.message;
     return true;
+}
+
+bool
+schedule_is_ready(struct schedule *schedule, struct schedule_destination *destination,
+                  int64_t message)
+{
+    const struct entry *e = entry_find(schedule, destination, message);
+    return e != NULL && e->state == ENTRY_READY;
 }
 
 static void

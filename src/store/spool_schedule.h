@@ -101,10 +101,12 @@ bool schedule_offer(struct schedule *schedule, struct schedule_destination *dest
  * it is then waited for. NULL: none. */
 struct schedule_destination *schedule_wants_fill(struct schedule *schedule,
                                                  size_t limits_out[SPOOL_RANKS]);
-/* The answer. `stored`: what the database knows of the destination, or NULL. */
+/*
+ * The answer. `stored`: what the database knows of the destination, or NULL. Of *due only those
+ * messages are left that were not in yet.
+ */
 void schedule_filled(struct schedule *schedule, struct schedule_destination *destination,
-                     const struct spool_due *due, const struct spool_destination *stored,
-                     int64_t now_ms);
+                     struct spool_due *due, const struct spool_destination *stored, int64_t now_ms);
 /* The answer could not be had; it is asked for again later. */
 void schedule_fill_failed(struct schedule *schedule, struct schedule_destination *destination,
                           int64_t now_ms);
@@ -112,6 +114,10 @@ void schedule_fill_failed(struct schedule *schedule, struct schedule_destination
 /* The next delivery; false when there is none now. It counts against the destination's limit. */
 bool schedule_next(struct schedule *schedule, int64_t now_ms,
                    struct schedule_destination **destination_out, int64_t *message_out);
+
+/* Whether the message waits in the destination's window. */
+bool schedule_is_ready(struct schedule *schedule, struct schedule_destination *destination,
+                       int64_t message);
 
 enum schedule_result {
     SCHEDULE_SUCCESS,     /* at least one recipient was taken, or refused for good */

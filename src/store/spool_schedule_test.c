@@ -37,7 +37,7 @@ teardown(void **state)
 static struct schedule_destination *
 known(struct schedule *s, const char *name)
 {
-    static const struct spool_due nothing = {.next_ms = INT64_MAX};
+    static struct spool_due nothing = {.next_ms = INT64_MAX};
     size_t limits[SPOOL_RANKS];
     struct schedule_destination *d = schedule_get(s, str_from_cstr(name));
     assert_non_null(d);
@@ -298,7 +298,7 @@ static void
 test_what_the_database_knows_of_a_block_holds(void **state)
 {
     struct schedule *s = *state;
-    static const struct spool_due nothing = {.next_ms = INT64_MAX};
+    static struct spool_due nothing = {.next_ms = INT64_MAX};
     const struct spool_destination stored = {.look_ms = 9000, .failures = 3};
     size_t limits[SPOOL_RANKS];
     int64_t message;

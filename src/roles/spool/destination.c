@@ -5,9 +5,14 @@
 #include "roles/spool/internal.h"
 
 /* Questions to the database that may be under way at once. */
-#define FILLS_MAX  64u
+#define FILLS_MAX       64u
 /* Destinations that one look at the table takes up, and that are let go at once. */
-#define WAKE_BATCH 256u
+#define WAKE_BATCH      256u
+/* Messages loaded ahead of their turn at once, and about how many octets. A few that are due can
+ * as well be loaded when their turn comes, which is now. */
+#define PREFETCH_MAX    256u
+#define PREFETCH_LEAST  4u
+#define PREFETCH_OCTETS (4u * 1024u * 1024u)
 
 /* ---- filling windows */
 
@@ -34,6 +39,84 @@ run_fill(struct job *base, struct spool *spool)
     return spool_due(spool, name, role_now(job->role), job->limits, &job->due);
 }
 
+/* ---- loading what is next before its turn comes */
+
+struct prefetch_job {
+    struct job job;
+    struct spool_role *role;
+    struct schedule_destination *destination; /* pinned */
+    int64_t keys[PREFETCH_MAX];
+    struct parcel *parcels[PREFETCH_MAX]; /* NULL: not loaded */
+    size_t count;
+};
+
+static enum status
+run_prefetch(struct job *base, struct spool *spool)
+{
+    struct prefetch_job *job = (struct prefetch_job *)base;
+    struct str name = schedule_name(job->destination);
+    struct spool_choice choice = load_choice_due(name, role_now(job->role));
+    uint64_t octets = 0;
+    for (size_t i = 0; i < job->count && octets < PREFETCH_OCTETS; i++) {
+        struct parcel *parcel = NULL;
+        enum status status = load_in_worker(spool, job->keys[i], &choice, LOAD_ALL, &parcel);
+        if (status != STATUS_OK || parcel->m.in_file) {
+            parcel_unref(&parcel); /* it is loaded when its turn comes, and errors told then */
+            continue;
+        }
+        parcel->only = parcel->m.recipients[0].destination;
+        octets += parcel->m.size;
+        job->parcels[i] = parcel;
+    }
+    return STATUS_OK;
+}
+
+/*
+ * What was read is still true for a message that waits in the window and on which nobody works:
+ * every change goes through the loop, and changes that were asked for before the message was read
+ * were written before.
+ */
+static void
+on_prefetch_done(struct job *base)
+{
+    struct prefetch_job *job = (struct prefetch_job *)base;
+    struct spool_role *role = job->role;
+    for (size_t i = 0; i < job->count; i++) {
+        struct parcel *parcel = job->parcels[i];
+        if (parcel != NULL && !is_busy(role, job->keys[i]) &&
+            schedule_is_ready(role->schedule, job->destination, job->keys[i])) {
+            cache_add(role, parcel);
+        }
+        parcel_unref(&job->parcels[i]);
+    }
+    schedule_unpin(job->destination);
+    free(job);
+    dispatch(role);
+}
+
+static void
+prefetch(struct spool_role *role, struct schedule_destination *d, const struct spool_due *due)
+{
+    struct prefetch_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        abort();
+    }
+    for (unsigned rank = 0; rank < SPOOL_RANKS; rank++) {
+        for (size_t i = 0; i < due->count[rank] && job->count < PREFETCH_MAX; i++) {
+            job->keys[job->count++] = due->messages[rank][i];
+        }
+    }
+    if (job->count < PREFETCH_LEAST) {
+        free(job);
+        return;
+    }
+    job->job = (struct job){.kind = JOB_READ, .run = run_prefetch, .done = on_prefetch_done};
+    job->role = role;
+    job->destination = d;
+    schedule_pin(d);
+    worker_submit(role->worker, &job->job);
+}
+
 static void
 on_fill_done(struct job *base)
 {
@@ -43,6 +126,7 @@ on_fill_done(struct job *base)
     if (base->status == STATUS_OK) {
         schedule_filled(role->schedule, job->destination, &job->due,
                         job->has_stored ? &job->stored : NULL, role_now(role));
+        prefetch(role, job->destination, &job->due);
     } else {
         LOG_ERROR("the queue cannot be read", LOG_CSTR("status", status_name(base->status)));
         schedule_fill_failed(role->schedule, job->destination, role_now(role));

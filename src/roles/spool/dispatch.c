@@ -141,6 +141,9 @@ lease_send(struct spool_role *role, const struct lease *lease)
 static void
 lease_start(struct spool_role *role, struct schedule_destination *d, struct parcel *parcel)
 {
+    if (parcel->commit == NULL) {
+        destinations_rehome(role, parcel); /* it was stored; the routes may have changed since */
+    }
     struct lease *lease = lease_make(parcel, d);
     int64_t key = parcel->m.key;
     if (lease == NULL) {
@@ -173,7 +176,6 @@ on_delivery_loaded(struct spool_role *role, void *context, enum status status,
     int64_t key = delivery->key;
     free(delivery);
     if (status == STATUS_OK) {
-        destinations_rehome(role, parcel);
         lease_start(role, d, parcel);
     } else if (status == STATUS_NOT_FOUND) {
         delivery_cancel(role, d, key, 0); /* held, removed or delivered since it was listed */
@@ -189,13 +191,7 @@ static void
 delivery_load(struct spool_role *role, struct schedule_destination *d, int64_t key)
 {
     struct delivery *delivery = calloc(1, sizeof *delivery);
-    struct spool_choice choice = {
-        .destination = schedule_name(d),
-        .due_ms = role_now(role),
-        /* One more than a lease holds tells that there are more. */
-        .most = SPOOL_LEASE_RECIPIENTS + 1,
-        .octets = SPOOL_LEASE_OCTETS * 2,
-    };
+    struct spool_choice choice = load_choice_due(schedule_name(d), role_now(role));
     if (delivery == NULL) {
         abort();
     }
@@ -206,7 +202,7 @@ delivery_load(struct spool_role *role, struct schedule_destination *d, int64_t k
 static void
 delivery_begin(struct spool_role *role, struct schedule_destination *d, int64_t key)
 {
-    struct parcel *parcel = cache_find(role, key);
+    struct parcel *parcel = cache_find(role, key, schedule_name(d));
     role->outstanding++;
     if (!delivery_enter(role, key)) {
         role->outstanding--;
@@ -216,7 +212,11 @@ delivery_begin(struct spool_role *role, struct schedule_destination *d, int64_t 
         return;
     }
     if (parcel != NULL) {
-        lease_start(role, d, parcel_ref(parcel));
+        parcel_ref(parcel);
+        if (parcel->only.n > 0) {
+            cache_drop(role, key); /* it was for this delivery */
+        }
+        lease_start(role, d, parcel);
     } else {
         delivery_load(role, d, key);
     }

@@ -58,6 +58,7 @@ struct parcel {
     int content_fd;
     int64_t cached_ms;
     bool cached;
+    struct str only;   /* it has only the recipients of this destination; empty: all */
     UT_hash_handle hh; /* role->cache, by m.key */
 };
 
@@ -160,8 +161,10 @@ int64_t role_wall(const struct spool_role *role, int64_t queue_ms);
 
 /* ---- parcel.c: the cache */
 
+/* Keeps a message until it is delivered, unless there is no room. */
 void cache_add(struct spool_role *role, struct parcel *parcel);
-struct parcel *cache_find(struct spool_role *role, int64_t key);
+/* The message with its recipients of that destination; borrowed; NULL: it must be loaded. */
+struct parcel *cache_find(struct spool_role *role, int64_t key, struct str destination);
 void cache_drop(struct spool_role *role, int64_t key);
 void cache_clear(struct spool_role *role);
 
@@ -212,6 +215,8 @@ void delivery_leave(struct spool_role *role, int64_t key);
 bool claim_take(struct spool_role *role, int64_t key);
 void claim_release(struct spool_role *role, int64_t key);
 bool is_being_delivered(const struct spool_role *role, int64_t key);
+/* Being delivered or claimed. */
+bool is_busy(const struct spool_role *role, int64_t key);
 
 /* ---- destination.c */
 
@@ -287,6 +292,13 @@ enum load_what {
     LOAD_NOTICE,   /* what a notice may return: all but content that is in a file */
     LOAD_ALL,
 };
+/* In the worker's thread: a parcel as load_parcel gives it, but that content in a file is not there
+ * yet. */
+[[nodiscard]] enum status load_in_worker(struct spool *spool, int64_t key,
+                                         const struct spool_choice *choice, enum load_what what,
+                                         struct parcel **parcel_out);
+/* The recipients that one delivery may take. */
+struct spool_choice load_choice_due(struct str destination, int64_t now_ms);
 /* Loads a message with the chosen recipients; `destination` of the choice is copied. The callee
  * owns the parcel. STATUS_NOT_FOUND: it is not there, or none of its recipients fits. */
 void load_parcel(struct spool_role *role, int64_t key, const struct spool_choice *choice,

@@ -19,15 +19,14 @@ struct load_job {
     void *context;
 };
 
-static enum status
-run_load(struct job *base, struct spool *spool)
+enum status
+load_in_worker(struct spool *spool, int64_t key, const struct spool_choice *choice,
+               enum load_what what, struct parcel **parcel_out)
 {
-    struct load_job *job = (struct load_job *)base;
     struct spool_message m;
     /* The content is at most SPOOL_FILE_ABOVE here; the head at most limits.header_size. */
     struct arena *arena = arena_create(SPOOL_PARCEL_CEILING);
-    enum status status =
-        spool_load(spool, arena, job->key, &job->choice, job->what != LOAD_ENVELOPE, &m);
+    enum status status = spool_load(spool, arena, key, choice, what != LOAD_ENVELOPE, &m);
     if (status == STATUS_OK && m.recipient_count == 0) {
         status = STATUS_NOT_FOUND;
     }
@@ -35,8 +34,27 @@ run_load(struct job *base, struct spool *spool)
         arena_destroy(&arena);
         return status;
     }
-    job->parcel = parcel_from_arena(arena, &m);
-    return job->what != LOAD_ALL || m.in_file ? STATUS_OK : parcel_prepare(job->parcel, -1);
+    *parcel_out = parcel_from_arena(arena, &m);
+    return what != LOAD_ALL || m.in_file ? STATUS_OK : parcel_prepare(*parcel_out, -1);
+}
+
+struct spool_choice
+load_choice_due(struct str destination, int64_t now_ms)
+{
+    return (struct spool_choice){
+        .destination = destination,
+        .due_ms = now_ms,
+        /* One more than a lease holds tells that there are more. */
+        .most = SPOOL_LEASE_RECIPIENTS + 1,
+        .octets = SPOOL_LEASE_OCTETS * 2,
+    };
+}
+
+static enum status
+run_load(struct job *base, struct spool *spool)
+{
+    struct load_job *job = (struct load_job *)base;
+    return load_in_worker(spool, job->key, &job->choice, job->what, &job->parcel);
 }
 
 static enum status
@@ -130,6 +148,12 @@ is_being_delivered(const struct spool_role *role, int64_t key)
 {
     const struct busy *busy = busy_find(role, key);
     return busy != NULL && busy->deliveries > 0;
+}
+
+bool
+is_busy(const struct spool_role *role, int64_t key)
+{
+    return busy_find(role, key) != NULL;
 }
 
 bool

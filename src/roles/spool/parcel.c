@@ -196,6 +196,14 @@ cache_remove(struct spool_role *role, struct parcel *parcel)
     parcel_unref(&parcel);
 }
 
+static struct parcel *
+cache_get(struct spool_role *role, int64_t key)
+{
+    struct parcel *parcel;
+    HASH_FIND(hh, role->cache, &key, sizeof key, parcel);
+    return parcel;
+}
+
 void
 cache_add(struct spool_role *role, struct parcel *parcel)
 {
@@ -203,7 +211,8 @@ cache_add(struct spool_role *role, struct parcel *parcel)
     while (role->cache != NULL && now - role->cache->cached_ms > SPOOL_CACHE_AGE_MS) {
         cache_remove(role, role->cache);
     }
-    if (parcel->cached || role->cache_octets + parcel->m.size > SPOOL_CACHE_OCTETS) {
+    if (cache_get(role, parcel->m.key) != NULL ||
+        role->cache_octets + parcel->m.size > SPOOL_CACHE_OCTETS) {
         return;
     }
     parcel->cached = true;
@@ -214,17 +223,17 @@ cache_add(struct spool_role *role, struct parcel *parcel)
 }
 
 struct parcel *
-cache_find(struct spool_role *role, int64_t key)
+cache_find(struct spool_role *role, int64_t key, struct str destination)
 {
-    struct parcel *parcel;
-    HASH_FIND(hh, role->cache, &key, sizeof key, parcel);
-    return parcel;
+    struct parcel *parcel = cache_get(role, key);
+    bool fits = parcel != NULL && (parcel->only.n == 0 || str_eq(parcel->only, destination));
+    return fits ? parcel : NULL;
 }
 
 void
 cache_drop(struct spool_role *role, int64_t key)
 {
-    struct parcel *parcel = cache_find(role, key);
+    struct parcel *parcel = cache_get(role, key);
     if (parcel != NULL) {
         cache_remove(role, parcel);
     }
