@@ -443,8 +443,9 @@ static const struct schema_map callout_map = MAP_OF("Call-out", config_callout, 
 static const struct schema_field bounce_fields[] = {
     ROW(config_bounce, postmaster, SCHEMA_MAILBOX, struct config_mailbox,
         "Who answers for this gateway. Gets the mail to postmaster and abuse of every domain "
-        "that has no such user or alias; these two are always accepted (RFC 5321 section "
-        "4.5.1, RFC 2142).",
+        "that has no such user or alias. These two are never refused for good (RFC 5321 section "
+        "4.5.1, RFC 2142): when the one named here does not exist, the answer is 451, and the log "
+        "says so.",
         .unset = "each domain needs somebody: a catch_all, or an alias postmaster",
         .example = "bob@example.com"),
     SIZE(config_bounce, returned_size, "64KiB", 0, 10 * MIB,

@@ -328,11 +328,18 @@ resolve_name(struct resolver *r, const struct name *name)
     return step == STEP_NOT_FOUND ? resolve_substitute(r, name) : step;
 }
 
-/* <postmaster>, postmaster at our host name or at the address of a listener. */
+/* The names that every host must take mail for. */
 static bool
-is_postmaster_here(const struct config *config, const struct smtp_address *address)
+is_chief_name(struct str local)
 {
-    if (!str_eq_nocase(address->local, postmaster)) {
+    return str_eq_nocase(local, postmaster) || str_eq_nocase(local, abuse);
+}
+
+/* <postmaster>; postmaster and abuse at our host name or at the address of a listener. */
+static bool
+is_chief_here(const struct config *config, const struct smtp_address *address)
+{
+    if (!is_chief_name(address->local)) {
         return false;
     }
     if (address->kind == SMTP_DOMAIN_NONE || str_eq(address->domain, config->hostname)) {
@@ -348,7 +355,7 @@ is_postmaster_here(const struct config *config, const struct smtp_address *addre
 }
 
 static enum step
-resolve_postmaster_here(struct resolver *r)
+resolve_chief_here(struct resolver *r, struct str local)
 {
     const struct config *config = r->request->config;
     if (config->bounce.postmaster.text.n > 0) {
@@ -358,7 +365,7 @@ resolve_postmaster_here(struct resolver *r)
     if (config->domains.count == 0) {
         return STEP_NOT_FOUND;
     }
-    struct name name = {.domain = &config->domains.items[0], .local = postmaster};
+    struct name name = {.domain = &config->domains.items[0], .local = local};
     r->is_expanded = true;
     return resolve_name(r, &name);
 }
@@ -381,6 +388,14 @@ verdict_of(enum step step)
     return RECIPIENT_UNKNOWN;
 }
 
+/* RFC 5321 4.5.1, RFC 2142 4: refusing these for good would tell the world that nobody answers. */
+static enum recipient_verdict
+verdict_of_own(enum step step, struct str local)
+{
+    return step == STEP_NOT_FOUND && is_chief_name(local) ? RECIPIENT_NO_POSTMASTER
+                                                          : verdict_of(step);
+}
+
 static enum recipient_verdict
 resolve(struct resolver *r)
 {
@@ -389,8 +404,8 @@ resolve(struct resolver *r)
     const struct config_domain *domain = address->kind == SMTP_DOMAIN_NAME
                                              ? config_domain_find(request->config, address->domain)
                                              : NULL;
-    if (domain == NULL && is_postmaster_here(request->config, address)) {
-        return verdict_of(resolve_postmaster_here(r));
+    if (domain == NULL && is_chief_here(request->config, address)) {
+        return verdict_of_own(resolve_chief_here(r, address->local), address->local);
     }
     if (address->kind == SMTP_DOMAIN_NONE) {
         return RECIPIENT_UNKNOWN;
@@ -405,7 +420,7 @@ resolve(struct resolver *r)
         return RECIPIENT_NO_RELAY;
     }
     struct name name = {.domain = domain, .local = address->local};
-    return verdict_of(resolve_name(r, &name));
+    return verdict_of_own(resolve_name(r, &name), address->local);
 }
 
 enum status
@@ -442,6 +457,8 @@ recipient_reply(enum recipient_verdict verdict)
         return SMTP_REPLY(550, 5, 1, 1, "No such recipient here");
     case RECIPIENT_NO_RELAY:
         return SMTP_REPLY(550, 5, 7, 1, "This server does not relay for you");
+    case RECIPIENT_NO_POSTMASTER:
+        return SMTP_REPLY(451, 4, 3, 5, "Nobody reads this mail yet, try again later");
     case RECIPIENT_LIMIT:
         return SMTP_REPLY(450, 4, 2, 4, "This recipient stands for too many others");
     case RECIPIENT_ASK:
@@ -457,7 +474,8 @@ recipient_verdict_name(enum recipient_verdict verdict)
     static const char *const names[] = {
         [RECIPIENT_ACCEPT] = "accept",       [RECIPIENT_ASK] = "ask",
         [RECIPIENT_UNKNOWN] = "unknown",     [RECIPIENT_NO_RELAY] = "no_relay",
-        [RECIPIENT_TRY_LATER] = "try_later", [RECIPIENT_LIMIT] = "limit",
+        [RECIPIENT_TRY_LATER] = "try_later", [RECIPIENT_NO_POSTMASTER] = "no_postmaster",
+        [RECIPIENT_LIMIT] = "limit",
     };
     return verdict < sizeof names / sizeof names[0] ? names[verdict] : "unknown";
 }

@@ -12,12 +12,13 @@
  *      resolved in turn; an alias among its own targets is the mailbox of that name;
  *   2. the mailbox, as the domain's `recipients` says: a user, in the list, known to the server
  *      behind, or anybody; with plus-addressing also the name before the separator;
- *   3. for postmaster and abuse (RFC 5321 4.5.1, RFC 2142), which are always accepted: abuse
- * becomes postmaster of the domain, and that becomes bounce.postmaster;
+ *   3. for postmaster and abuse (RFC 5321 4.5.1, RFC 2142): abuse becomes postmaster of the domain,
+ *      and that becomes bounce.postmaster;
  *   4. the domain's catch_all;
- *   5. unknown.
- * <postmaster> without a domain, at the gateway's host name and at the address of one of its
- * listeners is bounce.postmaster, else postmaster of the first domain.
+ *   5. unknown; for postmaster and abuse NO_POSTMASTER instead, which is never a refusal for good:
+ *      their mail waits at the sender until the operator has named somebody who exists.
+ * <postmaster> without a domain, and postmaster and abuse at the gateway's host name and at the
+ * address of one of its listeners are bounce.postmaster, else the same name in the first domain.
  *
  * Never an open relay: an address outside is accepted only when the caller says that the client may
  * relay (authenticated, or in a zone with relay), or as the target of an alias. Local parts with
@@ -35,12 +36,13 @@
 #include "smtp/reply.h"
 
 enum recipient_verdict {
-    RECIPIENT_ACCEPT,    /* outcome->targets, at least one */
-    RECIPIENT_ASK,       /* outcome->questions, at least one; then resolve again */
-    RECIPIENT_UNKNOWN,   /* our domain, but nobody there */
-    RECIPIENT_NO_RELAY,  /* not our domain, and the client may not relay */
-    RECIPIENT_TRY_LATER, /* an answer cannot be had now */
-    RECIPIENT_LIMIT,     /* aliases come to more, or go deeper, than the bounds allow */
+    RECIPIENT_ACCEPT,        /* outcome->targets, at least one */
+    RECIPIENT_ASK,           /* outcome->questions, at least one; then resolve again */
+    RECIPIENT_UNKNOWN,       /* our domain, but nobody there */
+    RECIPIENT_NO_RELAY,      /* not our domain, and the client may not relay */
+    RECIPIENT_TRY_LATER,     /* an answer cannot be had now */
+    RECIPIENT_NO_POSTMASTER, /* postmaster or abuse of ours, and nobody there: a mistake of ours */
+    RECIPIENT_LIMIT,         /* aliases come to more, or go deeper, than the bounds allow */
 };
 
 enum recipient_question_kind {

@@ -130,6 +130,20 @@ def test_postmaster_and_abuse_are_always_taken(plain, recipient):
     assert plain.mailboxes.wait(before + 1)[-1].recipients == [BOB[0]]
 
 
+def test_postmaster_who_does_not_exist_is_deferred_and_told(world):
+    running = world.gateway({"bounce": {"postmaster": "postmaster@kartapuce.com"}})
+    with running.dialogue() as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<someone@peers.example>")
+        for recipient in ("postmaster", "postmaster@kartapuce.com", "abuse@kartapuce.com",
+                          "abuse@mx.kartapuce.com"):
+            reply = client.command(f"RCPT TO:<{recipient}>")
+            assert (reply.code, reply.enhanced) == (451, "4.3.5"), recipient
+    assert "bounce.postmaster" in running.gateway.process.tail()
+    running.gateway.add_user("postmaster@kartapuce.com", "Answers-for-all-1")
+    assert running.receive("abuse@mx.kartapuce.com").code == 250
+
+
 def test_recipient_case_is_folded(plain):
     before = len(plain.mailboxes.mails)
     assert plain.receive("BoB@KARTAPUCE.com").code == 250

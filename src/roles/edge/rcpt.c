@@ -255,6 +255,7 @@ refusal_reason(enum recipient_verdict verdict)
     case RECIPIENT_ACCEPT:
     case RECIPIENT_ASK:
     case RECIPIENT_TRY_LATER:
+    case RECIPIENT_NO_POSTMASTER:
         break;
     }
     return "temporary";
@@ -313,6 +314,11 @@ rcpt_resolve(struct resolution *resolution)
         rcpt_accept(resolution, &outcome);
     } else {
         struct smtp_reply reply = recipient_reply(outcome.verdict);
+        if (outcome.verdict == RECIPIENT_NO_POSTMASTER) {
+            LOG_ERROR("nobody would get the mail to postmaster or abuse; add the user that "
+                      "bounce.postmaster names",
+                      LOG_STR("recipient", resolution->recipient.address.text));
+        }
         rcpt_finish(resolution, &reply, refusal_reason(outcome.verdict));
     }
 }
