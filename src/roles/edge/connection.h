@@ -54,6 +54,7 @@ struct connection {
     enum connection_need need;
     bool closed;          /* connection_settle frees it */
     bool did_read;        /* since the last event */
+    bool drained;         /* the last read took all there was: the next octets come with an event */
     bool progressed;      /* since the deadline was set: a command, content, a reply written */
     bool write_blocked;   /* the socket takes no more now */
     bool more_to_read;    /* it was not emptied: others get their turn first */

@@ -35,6 +35,7 @@ connection_read(struct connection *connection, char *out, size_t size, size_t *r
         ssize_t n = recv(connection->fd, out, size, 0);
         status = socket_status(n);
         *read_out = n > 0 ? (size_t)n : 0;
+        connection->drained = *read_out < size;
     }
     if (status == STATUS_OK) {
         connection->octets_in += *read_out;
@@ -218,7 +219,7 @@ run_smtp(struct connection *connection)
                 connection->more_to_read = true;
                 return;
             }
-            if (connection->closed || !read_and_feed(connection)) {
+            if (connection->closed || connection->drained || !read_and_feed(connection)) {
                 return;
             }
             break;
@@ -269,6 +270,7 @@ connection_run(struct connection *connection)
         [CONNECTION_STARTTLS] = run_starttls,      [CONNECTION_LINGER] = run_linger,
     };
     enum connection_phase before;
+    connection->drained = false;
     do {
         before = connection->phase;
         runs[before](connection);
