@@ -241,6 +241,9 @@ static const char *const good_cases[] = {
     "{\"hostname\": \"mx.example.com\", \"listeners\": [{\"address\": \"::\", \"port\": 25, "
     "\"kind\": \"mx\"}, {\"address\": \"0.0.0.0\", \"port\": 25, \"kind\": \"mx\"}]}",
     HEAD "metrics: {enabled: false, port: 2525}\n",
+    HEAD "metrics: {enabled: false, address: 192.0.2.1}\n",
+    HEAD "metrics: {address: \"::1\"}\n",
+    HEAD "zones: [{name: all, networks: [0.0.0.0/0, \"::/0\"]}]\n",
     HEAD "domains: [{name: a.example, delivery: mx, recipients: callout}]\n",
     HEAD "domains: [{name: a.example, delivery: mx, recipients: list, list: [postmaster@a.example]"
          "}]\n",

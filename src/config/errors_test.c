@@ -279,6 +279,23 @@ static const struct broken_case cross_cases[] = {
           "routes: [{domain: a.example, to: mx}]\n",
      "5:19: routes[0].domain: mail for a.example goes where its delivery under domains says; leave "
      "out one of the two\n"},
+    {HEAD "zones: [{name: a, relay: true, networks: [10.0.0.0/8, 0.0.0.0/0, \"::/0\"]}]\n",
+     "3:55: \"0.0.0.0/0\" is the whole internet: with relay: true this would be an open relay; "
+     "list "
+     "the networks of your own hosts\n"
+     "3:66: \"::/0\" is the whole internet: with relay: true this would be an open relay; list the "
+     "networks of your own hosts\n"},
+    {HEAD "zones: [{name: a, relay: true, networks: [\"::/16\"]}]\n",
+     "3:43: \"::/16\" is the whole internet: with relay: true this would be an open relay; list "
+     "the "
+     "networks of your own hosts\n"},
+    {"hostname: mx.example.com\nlisteners: [{address: 127.0.0.1, port: 25, kind: mx, "
+     "proxy_protocol: [0.0.0.0/0]}]\n",
+     "2:71: \"0.0.0.0/0\" is the whole internet: anybody could claim any client address, one in a "
+     "zone with relay too; list your load balancers\n"},
+    {HEAD "metrics: {address: 0.0.0.0}\n", "3:20: metrics.address: expected a loopback address "
+                                           "such as 127.0.0.1 or ::1, because the page "
+                                           "has no log-in; let a reverse proxy publish it\n"},
     {HEAD "smart_host: smtp://127.0.0.1:2525\n",
      "3:13: smtp://127.0.0.1:2525 is listeners[0] of this gateway: mail would go round in a "
      "circle\n"},

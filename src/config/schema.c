@@ -150,7 +150,8 @@ static const struct schema_field listener_fields[] = {
         .example = "opportunistic"),
     ROW(config_listener, proxy_protocol, SCHEMA_NETWORK, struct config_networks,
         "Load balancers: peers in these networks must send a PROXY header (version 1 or 2), "
-        "and the client's address is taken from it. Nobody else may send one.",
+        "and the client's address is taken from it. Nobody else may send one. A network of "
+        "everybody (0.0.0.0/0, ::/0) is refused.",
         .is_list = true, .most = 100, .unset = "nobody", .example = "[10.0.0.0/24]"),
 };
 static const struct schema_map listener_map =
@@ -268,7 +269,7 @@ static const struct schema_field zone_fields[] = {
         .example = "[192.0.2.0/24, \"2001:db8::/32\"]"),
     BOOL(config_zone, relay, "false",
          "Its hosts may send to any domain without logging in. Only for hosts that you answer "
-         "for."),
+         "for: a network of everybody (0.0.0.0/0, ::/0) is refused."),
     CHOICE(config_zone, minimum_tls, enum config_tls_mode, "none", schema_tls_modes,
            "Least TLS on connections from and to its hosts; where listener, route and domain say "
            "less, this counts."),
@@ -472,8 +473,8 @@ static const struct schema_map logging_map = MAP_OF("Logging", config_logging, l
 static const struct schema_field metrics_fields[] = {
     BOOL(config_metrics, enabled, "true", "Whether there is such a listener."),
     ROW(config_metrics, address, SCHEMA_ADDRESS, struct ip_address,
-        "Where it listens. There is no log-in: keep it to loopback or a network for "
-        "management.",
+        "Where it listens: a loopback address, because there is no log-in. A reverse proxy on the "
+        "same host can publish it.",
         .fallback = "127.0.0.1"),
     ROW(config_metrics, port, SCHEMA_PORT, uint16_t, "Its port; the page is /metrics.",
         .fallback = "9154", .least = 1, .most = 65535),
