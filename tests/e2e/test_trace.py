@@ -143,7 +143,7 @@ def test_what_the_sender_wrote_cannot_steer_the_terminal(running):
 
 def test_traces_survive_a_restart(running):
     identifier = queue_id(running.receive(BOB[0]).text)
-    before = running.explained(identifier, "Delivered to")
+    before = running.explained(identifier, "Nothing is left to do")
     running.gateway.stop()
     running.gateway.start()
-    assert running.explained(identifier, "Delivered to") == before
+    assert running.explained(identifier, "Nothing is left to do") == before
