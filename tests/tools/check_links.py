@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""Every relative link of README.md and doc/*.md leads to a file of the tree, and to a heading of it.
+
+    tests/tools/check_links.py [FILE...]
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INLINE = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*<?([^\s>]+)>?", re.M)
+FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.M | re.S)
+ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
+
+
+def prose(text):
+    """The text without what is shown as code, lines kept."""
+    text = FENCE.sub(lambda m: "\n" * m[0].count("\n"), text)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def anchors(text):
+    """The names that headings get: lower case, blanks as hyphens, other signs dropped."""
+    found = set()
+    for title in re.findall(r"^#{1,6}\s+(.*?)\s*#*$", FENCE.sub("", text), re.M):
+        name = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        number = 0
+        while (name if number == 0 else f"{name}-{number}") in found:
+            number += 1
+        found.add(name if number == 0 else f"{name}-{number}")
+    return found
+
+
+def faults(file):
+    """"FILE:LINE: text" for each link that leads nowhere."""
+    text = prose(file.read_text())
+    for match in sorted([*INLINE.finditer(text), *REFERENCE.finditer(text)], key=lambda m: m.start()):
+        link = match[1]
+        if ELSEWHERE.match(link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = file.parent / path if path else file
+        line = text.count("\n", 0, match.start(1)) + 1
+        if not target.exists():
+            yield f"{file}:{line}: {link}: there is no such file"
+        elif anchor and target.suffix == ".md" and anchor not in anchors(target.read_text()):
+            yield f"{file}:{line}: {link}: there is no such heading"
+
+
+def main():
+    files = [Path(name) for name in sys.argv[1:]]
+    found = [fault for file in files or [ROOT / "README.md", *sorted((ROOT / "doc").rglob("*.md"))]
+             for fault in faults(file)]
+    print(*found, sep="\n", end="\n" if found else "")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
