@@ -17,6 +17,10 @@
 
 #include "roles/role.h"
 
+/* How long an edge waits for the answer. The filter has to check and the spool to commit;
+ * RFC 5321 4.5.3.2.6 gives the client 10 minutes. */
+#define FILTER_ANSWER_MS 300000
+
 extern const struct role_definition filter_role;
 
 #endif

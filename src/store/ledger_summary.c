@@ -275,6 +275,7 @@ static const struct {
     {TRACE_DECISION, take_decision},
     {TRACE_QUEUED, take_queued},
     {TRACE_NOT_QUEUED, take_refused},
+    {TRACE_QUEUE_UNKNOWN, take_refused},
     {TRACE_HELD, take_held},
     {TRACE_RELEASED, take_released},
     {TRACE_REMOVED, take_removed},

@@ -252,6 +252,7 @@ static const struct {
     {TRACE_CONTENT_REFUSED, read_answer},
     {TRACE_MESSAGE_ANSWERED, read_answer},
     {TRACE_NOT_QUEUED, read_answer},
+    {TRACE_QUEUE_UNKNOWN, read_answer},
     {TRACE_TRANSACTION_ABANDONED, read_verdict},
     {TRACE_QUEUED, read_queued},
     {TRACE_RELEASED, read_queued},

@@ -43,7 +43,8 @@ read_part(struct timeline *timeline, const struct timeline_part *part, size_t *r
 static int
 rank_in_time(const struct trace_event *event)
 {
-    if (event->number == TRACE_QUEUED || event->number == TRACE_NOT_QUEUED) {
+    if (event->number == TRACE_QUEUED || event->number == TRACE_NOT_QUEUED ||
+        event->number == TRACE_QUEUE_UNKNOWN) {
         return 1;
     }
     if (event->number == TRACE_MESSAGE_ANSWERED || event->number == TRACE_CONNECTION_CLOSED) {

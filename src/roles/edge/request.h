@@ -10,9 +10,6 @@
 
 #include "roles/edge/connection.h"
 
-/* The filter has to check and the spool to commit; RFC 5321 4.5.3.2.6 gives the client 10 minutes.
- */
-#define REQUEST_FILTER_TIMEOUT_MS 300000
 /* Users; Argon2id takes its time when many log in at once. */
 #define REQUEST_LEDGER_TIMEOUT_MS 20000
 /* What the relay gets beyond the call-out's own time-out. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "roles/edge/record.h"
 #include "roles/edge/request.h"
+#include "roles/filter.h"
 
 #define TLS_TEXT_MAX          161
 /* Recipients that leave no room beside an inline content in one packet. */
@@ -104,8 +105,8 @@ submit_send(struct connection *connection, const struct smtp_envelope *envelope,
         .events = trace_events(&transaction->trace),
         .content = *content,
     };
-    return request_send(connection, connection->edge->filter, MSG_SUBMIT, &fields,
-                        REQUEST_FILTER_TIMEOUT_MS, on_submit_reply);
+    return request_send(connection, connection->edge->filter, MSG_SUBMIT, &fields, FILTER_ANSWER_MS,
+                        on_submit_reply);
 }
 
 void

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 /* ---- settings */
@@ -91,6 +92,7 @@ filter_job_create(struct filter_shared *shared, struct filter_settings *settings
     job->settings = filter_settings_ref(settings);
     job->edge = edge;
     job->request = message->request;
+    job->deadline_ms = clock_monotonic_ms() + FILTER_ANSWER_MS - FILTER_MARGIN_MS;
     job->content = (struct filter_content){message, submit, view, memory};
     job->recipients = submit->recipients.n;
     memcpy(job->id, submit->id.p, ID_LENGTH);

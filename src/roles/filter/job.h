@@ -11,6 +11,7 @@
 #include "ipc/body.h"
 #include "ipc/channel.h"
 #include "policy/decision.h"
+#include "roles/filter.h"
 #include "roles/trace_sender.h"
 #include "smtp/reply.h"
 
@@ -18,8 +19,8 @@
 #define FILTER_MEMORY_MAX  (256u * 1024u * 1024u)
 /* Memory that the work on one message may take, beside the message. */
 #define FILTER_ARENA_MAX   (64u * 1024u * 1024u)
-/* How long the spool may take to commit. */
-#define FILTER_COMMIT_MS   60000
+/* Of the time that the edge waits, what is left for the answer's way. */
+#define FILTER_MARGIN_MS   10000
 /* Octets of a field that the trace keeps. */
 #define FILTER_TRACE_VALUE 300u
 
@@ -71,6 +72,7 @@ struct filter_job {
     struct filter_settings *settings; /* one reference */
     struct channel *edge;
     uint64_t request;
+    int64_t deadline_ms; /* monotonic: it must be answered by then */
     struct filter_content content;
     struct trace trace;
     /* What is told when the spool has answered. */

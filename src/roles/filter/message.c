@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "ipc/message.h"
 #include "policy/checks.h"
@@ -140,6 +141,17 @@ finish_not_committed(struct filter_job *job, enum spool_outcome outcome)
     filter_job_finish(job, FILTER_FAILED, is_full ? &full : &unavailable);
 }
 
+/* The spool went away or was too slow: its commit may have been made, or still be. */
+static void
+finish_unknown(struct filter_job *job)
+{
+    static const struct smtp_reply unknown =
+        SMTP_REPLY(451, 4, 3, 0, "The queue does not answer; try again later");
+    LOG_WARN("it is not known whether a message was queued", LOG_CSTR("id", job->id));
+    TRACE(&job->trace, queue_unknown, .code = unknown.code);
+    filter_job_finish(job, FILTER_FAILED, &unknown);
+}
+
 /* ---- the spool */
 
 /* In the loop's thread, some time after the worker has let go of the job. */
@@ -147,10 +159,12 @@ static void
 on_commit_reply(void *context, enum status status, struct ipc_message *reply)
 {
     struct filter_job *job = context;
-    enum spool_outcome outcome = SPOOL_UNAVAILABLE;
-    if (status == STATUS_OK && reply->type == MSG_COMMIT_REPLY) {
-        outcome = (enum spool_outcome)MSG_BODY(reply, commit_reply)->outcome;
+    if (status != STATUS_OK || reply->type != MSG_COMMIT_REPLY) {
+        ipc_message_free(&reply);
+        finish_unknown(job);
+        return;
     }
+    enum spool_outcome outcome = (enum spool_outcome)MSG_BODY(reply, commit_reply)->outcome;
     ipc_message_free(&reply);
     if (outcome == SPOOL_COMMITTED || outcome == SPOOL_DUPLICATE) {
         finish_accepted(job);
@@ -223,6 +237,10 @@ commit_send(struct work *work, struct str head)
         .content = submit->content,
         .content_offset = work->head.raw.n,
     };
+    int64_t left_ms = job->deadline_ms - clock_monotonic_ms();
+    if (left_ms <= 0) {
+        return STATUS_TEMPORARY; /* nobody waits for it any more */
+    }
     enum status status = commit_head(work, head, &commit.head);
     if (status != STATUS_OK) {
         return status;
@@ -231,8 +249,8 @@ commit_send(struct work *work, struct str head)
     /* The reply may come, and the job be gone, before channel_request returns. */
     struct filter_content content = job->content;
     job->content = (struct filter_content){0};
-    status = channel_request(job->shared->spool, MSG_COMMIT, &commit, FILTER_COMMIT_MS,
-                             on_commit_reply, job);
+    status = channel_request(job->shared->spool, MSG_COMMIT, &commit, (int)left_ms, on_commit_reply,
+                             job);
     filter_content_free(work->shared, &content);
     if (commit.head.fd >= 0) {
         close(commit.head.fd);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "ipc/message.h"
 #include "roles/filter/job.h"
 #include "smtp/envelope.h"
@@ -49,6 +50,8 @@ struct world {
     /* What the others saw. */
     enum status create_status;
     size_t commits;
+    int job_ms;      /* what is left of the job's time; 0: what it is given */
+    bool silent;     /* the spool does not answer */
     char *committed; /* head, "|", then the content from its offset on; NUL at the end */
     bool head_was_fd;
     char hold[64];
@@ -65,6 +68,12 @@ on_submit(void *context, struct channel *channel, struct ipc_message *message)
     w->create_status = filter_job_create(&w->shared, w->settings, channel, message, &job);
     if (w->create_status == STATUS_OK) {
         struct arena *arena = arena_create(FILTER_ARENA_MAX);
+        if (w->job_ms != 0) {
+            job->deadline_ms = clock_monotonic_ms() + w->job_ms;
+        } else {
+            int64_t left_ms = job->deadline_ms - clock_monotonic_ms();
+            assert_in_range(left_ms, FILTER_ANSWER_MS / 2, FILTER_ANSWER_MS - 1);
+        }
         filter_message_process(job, arena);
         arena_destroy(&arena);
     } else {
@@ -89,7 +98,10 @@ on_commit(void *context, struct channel *channel, struct ipc_message *message)
     w->head_was_fd = commit->head.fd >= 0;
     w->commits++;
     struct msg_commit_reply reply = {.outcome = (uint8_t)w->outcome};
-    assert_int_equal(channel_send(channel, MSG_COMMIT_REPLY, message->request, &reply), STATUS_OK);
+    if (!w->silent) {
+        assert_int_equal(channel_send(channel, MSG_COMMIT_REPLY, message->request, &reply),
+                         STATUS_OK);
+    }
     ipc_body_view_close(&head);
     ipc_body_view_close(&content);
     ipc_message_free(&message);
@@ -360,7 +372,7 @@ test_submission_is_completed(void **state)
     fields.helo = STR("laptop");
     fields.tls = STR("TLSv1.3 TLS_AES_256_GCM_SHA384");
     submit(w, &fields);
-    expect_commit(w, "Received: from localhost (client not told)\r\n"
+    expect_commit(w, "Received: from client.invalid (address withheld)\r\n"
                      "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n"
                      "\tby mx.kartapuce.example (Postern) with ESMTPSA id 01ARZ3NDEKTSV4RR\r\n"
                      "\tfor <bob@kartapuce.example>;\r\n"
@@ -450,6 +462,34 @@ test_no_spool(void **state)
     assert_int_equal(atomic_load(&w->shared.outcomes[FILTER_FAILED]), 1);
 }
 
+/* It may still commit: that must not be told as if it had not. */
+static void
+test_spool_does_not_answer(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields = ordinary(STR(GOOD "\r\nbody"));
+    w->silent = true;
+    w->job_ms = 100;
+    submit(w, &fields);
+    assert_int_equal(w->commits, 1);
+    assert_int_equal(w->code, 451);
+    assert_string_equal(w->reply, "4.3.0 The queue does not answer; try again later");
+    expect_trace(w, "event=queue_unknown");
+    assert_null(strstr(w->trace, "event=not_queued"));
+}
+
+static void
+test_no_time_left(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields = ordinary(STR(GOOD "\r\nbody"));
+    w->job_ms = -1;
+    submit(w, &fields);
+    assert_int_equal(w->commits, 0);
+    assert_int_equal(w->code, 451);
+    expect_trace(w, "event=not_queued");
+}
+
 /* The content goes on as the descriptor it came as; a head without room in the packet too. */
 static void
 test_large_bodies(void **state)
@@ -526,6 +566,8 @@ main(void)
         WORLD_TEST(test_forwarded_message),
         WORLD_TEST(test_what_the_spool_says),
         WORLD_TEST(test_no_spool),
+        WORLD_TEST(test_spool_does_not_answer),
+        WORLD_TEST(test_no_time_left),
         WORLD_TEST(test_large_bodies),
         WORLD_TEST(test_dishonest_edges),
         WORLD_TEST(test_too_much_at_one_time),
