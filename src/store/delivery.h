@@ -7,6 +7,12 @@
 #ifndef POSTERN_STORE_DELIVERY_H
 #define POSTERN_STORE_DELIVERY_H
 
+/* How long the relay works on one delivery: what has no result by then is deferred. Its looking up
+ * of names does not end at once. */
+#define DELIVERY_TIME_MS  (90 * 60 * 1000)
+/* How long the spool waits for the report before it asks for the same delivery again. */
+#define DELIVERY_LEASE_MS (DELIVERY_TIME_MS + 30 * 60 * 1000)
+
 /* MSG_COMMIT_REPLY.outcome: may the client be told 250? */
 enum spool_outcome {
     SPOOL_COMMITTED = 0, /* on disk: 250 */

@@ -92,6 +92,17 @@ count_results(const struct relay_delivery *d)
              LOG_INT("deferred", deferred), LOG_INT("failed", failed));
 }
 
+/* ---- the end of its time */
+
+static const struct smtp_reply too_long =
+    SMTP_REPLY(0, 4, 4, 7, "the delivery took too long; it goes on later");
+
+static bool
+is_over(const struct relay_delivery *d)
+{
+    return d->deadline_ms != 0 && clock_monotonic_ms() >= d->deadline_ms;
+}
+
 /* ---- failures of hosts */
 
 static void
@@ -295,7 +306,7 @@ converse(struct relay_delivery *d, struct batch *batch, struct relay_session *se
 {
     size_t most = smtp_client_recipients_most(session->client);
     bool going_on = true;
-    while (going_on && batch->count > 0) {
+    while (going_on && batch->count > 0 && !is_over(d)) {
         size_t n = batch->count < most ? batch->count : most;
         going_on = transact(d, batch, session, n) && session_has_room(session);
     }
@@ -332,7 +343,8 @@ open_session(struct relay_delivery *d, struct batch *batch, const struct relay_t
                                         .config = d->config,
                                         .tls = d->tls,
                                         .hop = batch->hop,
-                                        .trace = d->trace};
+                                        .trace = d->trace,
+                                        .deadline_ms = d->deadline_ms};
     struct relay_session *session = relay_call(&caller, target, &failure);
     if (session == NULL) {
         note_failure(d, batch, target, &failure, target->host);
@@ -366,7 +378,9 @@ use_session(struct relay_delivery *d, struct batch *batch, struct relay_session 
             bool reused)
 {
     struct relay_target target = target_of(session, batch->hop);
+    session->deadline_ms = d->deadline_ms;
     converse(d, batch, session);
+    session->deadline_ms = 0;
     bool good = smtp_client_stage(session->client) == SMTP_CLIENT_STAGE_READY;
     bool stale = reused && !good && !smtp_client_was_answered(session->client);
     d->connected |= !stale;
@@ -384,7 +398,7 @@ static void
 use_idle_sessions(struct relay_delivery *d, struct batch *batch)
 {
     struct relay_session *session;
-    while (batch->count > 0 &&
+    while (batch->count > 0 && !is_over(d) &&
            (session = relay_idle_take(d->world->idle, batch->hop->key)) != NULL) {
         struct relay_target target = target_of(session, batch->hop);
         target.host = arena_str_dup(d->arena, target.host);
@@ -399,7 +413,7 @@ static void
 use_target(struct relay_delivery *d, struct batch *batch, const struct relay_target *target)
 {
     bool going_on = true;
-    while (going_on && batch->count > 0) {
+    while (going_on && batch->count > 0 && !is_over(d)) {
         size_t before = batch->count;
         struct relay_session *session = open_session(d, batch, target);
         going_on =
@@ -416,7 +430,8 @@ deliver_batch(struct relay_delivery *d, struct batch *batch)
     enum relay_route_step step;
     use_idle_sessions(d, batch);
     relay_route_start(&route, d->arena, d->config, &d->world->route, batch->hop);
-    while (batch->count > 0 && (step = relay_route_next(&route, &target, &failure)) != ROUTE_END) {
+    while (batch->count > 0 && !is_over(d) &&
+           (step = relay_route_next(&route, &target, &failure)) != ROUTE_END) {
         if (step == ROUTE_TARGET) {
             use_target(d, batch, &target);
         } else {
@@ -426,7 +441,9 @@ deliver_batch(struct relay_delivery *d, struct batch *batch)
             }
         }
     }
-    if (!batch->has_failure) {
+    if (is_over(d)) {
+        batch_failure(d, batch, false, &too_long, batch->remote);
+    } else if (!batch->has_failure) {
         batch->reply = SMTP_REPLY(0, 4, 4, 0, "no address of the destination could be used");
     }
     enum delivery_outcome outcome = batch->permanent ? DELIVERY_FAILED : DELIVERY_DEFERRED;
@@ -488,7 +505,9 @@ relay_delivery_run(struct relay_delivery *d)
     }
     smtp_content_look(d->head, d->body, &d->form);
     for (size_t i = 0; i < n; i++) {
-        if (!d->settled[i]) {
+        if (!d->settled[i] && is_over(d)) {
+            settle(d, i, DELIVERY_DEFERRED, &too_long, STR(""), STR(""));
+        } else if (!d->settled[i]) {
             deliver_from(d, i, indexes);
         }
     }

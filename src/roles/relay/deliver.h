@@ -42,6 +42,7 @@ struct relay_delivery {
     const struct msg_deliver *deliver;
     struct str head;
     struct str body;
+    int64_t deadline_ms; /* monotonic: who has no result by then is deferred; 0: no limit */
 
     /* the outcome; texts in the arena or static */
     struct record_delivery_result *results; /* in the order of deliver->recipients */

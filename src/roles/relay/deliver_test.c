@@ -112,6 +112,7 @@ struct world {
     struct record_delivery_recipient recipients[RECIPIENTS_MAX];
     char unix_path[64];
     unsigned connections;
+    int64_t time_ms; /* for a delivery */
     struct str head, body;
 };
 
@@ -174,6 +175,7 @@ setup(void **state)
     w->arena = arena_create(DELIVERY_CEILING);
     w->manners[2].lmtp = true;
     w->connections = 200;
+    w->time_ms = 60000;
     w->head = STR("Subject: s\r\n\r\n");
     w->body = STR("text\r\n");
     snprintf(w->unix_path, sizeof w->unix_path, "/tmp/postern-deliver-test-%d", (int)getpid());
@@ -236,7 +238,8 @@ deliver(struct world *w, const char *const *addresses)
                                           .trace = &w->trace,
                                           .deliver = &w->message,
                                           .head = w->head,
-                                          .body = w->body};
+                                          .body = w->body,
+                                          .deadline_ms = clock_monotonic_ms() + w->time_ms};
     assert_int_equal(relay_delivery_run(&w->delivery), STATUS_OK);
 }
 
@@ -292,6 +295,17 @@ test_unix_socket(void **state)
     deliver(w, TO("a@unix.example"));
     EXPECT("delivered 250 2.0.0");
     assert_true(str_eq(w->delivery.results[0].remote, str_from_cstr(w->unix_path)));
+}
+
+static void
+test_time_is_over(void **state)
+{
+    struct world *w = *state;
+    w->manners[1].rcpt = "<HANG>";
+    w->time_ms = 600; /* less than the time-out of a command */
+    deliver(w, TO("a@one.example", "b@two.example", "c@twice.example"));
+    EXPECT("relayed- 250 2.0.0", "deferred 0 4.4.7", "deferred 0 4.4.7");
+    assert_int_equal(w->manners[0].verdicts, 1);
 }
 
 static void
@@ -697,6 +711,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_lmtp),
         TEST(test_unix_socket),
+        TEST(test_time_is_over),
         TEST(test_content_arrives),
         TEST(test_dsn_is_left_to_the_next_hop),
         TEST(test_connection_is_reused),

@@ -44,6 +44,7 @@ struct relay {
     struct lease *leases;    /* with the crew, or parked */
     size_t lease_count;      /* of `leases` that belong to the spool of now */
     size_t old_lease_count;  /* and to one that has gone */
+    bool old_lease_ended;    /* and the spool has not been told what that makes room for */
     size_t callouts_waiting; /* with the crew */
 };
 
@@ -53,8 +54,10 @@ struct relay {
 void relay_lease_take(struct relay *relay, struct ipc_message *message);
 /* The spool has gone, or is another one: its leases are void. */
 void relay_lease_spool_changed(struct relay *relay);
-/* Deliveries that can be taken now. Tells the spool. */
+/* Tells the spool how many deliveries may be here at one time. */
 void relay_lease_tell_capacity(struct relay *relay);
+/* Tells it again when there is more room; once a tick. */
+void relay_lease_tick(struct relay *relay);
 
 /* ---- role.c */
 

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "roles/relay/internal.h"
 #include "store/delivery.h"
@@ -10,8 +11,9 @@ struct lease {
     struct relay *relay;
     struct ipc_message *message; /* MSG_DELIVER */
     const struct config *config; /* one reference */
+    int64_t deadline_ms;         /* monotonic */
     uint32_t generation;         /* of the spool that it belongs to */
-    bool parked;                 /* waits for a lease of the same message from the spool before */
+    bool parked;                 /* waits for its predecessor */
     struct lease *next;          /* relay->leases */
     struct lease **link;
 };
@@ -28,17 +30,29 @@ void
 relay_lease_tell_capacity(struct relay *relay)
 {
     struct channel *spool = role_channel(relay->runtime, ROLE_SPOOL, 0);
-    struct msg_relay_capacity capacity = {.free = 0};
+    struct msg_relay_capacity capacity = {.total = 0};
     uint32_t most = role_config(relay->runtime)->queue.connections;
     pthread_mutex_lock(&relay->mutex);
-    size_t busy = relay->lease_count + relay->old_lease_count;
+    size_t old = relay->old_lease_count;
+    relay->old_lease_ended = false;
     pthread_mutex_unlock(&relay->mutex);
-    if (!relay->stopping && busy < most) {
-        capacity.free = most - (uint32_t)busy;
+    if (!relay->stopping && old < most) {
+        capacity.total = most - (uint32_t)old;
     }
     if (channel_is_connected(spool) &&
         channel_send(spool, MSG_RELAY_CAPACITY, 0, &capacity) != STATUS_OK) {
         LOG_WARN("the spool cannot be told how much the relay takes");
+    }
+}
+
+void
+relay_lease_tick(struct relay *relay)
+{
+    pthread_mutex_lock(&relay->mutex);
+    bool ended = relay->old_lease_ended;
+    pthread_mutex_unlock(&relay->mutex);
+    if (ended) {
+        relay_lease_tell_capacity(relay);
     }
 }
 
@@ -67,19 +81,36 @@ lease_unlink(struct relay *relay, struct lease *lease)
         relay->lease_count--;
     } else {
         relay->old_lease_count--;
+        relay->old_lease_ended = true;
     }
 }
 
-/* Whether a lease of an earlier spool is still at work on the same message. */
+/*
+ * Whether an earlier lease, which comes later in the list, has not ended for the same message and
+ * destination; or for the same message, when it is from an earlier spool, which may have known
+ * another destination.
+ */
 static bool
-has_predecessor(const struct relay *relay, const struct lease *lease)
+has_predecessor(const struct lease *lease)
 {
-    struct str id = lease_fields(lease)->id;
-    if (relay->old_lease_count == 0) {
-        return false;
+    const struct msg_deliver *fields = lease_fields(lease);
+    for (const struct lease *l = lease->next; l != NULL; l = l->next) {
+        const struct msg_deliver *earlier = lease_fields(l);
+        if (str_eq(earlier->id, fields->id) &&
+            (l->generation != lease->generation ||
+             str_eq(earlier->destination, fields->destination))) {
+            return true;
+        }
     }
+    return false;
+}
+
+/* Whether the spool of now asks again for what it has leased to us already. */
+static bool
+is_repeated(const struct relay *relay, const struct msg_deliver *deliver)
+{
     for (const struct lease *l = relay->leases; l != NULL; l = l->next) {
-        if (l->generation != lease->generation && str_eq(lease_fields(l)->id, id)) {
+        if (l->generation == relay->generation && lease_fields(l)->lease == deliver->lease) {
             return true;
         }
     }
@@ -100,10 +131,9 @@ lease_end(struct lease *lease)
 {
     struct relay *relay = lease->relay;
     pthread_mutex_lock(&relay->mutex);
-    bool was_old = lease->generation != relay->generation;
     lease_unlink(relay, lease);
-    for (struct lease *l = was_old ? relay->leases : NULL; l != NULL; l = l->next) {
-        if (l->parked && !has_predecessor(relay, l)) {
+    for (struct lease *l = relay->leases; l != NULL; l = l->next) {
+        if (l->parked && !has_predecessor(l)) {
             l->parked = false;
             relay_crew_add(relay->crew, &l->task);
         }
@@ -168,7 +198,7 @@ views_close(struct views *views)
 }
 
 /*
- * What an earlier spool leased and was perhaps never told: its results are taken from memory. The
+ * What was leased before and its report perhaps never taken: its results are taken from memory. The
  * recipients that are left are in *left; their number is returned.
  */
 static size_t
@@ -208,6 +238,7 @@ deliver_rest(struct lease *lease, struct arena *arena, const struct msg_deliver 
         .arena = arena,
         .trace = &trace,
         .deliver = deliver,
+        .deadline_ms = lease->deadline_ms,
     };
     if (status == STATUS_OK) {
         delivery.head = views.head.octets;
@@ -242,10 +273,8 @@ lease_work(struct lease *lease, struct arena *arena)
     struct record_delivery_recipient *left = arena_alloc_array(arena, n, sizeof *left);
     if (results != NULL && left != NULL) {
         report.results.items = results;
-        if (lease->generation > 1) {
-            deliver.recipients.items = left;
-            deliver.recipients.n = recall(lease, arena, left, results, &report.results.n);
-        }
+        deliver.recipients.items = left;
+        deliver.recipients.n = recall(lease, arena, left, results, &report.results.n);
         if (deliver.recipients.n > 0) {
             deliver_rest(lease, arena, &deliver, &report, results);
         }
@@ -293,14 +322,20 @@ relay_lease_take(struct relay *relay, struct ipc_message *message)
     *lease = (struct lease){.task = {.run = lease_run},
                             .relay = relay,
                             .message = message,
+                            .deadline_ms = clock_monotonic_ms() + DELIVERY_TIME_MS,
                             .config = role_config_ref(relay->runtime)};
     pthread_mutex_lock(&relay->mutex);
-    lease->generation = relay->generation;
-    lease_link(relay, lease);
-    bool parked = has_predecessor(relay, lease);
-    lease->parked = parked;
+    bool repeated = is_repeated(relay, MSG_BODY(message, deliver));
+    bool parked = false;
+    if (!repeated) {
+        lease->generation = relay->generation;
+        lease_link(relay, lease);
+        parked = lease->parked = has_predecessor(lease);
+    }
     pthread_mutex_unlock(&relay->mutex);
-    if (!parked) { /* a parked one may be gone already */
+    if (repeated) {
+        lease_free(lease); /* its report will come */
+    } else if (!parked) {  /* a parked one may be gone already */
         relay_crew_add(relay->crew, &lease->task);
     }
 }

@@ -156,6 +156,7 @@ on_tick(evutil_socket_t fd, short what, void *context)
         relay_idle_leave_all(relay->world.idle, clock_monotonic_ms());
     }
     relay_idle_tick(relay->world.idle, clock_monotonic_ms());
+    relay_lease_tick(relay);
     if (relay->stopping) {
         check_stopped(relay);
     }

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "ipc/packet.h"
 #include "roles/relay/relay.h"
 #include "roles/relay/test_server.h"
@@ -118,7 +119,7 @@ wait_capacity(struct world *world)
 {
     return MSG_BODY(wait_message(world, world->spool, ROLE_RELAY, ROLE_SPOOL, MSG_RELAY_CAPACITY),
                     relay_capacity)
-        ->free;
+        ->total;
 }
 
 static const struct msg_delivery_report *
@@ -149,7 +150,7 @@ spool_restarts(struct world *world)
 }
 
 static void
-send_configuration(struct world *world)
+send_configuration(struct world *world, unsigned connections)
 {
     char text[1024];
     struct msg_configure configure = {.generation = 1, .file_name = STR("test.yaml")};
@@ -159,8 +160,8 @@ send_configuration(struct world *world)
                      "bounce: {postmaster: bob@ours.example}\n"
                      "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
                      "domains: [{name: ours.example, delivery: \"smtp://127.0.0.1:%u\"}]\n"
-                     "queue: {connections: 10}\n",
-                     test_server_port(world->server));
+                     "queue: {connections: %u}\n",
+                     test_server_port(world->server), connections);
     assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &configure.text),
                      STATUS_OK);
     must_send(world->control, MSG_CONFIGURE, 0, &configure);
@@ -188,7 +189,7 @@ setup(void **state)
     world.spool = send_peer(&world, ROLE_SPOOL);
     world.ledger = send_peer(&world, ROLE_LEDGER);
     world.edge = send_peer(&world, ROLE_EDGE);
-    send_configuration(&world);
+    send_configuration(&world, 10);
     must_send(world.control, MSG_START, 0, &start);
     (void)wait_message(&world, world.control, ROLE_RELAY, ROLE_PARENT, MSG_READY);
     *state = &world;
@@ -220,8 +221,10 @@ lease(struct world *world, uint64_t number, const char *address)
 {
     struct record_delivery_recipient recipient = {
         .number = 7, .address = str_from_cstr(address), .original = str_from_cstr(address)};
+    char id[ID_LENGTH + 1]; /* one message for each first letter */
+    snprintf(id, sizeof id, "%016X", (unsigned)address[0]);
     struct msg_deliver deliver = {.lease = number,
-                                  .id = STR("0123456789ABCDEF"),
+                                  .id = str_from_cstr(id),
                                   .sender = STR("a@x.example"),
                                   .destination = STR("ours.example"),
                                   .concurrency = 2,
@@ -277,15 +280,21 @@ test_report_that_was_lost(void **state)
 }
 
 static void
-test_spool_dies_during_a_delivery(void **state)
+wait_verdict(struct world *world)
 {
-    struct world *world = *state;
     int64_t end = clock_monotonic_ms() + WAIT_MS;
-    atomic_store(&world->held, true);
-    lease(world, 5, "bob@ours.example");
     while (atomic_load(&world->verdicts) == 0 && clock_monotonic_ms() < end) {
         usleep(1000);
     }
+}
+
+static void
+test_spool_dies_during_a_delivery(void **state)
+{
+    struct world *world = *state;
+    atomic_store(&world->held, true);
+    lease(world, 5, "bob@ours.example");
+    wait_verdict(world);
     close(world->spool);
     world->spool = send_peer(world, ROLE_SPOOL);
     assert_int_equal(wait_capacity(world), 9); /* one is still under way */
@@ -293,6 +302,8 @@ test_spool_dies_during_a_delivery(void **state)
     atomic_store(&world->held, false);
     expect_report(world, 1, DELIVERY_RELAYED_WITHOUT_DSN);
     assert_int_equal(atomic_load(&world->verdicts), 1);
+    lease(world, 2, "bob@ours.example");
+    assert_int_equal(wait_capacity(world), 10);
 }
 
 static uint16_t
@@ -304,6 +315,40 @@ callout(struct world *world, uint64_t request, const char *address)
         wait_message(world, world->edge, ROLE_RELAY, ROLE_EDGE, MSG_CALLOUT_REPLY);
     assert_int_equal(reply->request, request);
     return MSG_BODY(reply, callout_reply)->code;
+}
+
+/* The spool has waited for long: it asks again, or leases the message anew. */
+static void
+test_lease_is_repeated(void **state)
+{
+    struct world *world = *state;
+    atomic_store(&world->held, true);
+    lease(world, 5, "bob@ours.example");
+    wait_verdict(world);
+    lease(world, 5, "bob@ours.example");
+    lease(world, 6, "bob@ours.example");
+    assert_int_equal(callout(world, 1, "no@ours.example"), 550); /* there are workers */
+    usleep(100000);
+    assert_int_equal(atomic_load(&world->verdicts), 1);
+    atomic_store(&world->held, false);
+    expect_report(world, 5, DELIVERY_RELAYED_WITHOUT_DSN);
+    expect_report(world, 6, DELIVERY_RELAYED_WITHOUT_DSN);
+    lease(world, 6, "bob@ours.example"); /* the report was lost */
+    expect_report(world, 6, DELIVERY_RELAYED_WITHOUT_DSN);
+    assert_int_equal(atomic_load(&world->verdicts), 1);
+}
+
+static void
+test_reload(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(wait_capacity(world), 10);
+    atomic_store(&world->held, true);
+    lease(world, 1, "bob@ours.example");
+    wait_verdict(world);
+    send_configuration(world, 4);
+    must_send(world->control, MSG_START, 0, &(struct msg_start){.generation = 1});
+    assert_int_equal(wait_capacity(world), 4);
 }
 
 static void
@@ -352,6 +397,8 @@ main(void)
         TEST(test_delivery),
         TEST(test_report_that_was_lost),
         TEST(test_spool_dies_during_a_delivery),
+        TEST(test_lease_is_repeated),
+        TEST(test_reload),
         TEST(test_callouts),
         TEST(test_stop),
     };

@@ -152,7 +152,7 @@ lease_start(struct spool_role *role, struct schedule_destination *d, struct parc
         return;
     }
     lease->id = ++role->last_lease;
-    lease->deadline_ms = clock_monotonic_ms() + SPOOL_LEASE_MS;
+    lease->deadline_ms = clock_monotonic_ms() + DELIVERY_LEASE_MS;
     HASH_ADD(hh, role->leases, id, sizeof lease->id, lease);
     if (lease->partial) {
         cache_drop(role, key); /* what is left is read from the database after this delivery */
@@ -364,6 +364,22 @@ lease_end(struct spool_role *role, struct lease *lease)
     delivery_put_back(role, d, key);
 }
 
+/*
+ * There was no report: it got lost, or the relay is slower than it should be. The same lease is
+ * sent once more, so that a late report still counts; a relay that is at work on it ignores that.
+ */
+static void
+lease_ask_again(struct spool_role *role, struct lease *lease)
+{
+    LOG_WARN("the relay did not report in time", LOG_STR("id", lease->parcel->m.id));
+    HASH_DEL(role->leases, lease);
+    lease->deadline_ms = clock_monotonic_ms() + DELIVERY_LEASE_MS;
+    HASH_ADD(hh, role->leases, id, sizeof lease->id, lease);
+    if (lease_send(role, lease) != STATUS_OK) {
+        lease_end(role, lease);
+    }
+}
+
 void
 dispatch_relay_lost(struct spool_role *role)
 {
@@ -378,8 +394,7 @@ void
 dispatch_tick(struct spool_role *role)
 {
     while (role->leases != NULL && role->leases->deadline_ms <= clock_monotonic_ms()) {
-        LOG_WARN("the relay did not report in time", LOG_STR("id", role->leases->parcel->m.id));
-        lease_end(role, role->leases);
+        lease_ask_again(role, role->leases);
     }
     schedule_tick(role->schedule, role_now(role));
     destinations_evict(role);

@@ -113,7 +113,17 @@ on_change(void *context, struct channel *channel, bool up, enum status status)
     spool_role.on_peer(runtime->state, channel, up);
 }
 
-/* A new socket for the role named by the octet that comes with it; the end: stop orderly. */
+/* As if their time had passed. */
+static void
+expire_leases(struct spool_role *role)
+{
+    for (struct lease *lease = role->leases; lease != NULL; lease = lease->hh.next) {
+        lease->deadline_ms = 0;
+    }
+}
+
+/* A new socket for the role named by the octet that comes with it, or without one: leases end; the
+ * end: stop orderly. */
 static void
 on_control(evutil_socket_t fd, short what, void *context)
 {
@@ -122,7 +132,12 @@ on_control(evutil_socket_t fd, short what, void *context)
     int fds[IPC_FDS_MAX];
     size_t count;
     (void)what;
-    if (packet_receive(fd, &packet, fds, &count) != STATUS_OK || count != 1) {
+    bool received = packet_receive(fd, &packet, fds, &count) == STATUS_OK;
+    if (received && count == 0) {
+        expire_leases(runtime->state);
+        return;
+    }
+    if (!received || count != 1) {
         event_del(runtime->control);
         spool_role.stop(runtime->state, 10000);
         return;
@@ -438,11 +453,17 @@ harness_commit(struct harness *harness, const struct harness_mail *mail, char *i
 /* ---- the relay */
 
 void
-harness_capacity(struct harness *harness, uint32_t free)
+harness_capacity(struct harness *harness, uint32_t total)
 {
-    struct msg_relay_capacity capacity = {.free = free};
+    struct msg_relay_capacity capacity = {.total = total};
     assert_int_equal(channel_plain_send(harness->relay, MSG_RELAY_CAPACITY, 0, &capacity),
                      STATUS_OK);
+}
+
+void
+harness_expire_leases(struct harness *harness)
+{
+    assert_int_equal(packet_send(harness->control, STR("x"), NULL, 0), STATUS_OK);
 }
 
 struct ipc_message *

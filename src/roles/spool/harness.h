@@ -70,7 +70,9 @@ int harness_commit_receive(struct harness *harness, uint64_t *request_out);
 int harness_commit(struct harness *harness, const struct harness_mail *mail, char *id_out);
 
 /* The relay says how much it takes. */
-void harness_capacity(struct harness *harness, uint32_t free);
+void harness_capacity(struct harness *harness, uint32_t total);
+/* The time of all leases is over. */
+void harness_expire_leases(struct harness *harness);
 /* The next message to deliver; NULL when none comes within timeout_ms. */
 struct ipc_message *harness_deliver(struct harness *harness, int timeout_ms);
 /* The fields of a delivery, which must have come. */

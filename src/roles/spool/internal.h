@@ -34,8 +34,6 @@
 #define SPOOL_CACHE_AGE_MS     60000
 /* Identifiers of messages that left the queue lately: a commit that is repeated is recognised. */
 #define SPOOL_FINISHED_IDS     65536u
-/* After so long without a report a lease ends: longer than all time-outs of one delivery. */
-#define SPOOL_LEASE_MS         (2 * 3600 * 1000)
 /* Recipients of one delivery, and octets of their texts (it is one packet between roles). */
 #define SPOOL_LEASE_RECIPIENTS 1000u
 #define SPOOL_LEASE_OCTETS     (96u * 1024u)
@@ -127,7 +125,7 @@ struct spool_role {
 
     bool relay_up;
     uint32_t relay_total; /* deliveries that it takes in all */
-    bool relay_paused;    /* it said that it takes none */
+    bool relay_paused;    /* it could not be sent one; until it says what it takes */
     uint32_t outstanding; /* loads and leases */
     uint64_t last_lease;
     struct lease *leases; /* hash by id, in order of age */

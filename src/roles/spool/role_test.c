@@ -327,6 +327,39 @@ test_many_recipients(void **state)
     harness_wait_count(h, 0);
 }
 
+static void
+test_a_late_report_counts(void **state)
+{
+    struct harness *h = *state;
+    harness_capacity(h, 10);
+    assert_int_equal(harness_commit(h, &(struct harness_mail){0}, NULL), SPOOL_COMMITTED);
+    struct ipc_message *first = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    harness_expire_leases(h);
+    struct ipc_message *again = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    assert_int_equal(harness_deliver_of(again)->lease, harness_deliver_of(first)->lease);
+    assert_null(harness_deliver(h, 600)); /* it has all its time again */
+    harness_report(h, first, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+    harness_report(h, again, DELIVERY_DELIVERED, 250, "", "");
+    assert_null(harness_deliver(h, 300));
+}
+
+static void
+test_the_relay_takes_less(void **state)
+{
+    struct harness *h = *state;
+    harness_capacity(h, 10);
+    harness_capacity(h, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(harness_commit(h, &(struct harness_mail){0}, NULL), SPOOL_COMMITTED);
+    }
+    struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    assert_null(harness_deliver(h, 300));
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
+    harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, harness_setup, harness_teardown)
 
 int
@@ -343,6 +376,8 @@ main(void)
         TEST(administrators_act),
         TEST(shows_and_filters),
         TEST(many_recipients),
+        TEST(a_late_report_counts),
+        TEST(the_relay_takes_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,8 +101,8 @@ spool_role_start(struct role_runtime *runtime, void *state)
 static void
 take_capacity(struct spool_role *role, const struct msg_relay_capacity *capacity)
 {
-    role->relay_paused = capacity->free == 0;
-    role->relay_total = capacity->free > role->relay_total ? capacity->free : role->relay_total;
+    role->relay_paused = false;
+    role->relay_total = capacity->total;
     dispatch(role);
 }
 
