@@ -86,6 +86,29 @@ cli_take_common(int argc, char **argv, struct cli_common *common_out)
     return kept;
 }
 
+int
+cli_next_option(int argc, char **argv, const struct option *options)
+{
+    const char *name = argv[0];
+    opterr = 0; /* getopt's own words would name neither the program nor its help */
+    int option = getopt_long(argc, argv, ":", options, NULL);
+    if (option == ':') {
+        cli_fail(name, CLI_USAGE, "%s wants a value; see postern %s --help", argv[optind - 1],
+                 name);
+        return '?';
+    }
+    if (option == '?' && optopt > ' ' && optopt <= '~') { /* -xyz: optind is not past it yet */
+        cli_fail(name, CLI_USAGE, "there is no option '-%c'; see postern %s --help", optopt, name);
+    } else if (option == '?' && optopt != 0) {
+        cli_fail(name, CLI_USAGE, "'%s': this option has no value; see postern %s --help",
+                 argv[optind - 1], name);
+    } else if (option == '?') {
+        cli_fail(name, CLI_USAGE, "there is no option '%s'; see postern %s --help",
+                 argv[optind - 1], name);
+    }
+    return option;
+}
+
 /* ---- configuration */
 
 static struct str

@@ -8,6 +8,8 @@
 #ifndef POSTERN_CLI_CLI_H
 #define POSTERN_CLI_CLI_H
 
+#include <getopt.h>
+
 #include "config/config.h"
 #include "ipc/channel.h"
 
@@ -40,6 +42,13 @@ struct cli_common {
     bool help; /* --help or -h was there */
 };
 int cli_take_common(int argc, char **argv, struct cli_common *common_out);
+
+/*
+ * The next of the long options, as getopt_long tells it (optarg, optind); -1 at their end. '?'
+ * after a message, "postern NAME: there is no option '--bogus'; see postern NAME --help" or the
+ * like: the call is wrong then. argv[0] is the sub-command.
+ */
+int cli_next_option(int argc, char **argv, const struct option *options);
 
 /* "postern NAME: text" on standard error; returns `exit_status`. */
 int cli_fail(const char *name, int exit_status, const char *format, ...)

@@ -75,11 +75,12 @@ read_options(int argc, char **argv, struct options *options)
     for (int i = 1; i < argc; i += 2) {
         const char **value;
         if (!option_find(options, argv[i], &value)) {
-            return cli_fail("dovecot-config", CLI_USAGE, "'%s' is not understood; see --help",
-                            argv[i]);
+            return cli_fail("dovecot-config", CLI_USAGE,
+                            "'%s' is not understood; see postern dovecot-config --help", argv[i]);
         }
         if (i + 1 == argc) {
-            return cli_fail("dovecot-config", CLI_USAGE, "%s wants a value", argv[i]);
+            return cli_fail("dovecot-config", CLI_USAGE,
+                            "%s wants a value; see postern dovecot-config --help", argv[i]);
         }
         *value = argv[i + 1];
     }

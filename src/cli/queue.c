@@ -1,7 +1,6 @@
 /*
  * postern queue: what waits to be delivered, and what an administrator does about it.
  */
-#include <getopt.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -423,7 +422,7 @@ take_option(struct queue_command *command, int option, const char *value)
         command->reason = str_head(text, 200);
         return true;
     default:
-        return false; /* getopt has said what is wrong */
+        return false; /* cli_next_option has said what is wrong */
     }
 }
 
@@ -454,7 +453,7 @@ parse(int argc, char **argv, struct queue_command *command)
         return false;
     }
     optind = 2;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = cli_next_option(argc, argv, options)) != -1) {
         if (!take_option(command, option, optarg)) {
             return false;
         }

@@ -122,7 +122,8 @@ cli_status(int argc, char **argv)
     bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
     if (argc < 0 || argc > 1 + all) {
         return argc < 0 ? CLI_USAGE
-                        : cli_fail("status", CLI_USAGE, "'%s' is not understood", argv[1]);
+                        : cli_fail("status", CLI_USAGE,
+                                   "'%s' is not understood; see postern status --help", argv[1]);
     }
     if (common.help) {
         puts("usage: postern status [--all] [--json] [--config FILE]\n"
@@ -160,13 +161,16 @@ cli_reload(int argc, char **argv)
     argc = cli_take_common(argc, argv, &common);
     if (argc < 0 || argc > 1) {
         return argc < 0 ? CLI_USAGE
-                        : cli_fail("reload", CLI_USAGE, "'%s' is not understood", argv[1]);
+                        : cli_fail("reload", CLI_USAGE,
+                                   "'%s' is not understood; see postern reload --help", argv[1]);
     }
     if (common.help) {
         puts("usage: postern reload [--config FILE]\n"
              "\n"
              "Has the running gateway read its configuration and certificates again. A faulty\n"
-             "configuration is refused with its faults, and the old one stays in force.\n"
+             "configuration is refused with its faults, and the old one stays in force. So is\n"
+             "one that changes directories.* or run_as; other changes that take a restart are\n"
+             "told.\n"
              "\n"
              "example: postern config check && postern reload");
         return CLI_DONE;
@@ -185,6 +189,10 @@ cli_reload(int argc, char **argv)
     int exit_status = fields->done ? CLI_DONE : CLI_FAILED;
     if (fields->done) {
         puts("reloaded");
+        if (fields->restart.n > 0) {
+            printf("These have changed, but take a restart of Postern: %.*s\n",
+                   STR_ARG(fields->restart));
+        }
     } else {
         fprintf(stderr, "%.*s\nThe old configuration stays in force.\n", STR_ARG(fields->error));
     }

@@ -3,7 +3,6 @@
  */
 #include "trace/timeline.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -380,7 +379,7 @@ take_option(struct trace_command *command, int option, const char *value)
         command->follow = true;
         return true;
     default:
-        return false; /* getopt has said why */
+        return false; /* cli_next_option has said why */
     }
 }
 
@@ -400,12 +399,16 @@ parse(int argc, char **argv, struct trace_command *command)
         {NULL, 0, NULL, 0},
     };
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = cli_next_option(argc, argv, options)) != -1) {
         if (!take_option(command, option, optarg)) {
             return false;
         }
     }
-    return optind >= argc - 1;
+    if (optind < argc - 1) {
+        cli_fail("trace", CLI_USAGE, "one id at a time; see postern trace --help");
+        return false;
+    }
+    return true;
 }
 
 int
@@ -421,7 +424,6 @@ cli_trace(int argc, char **argv)
         return CLI_DONE;
     }
     if (!parse(argc, argv, &command)) {
-        fputs("See `postern trace --help`.\n", stderr);
         return CLI_USAGE;
     }
     return optind < argc ? show(&command, str_from_cstr(argv[optind])) : find(&command);

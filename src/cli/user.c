@@ -273,7 +273,8 @@ parse(int argc, char **argv, struct user_command *command)
         if (strcmp(argv[i], "--password-stdin") == 0) {
             command->from_stdin = true;
         } else if (argv[i][0] == '-') {
-            cli_fail("user", CLI_USAGE, "there is no option '%s'", argv[i]);
+            cli_fail("user", CLI_USAGE, "there is no option '%s'; see postern user --help",
+                     argv[i]);
             return false;
         } else {
             argv[++words] = argv[i];
