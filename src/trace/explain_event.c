@@ -306,6 +306,27 @@ explain_event(const struct trace_event *event, struct buf *out)
     return status;
 }
 
+/* Where it stands that a recipient may be refused for this reason; NULL: as for all of RCPT. */
+static const char *
+refusal_section(struct str why)
+{
+    static const struct {
+        struct str why;
+        const char *section;
+    } reasons[] = {
+        {STR_INIT("unknown"), "RFC 5321 3.3"},        {STR_INIT("callout"), "RFC 5321 3.3"},
+        {STR_INIT("relay_denied"), "RFC 5321 3.6.2"}, {STR_INIT("syntax"), "RFC 5321 4.1.2"},
+        {STR_INIT("limit"), "RFC 5321 7.8"},          {STR_INIT("policy"), "RFC 5321 7.9"},
+        {STR_INIT("temporary"), "RFC 5321 4.2.1"},
+    };
+    for (size_t i = 0; i < COUNT(reasons); i++) {
+        if (str_eq(why, reasons[i].why)) {
+            return reasons[i].section;
+        }
+    }
+    return NULL;
+}
+
 const char *
 explain_section(const struct trace_event *event)
 {
@@ -320,7 +341,10 @@ explain_section(const struct trace_event *event)
             bool decides =
                 rows[i].decides == DECIDES_YES ||
                 (rows[i].decides == DECIDES_CODE && trace_event_number(event, "code") >= 400);
-            return decides ? event->row->rfc : "";
+            const char *own = event->number == TRACE_RECIPIENT_REFUSED
+                                  ? refusal_section(trace_event_text(event, "why"))
+                                  : NULL;
+            return !decides ? "" : own != NULL ? own : event->row->rfc;
         }
     }
     return "";

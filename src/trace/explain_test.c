@@ -163,7 +163,7 @@ a_delivered_message(void **state)
              "                alias. It goes to bob@kartapuce.com and jack@kartapuce.com.\n"
              "  17:48:14.335  The recipient <nobody@kartapuce.com> was refused because there\n"
              "                is no such mailbox: 550 5.1.1 No such recipient here.\n"
-             "                [RFC 5321 4.1.1.3]\n"
+             "                [RFC 5321 3.3]\n"
              "  17:48:14.435  The message has arrived: 4.3 KB in 1 line.\n"
              "  17:48:14.435  It says of itself: from Tom <tom@provider.example>, to\n"
              "                sales@kartapuce.com, subject \"Two pianos\", Message-ID\n"
@@ -428,6 +428,32 @@ all_events_have_words(void **state)
     }
 }
 
+/* The section that decided differs with the reason. */
+static void
+refusals_name_their_section(void **state)
+{
+    static const struct {
+        struct str why;
+        const char *section;
+    } cases[] = {
+        {STR_INIT("relay_denied"), "RFC 5321 3.6.2"},
+        {STR_INIT("unknown"), "RFC 5321 3.3"},
+        {STR_INIT("limit"), "RFC 5321 7.8"},
+        {STR_INIT("of_a_later_version"), "RFC 5321 4.1.1.3"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct trace trace;
+        struct trace_reader reader;
+        struct trace_event event;
+        trace_init(&trace, test_clock);
+        TRACE(&trace, recipient_refused, .address = STR("a@b.c"), .code = 550, .why = cases[i].why);
+        assert_int_equal(trace_reader_init(&reader, trace_events(&trace)), STATUS_OK);
+        assert_int_equal(trace_reader_next(&reader, &event), STATUS_OK);
+        assert_string_equal(explain_section(&event), cases[i].section);
+    }
+}
+
 static void
 findings_are_told(void **state)
 {
@@ -497,6 +523,7 @@ main(void)
         cmocka_unit_test(sentences),
         cmocka_unit_test(hostile_values_are_harmless),
         cmocka_unit_test(all_events_have_words),
+        cmocka_unit_test(refusals_name_their_section),
         cmocka_unit_test(findings_are_told),
         cmocka_unit_test(amounts),
     };
