@@ -33,12 +33,17 @@ append_comment_text(struct buf *buf, struct str s)
     return status;
 }
 
-/* "from name (reverse [address])"; the name in front must be a domain or a literal. */
+/*
+ * "from name (reverse [address])"; the name in front must be a domain or a literal. RFC 5321 4.4
+ * lets nobody leave out the name: of a client that is not told it is one which can be no host's
+ * (RFC 6761 6.4), so that it is not taken for a message of this machine. The TCP-info may be
+ * missing there, and a comment may stand before "by".
+ */
 static enum status
 append_from(struct buf *buf, const struct smtp_received *received)
 {
     if (received->hide_client) {
-        return buf_append(buf, STR("from localhost (client not told)"));
+        return buf_append(buf, STR("from client.invalid (address withheld)"));
     }
     char ip[IP_TEXT_MAX];
     char literal[IP_TEXT_MAX + sizeof "[IPv6:]"];

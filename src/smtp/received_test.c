@@ -47,7 +47,7 @@ static const struct row rows[] = {
       .authenticated = true,
       .smtputf8 = true,
       .recipient = STR_INIT("\xc3\xa9@d.example")},
-     "Received: from localhost (client not told)\r\n"
+     "Received: from client.invalid (address withheld)\r\n"
      "\tby mx.example (Postern) with UTF8SMTPA" DATE},
 };
 
