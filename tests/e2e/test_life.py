@@ -47,6 +47,55 @@ def test_reload_of_a_broken_configuration_changes_nothing(world):
     running.gateway.file.write_text(good)
 
 
+@pytest.mark.parametrize("key", ["directories.state", "directories.run", "run_as"])
+def test_reload_refuses_what_takes_a_restart_and_writes_nothing(world, key):
+    running = world.gateway()
+    elsewhere = running.gateway.directory / "elsewhere"
+    changed = dict(running.gateway.configuration, tls={})      # would make a certificate there
+    if key == "run_as":
+        changed["run_as"] = "nobody"
+    else:
+        changed["directories"] = {**changed["directories"], key.split(".")[1]: str(elsewhere)}
+    other = running.gateway.directory / "changed.yaml"
+    other.write_text(json.dumps(changed))
+    good = running.gateway.file.read_text()
+    running.gateway.file.write_text(other.read_text())
+    before = running.gateway.process.tail().count("not reloaded")
+    running.gateway.process.signal(signal.SIGHUP)
+    wait_for(lambda: running.gateway.process.tail().count("not reloaded") > before, 5)
+    assert f"a change of {key} takes a restart" in running.gateway.process.tail()
+    running.gateway.file.write_text(good)
+    assert not elsewhere.exists() and running.gateway.status()["generation"] == 1
+
+
+def test_reload_tells_what_takes_a_restart(world):
+    running = world.gateway()
+    assert running.gateway.command("reload").stdout == "reloaded\n"
+    changed = dict(running.gateway.configuration, workers={"edge": 1, "filter": 2})
+    changed["metrics"] = {"enabled": False}
+    running.gateway.file.write_text(json.dumps(changed))
+    keys = "metrics.enabled, metrics.port, workers.edge, workers.filter"
+    for _ in range(2):                                          # still so the second time
+        assert keys in running.gateway.command("reload").stdout
+    assert keys in running.gateway.process.tail()
+    wait_for(running.gateway.ready, 10)
+
+
+def test_new_certificates_leave_the_configuration_file_alone(world):
+    running = world.gateway()
+    good = running.gateway.file.read_text()
+    running.gateway.file.write_text(good + "nonsense: 1\n")     # somebody is at work on it
+    fresh = world.ca.issue("mx.kartapuce.com", "kartapuce.com")
+    for source, target in ((fresh.key, running.certificate.key),
+                           (fresh.certificate, running.certificate.certificate)):
+        temporary = target.with_suffix(".new")
+        shutil.copy(source, temporary)
+        os.replace(temporary, target)
+    wait_for(lambda: _fingerprint(running) == fresh.fingerprint(), 15, "the new certificate",
+             step=0.2)
+    assert "nonsense" not in running.gateway.process.tail()
+
+
 def test_reload_under_load_drops_nothing(world):
     running = world.gateway()
     with running.dialogue() as client:

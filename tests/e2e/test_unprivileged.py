@@ -1,7 +1,9 @@
 """Without root: the whole story at high ports, as a user without any rights."""
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,20 @@ def test_the_story_without_root():
         "POSTERN": str(binary()), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Stopped cleanly" in done.stdout
+
+
+@pytest.mark.skipif(not privileged(), reason="needs a directory of somebody else")
+def test_a_closed_state_directory_is_named():
+    state = Path(tempfile.mkdtemp(prefix="postern-closed-"))
+    state.chmod(0o755)
+    file = state / "postern.yaml"
+    file.write_text("hostname: mx.example.com\n"
+                    "listeners: [{address: 127.0.0.1, port: 2525, kind: mx}]\n"
+                    f"directories: {{state: {state}, run: {state}}}\n")
+    try:
+        done = run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", binary(),
+                    "run", "--config", file], check=False, timeout=20)
+    finally:
+        shutil.rmtree(state)
+    assert done.returncode != 0
+    assert f"directory {state}: user id 65534" in done.stderr and "certificate" not in done.stderr

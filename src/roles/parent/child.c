@@ -1,11 +1,14 @@
 #include "roles/parent/child.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -141,4 +144,26 @@ child_join(struct child *a, struct child *b)
     close(pair[0]);
     close(pair[1]);
     return status;
+}
+
+void
+child_log_end(const struct child *child, int wait_status)
+{
+    bool signalled = WIFSIGNALED(wait_status);
+    LOG_AT(child->stopping ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "a role has ended",
+           LOG_CSTR("name", ipc_role_name(child->role)), LOG_INT("instance", child->instance),
+           LOG_INT("pid", child->pid),
+           LOG_CSTR("signal", signalled ? strsignal(WTERMSIG(wait_status)) : "none"),
+           LOG_INT("status", signalled ? 0 : WEXITSTATUS(wait_status)));
+}
+
+void
+child_schedule_restart(struct child *child)
+{
+    struct timeval wait = {child->backoff_ms / 1000, child->backoff_ms % 1000 * 1000};
+    event_add(child->restart, &wait);
+    child->backoff_ms *= 2;
+    if (child->backoff_ms > CHILD_BACKOFF_MOST_MS) {
+        child->backoff_ms = CHILD_BACKOFF_MOST_MS;
+    }
 }

@@ -45,6 +45,12 @@ struct child {
 [[nodiscard]] enum status child_send_start(struct child *child, uint64_t generation);
 [[nodiscard]] enum status child_send_socket(struct child *child, enum msg_type type, int fd);
 
+/* Logs how it ended, as waitpid has told. */
+void child_log_end(const struct child *child, int wait_status);
+
+/* Starts the timer child->restart; the next wait will be longer. */
+void child_schedule_restart(struct child *child);
+
 /* Makes a line between two running children. */
 [[nodiscard]] enum status child_join(struct child *a, struct child *b);
 

@@ -178,21 +178,36 @@ write_pid(const struct config *config)
     }
 }
 
+/* Told here, before anything fails in there for a reason that names another file. */
+static enum status
+make_writable(struct str path)
+{
+    char text[PATH_MAX];
+    enum status status = directories_make(path);
+    if (status == STATUS_OK) {
+        snprintf(text, sizeof text, "%.*s", STR_ARG(path));
+        status = faccessat(AT_FDCWD, text, W_OK | X_OK, AT_EACCESS) == 0 ? STATUS_OK : STATUS_IO;
+    }
+    return status;
+}
+
 enum status
 directories_prepare(const struct config *config, struct arena *arena, int *lock_fd_out,
                     struct str *reason_out)
 {
     struct str path = config->directories.state;
-    enum status status = directories_make(path);
+    enum status status = make_writable(path);
     if (status == STATUS_OK) {
         path = config->directories.run;
-        status = directories_make(path);
+        status = make_writable(path);
     }
     for (size_t i = 0; status == STATUS_OK && i < sizeof keepers / sizeof keepers[0]; i++) {
         status = prepare_keeper(config, i, arena, &path);
     }
     if (status != STATUS_OK) {
-        *reason_out = arena_printf(arena, "directory %.*s: %s", STR_ARG(path), strerror(errno));
+        *reason_out =
+            arena_printf(arena, "directory %.*s: user id %u cannot make it or write there: %s",
+                         STR_ARG(path), (unsigned)geteuid(), strerror(errno));
         return status;
     }
     char closed[PATH_MAX];

@@ -160,3 +160,17 @@ listen_set_close(struct listen_set *set)
     }
     set->count = 0;
 }
+
+enum status
+listen_metrics(const struct config *config, struct arena *arena, int *fd_out,
+               struct str *reason_out)
+{
+    const struct config_metrics *metrics = &config->metrics;
+    char text[IP_TEXT_MAX];
+    if (!metrics->enabled || listen_tcp(&metrics->address, metrics->port, fd_out) == STATUS_OK) {
+        return STATUS_OK;
+    }
+    *reason_out = arena_printf(arena, "metrics: %s port %u: %s", ip_format(&metrics->address, text),
+                               metrics->port, strerror(errno));
+    return STATUS_IO;
+}

@@ -37,4 +37,8 @@ void listen_set_close(struct listen_set *set);
  */
 [[nodiscard]] enum status listen_unix(const char *path, int *fd_out);
 
+/* The socket of the metrics page; *fd_out stays as it is when the page is not wanted. */
+[[nodiscard]] enum status listen_metrics(const struct config *config, struct arena *arena,
+                                         int *fd_out, struct str *reason_out);
+
 #endif

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/body.h"
-#include "roles/parent/directories.h"
 #include "tls/identity.h"
 #include "tls/self_signed.h"
 
@@ -176,11 +175,6 @@ load_self_signed(struct material *material, struct arena *secrets, struct str *r
     snprintf(key_path, sizeof key_path, "%.*s/" MATERIAL_SELF_SIGNED_NAME ".key",
              STR_ARG(config->directories.state));
     material->self_signed = true;
-    if (directories_make(config->directories.state) != STATUS_OK) {
-        *report_out = arena_printf(material->arena, "directory %.*s: %s",
-                                   STR_ARG(config->directories.state), strerror(errno));
-        return STATUS_IO;
-    }
     if (read_file(secrets, chain_path, MATERIAL_PEM_MAX, &chain) != STATUS_OK ||
         read_file(secrets, key_path, MATERIAL_PEM_MAX, &key) != STATUS_OK) {
         enum status status =
@@ -242,42 +236,43 @@ format_errors(struct arena *arena, struct str file_name, const struct config_err
 }
 
 static enum status
-load_config(struct material *material, const char *file_name, struct str *report_out)
+load_config(struct material *material, struct str *report_out)
 {
-    struct str text;
-    enum status status = read_file(material->arena, file_name, CONFIG_TEXT_MAX, &text);
-    if (status != STATUS_OK) {
-        *report_out = read_reason(material->arena, file_name, status);
-        return status;
-    }
     struct config_errors *errors = arena_alloc(material->arena, sizeof *errors);
-    if (errors == NULL) {
+    if (errors == NULL || material->text.p == NULL) {
         return STATUS_LIMIT;
     }
-    status = config_load_text(material->arena, text, &material->config, errors);
+    enum status status =
+        config_load_text(material->arena, material->text, &material->config, errors);
     if (status != STATUS_OK) {
         *report_out = format_errors(material->arena, material->file_name, errors);
         return status;
     }
-    return ipc_memfd_create("configuration", text, &material->config_fd);
+    return ipc_memfd_create("configuration", material->text, &material->config_fd);
 }
 
-enum status
-material_load(const char *file_name, struct arena *arena, struct material **material_out,
-              struct str *report_out)
+static struct material *
+material_create(struct str file_name)
+{
+    struct material *material = calloc(1, sizeof *material);
+    if (material != NULL) {
+        material->arena = arena_create(MATERIAL_ARENA_MAX);
+        material->config_fd = -1;
+        material->file_name = arena_str_dup(material->arena, file_name);
+    }
+    return material;
+}
+
+/* The end of making one: `status` is what came before, `report` is in the material's arena. */
+static enum status
+material_finish(struct material *material, enum status status, struct arena *arena,
+                struct material **material_out, struct str *report_out)
 {
     struct str report = STR("out of memory");
-    struct material *material = calloc(1, sizeof *material);
-    if (material == NULL) {
-        return STATUS_LIMIT;
-    }
-    material->arena = arena_create(MATERIAL_ARENA_MAX);
-    material->config_fd = -1;
-    material->file_name = arena_str_dup(material->arena, str_from_cstr(file_name));
-    enum status status = load_config(material, file_name, &report);
     if (status == STATUS_OK) {
-        material->fingerprint = material_fingerprint(material->config);
-        status = load_certificates(material, &report);
+        status = load_config(material, &report);
+    } else {
+        report = *report_out;
     }
     if (status != STATUS_OK) {
         *report_out = arena_str_dup(arena, report);
@@ -286,6 +281,47 @@ material_load(const char *file_name, struct arena *arena, struct material **mate
     }
     *material_out = material;
     return STATUS_OK;
+}
+
+enum status
+material_read(const char *file_name, struct arena *arena, struct material **material_out,
+              struct str *report_out)
+{
+    struct material *material = material_create(str_from_cstr(file_name));
+    *report_out = STR("out of memory");
+    if (material == NULL) {
+        return STATUS_LIMIT;
+    }
+    enum status status = read_file(material->arena, file_name, CONFIG_TEXT_MAX, &material->text);
+    if (status != STATUS_OK) {
+        *report_out = read_reason(material->arena, file_name, status);
+    }
+    return material_finish(material, status, arena, material_out, report_out);
+}
+
+enum status
+material_renew(const struct material *old, struct arena *arena, struct material **material_out,
+               struct str *report_out)
+{
+    struct material *material = material_create(old->file_name);
+    *report_out = STR("out of memory");
+    if (material == NULL) {
+        return STATUS_LIMIT;
+    }
+    material->text = arena_str_dup(material->arena, old->text);
+    return material_finish(material, STATUS_OK, arena, material_out, report_out);
+}
+
+enum status
+material_equip(struct material *material, struct arena *arena, struct str *report_out)
+{
+    struct str report = STR("out of memory");
+    material->fingerprint = material_fingerprint(material->config);
+    enum status status = load_certificates(material, &report);
+    if (status != STATUS_OK) {
+        *report_out = arena_str_dup(arena, report);
+    }
+    return status;
 }
 
 void

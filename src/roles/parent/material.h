@@ -22,6 +22,7 @@ struct material_certificate {
 struct material {
     struct arena *arena;
     struct str file_name;
+    struct str text;             /* of the configuration */
     const struct config *config; /* one reference */
     int config_fd;               /* memfd with the text */
     struct material_certificate *certificates;
@@ -31,11 +32,21 @@ struct material {
 };
 
 /*
- * Reads the configuration file and all it names. On failure `report` (in `arena`) holds one line
- * for each fault ("file:line:column: ..."), nothing is kept, and *material_out is untouched.
+ * Reads the configuration file and nothing else; material_equip is to follow. On failure the report
+ * (in `arena`) holds one line for each fault ("file:line:column: ..."), nothing is kept, and
+ * *material_out is untouched.
  */
-[[nodiscard]] enum status material_load(const char *file_name, struct arena *arena,
+[[nodiscard]] enum status material_read(const char *file_name, struct arena *arena,
                                         struct material **material_out, struct str *report_out);
+/* As material_read, with the text that `old` was made of: what the file says now is not asked. */
+[[nodiscard]] enum status material_renew(const struct material *old, struct arena *arena,
+                                         struct material **material_out, struct str *report_out);
+/*
+ * Reads the certificates and keys, once; makes a self-signed certificate in the state directory
+ * where the configuration wants that. Errors as above; `material` is then good for destroying only.
+ */
+[[nodiscard]] enum status material_equip(struct material *material, struct arena *arena,
+                                         struct str *report_out);
 void material_destroy(struct material **material);
 
 /* The fingerprint that the certificate files have now. */

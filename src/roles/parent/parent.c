@@ -19,6 +19,7 @@
 #include "roles/parent/child.h"
 #include "roles/parent/directories.h"
 #include "roles/parent/report.h"
+#include "roles/parent/restart.h"
 #include "roles/role.h"
 
 #define CHILDREN_MAX     (ROLE_INSTANCES_MAX + ROLE_COUNT)
@@ -35,6 +36,7 @@ static const enum role role_order[] = {ROLE_LEDGER, ROLE_RESOLVER, ROLE_SPOOL, R
 struct parent {
     const char *config_file;
     struct event_base *loop;
+    const struct config *started_with; /* one reference */
     struct material *material;
     struct listen_set listeners;
     int metrics_fd; /* -1: none */
@@ -88,18 +90,6 @@ parent_equip(struct parent *parent, struct child *child)
 }
 
 static void
-parent_schedule_restart(struct parent *parent, struct child *child)
-{
-    struct timeval wait = {child->backoff_ms / 1000, child->backoff_ms % 1000 * 1000};
-    (void)parent;
-    event_add(child->restart, &wait);
-    child->backoff_ms *= 2;
-    if (child->backoff_ms > CHILD_BACKOFF_MOST_MS) {
-        child->backoff_ms = CHILD_BACKOFF_MOST_MS;
-    }
-}
-
-static void
 parent_start_child(struct parent *parent, struct child *child)
 {
     enum status status = child_spawn(child);
@@ -112,7 +102,7 @@ parent_start_child(struct parent *parent, struct child *child)
         if (child->pid > 0) {
             kill(child->pid, SIGKILL); /* its end starts it again */
         } else {
-            parent_schedule_restart(parent, child);
+            child_schedule_restart(child);
         }
     }
 }
@@ -244,21 +234,10 @@ parent_add_child(struct parent *parent, enum role role, uint32_t instance)
 }
 
 static void
-log_child_end(const struct child *child, int wait_status)
-{
-    bool signalled = WIFSIGNALED(wait_status);
-    LOG_AT(child->stopping ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "a role has ended",
-           LOG_CSTR("name", ipc_role_name(child->role)), LOG_INT("instance", child->instance),
-           LOG_INT("pid", child->pid),
-           LOG_CSTR("signal", signalled ? strsignal(WTERMSIG(wait_status)) : "none"),
-           LOG_INT("status", signalled ? 0 : WEXITSTATUS(wait_status)));
-}
-
-static void
 parent_child_ended(struct parent *parent, struct child *child, int wait_status)
 {
     bool const settled = clock_monotonic_ms() - child->started_ms >= CHILD_SETTLED_MS;
-    log_child_end(child, wait_status);
+    child_log_end(child, wait_status);
     child->pid = 0;
     child->ready = false;
     if (parent->stopping) {
@@ -274,7 +253,7 @@ parent_child_ended(struct parent *parent, struct child *child, int wait_status)
     if (settled) {
         child->backoff_ms = CHILD_BACKOFF_FIRST_MS;
     }
-    parent_schedule_restart(parent, child);
+    child_schedule_restart(child);
 }
 
 static void
@@ -368,21 +347,19 @@ on_stop_signal(evutil_socket_t fd, short what, void *context)
 
 /* ---- reload */
 
-/* Hands a new generation to all roles. On failure nothing has changed. */
+/* Hands a new generation, which becomes the parent's, to all roles. On failure it is destroyed. */
 static enum status
-parent_reload(struct parent *parent, struct arena *arena, struct str *reason_out)
+parent_take(struct parent *parent, struct material *material, struct arena *arena,
+            struct str *reason_out)
 {
-    struct material *material = NULL;
     struct listen_set listeners;
-    enum status status = material_load(parent->config_file, arena, &material, reason_out);
+    enum status status = material_equip(material, arena, reason_out);
     if (status == STATUS_OK) {
         status =
             listen_set_open(material->config, &parent->listeners, arena, &listeners, reason_out);
     }
     if (status != STATUS_OK) {
         material_destroy(&material);
-        LOG_ERROR("the configuration was not reloaded; the old one stays in force",
-                  LOG_STR("reason", *reason_out));
         return status;
     }
     listen_set_close(&parent->listeners);
@@ -406,40 +383,86 @@ parent_reload(struct parent *parent, struct arena *arena, struct str *reason_out
     return STATUS_OK;
 }
 
+/* Takes the configuration file as it is now. *text_out as report_reload says. */
+static enum status
+parent_reload(struct parent *parent, struct arena *arena, struct str *text_out)
+{
+    struct material *material = NULL;
+    struct str later = STR("");
+    enum status status = material_read(parent->config_file, arena, &material, text_out);
+    if (status == STATUS_OK) {
+        struct str refused =
+            restart_keys(RESTART_REFUSED, parent->started_with, material->config, arena);
+        later = restart_keys(RESTART_LATER, parent->started_with, material->config, arena);
+        if (refused.n > 0) {
+            *text_out = arena_printf(arena, "%s: a change of %.*s takes a restart of Postern",
+                                     parent->config_file, STR_ARG(refused));
+            material_destroy(&material);
+            status = STATUS_DENIED;
+        } else {
+            status = parent_take(parent, material, arena, text_out);
+        }
+    }
+    if (status != STATUS_OK) {
+        LOG_ERROR("the configuration was not reloaded; the old one stays in force",
+                  LOG_STR("reason", *text_out));
+        return status;
+    }
+    if (later.n > 0) {
+        LOG_WARN("changes of these keys take a restart", LOG_STR("keys", later));
+    }
+    *text_out = later;
+    return STATUS_OK;
+}
+
 static void
 on_reload_signal(evutil_socket_t fd, short what, void *context)
 {
     struct parent *parent = context;
     struct arena *arena = arena_create(4u << 20);
-    struct str reason = STR("");
+    struct str text = STR("");
     (void)fd;
     (void)what;
-    if (!parent->stopping && parent_reload(parent, arena, &reason) != STATUS_OK) {
+    if (!parent->stopping && parent_reload(parent, arena, &text) != STATUS_OK) {
         LOG_DEBUG("reload refused");
     }
     arena_destroy(&arena);
 }
 
+/* Certificates only: a configuration file that somebody is at work on stays out of it. */
 static void
 on_watch(evutil_socket_t fd, short what, void *context)
 {
     struct parent *parent = context;
     uint64_t now = material_fingerprint(parent->material->config);
-    if (now == parent->material->fingerprint) {
+    (void)fd;
+    (void)what;
+    if (now == parent->material->fingerprint || parent->stopping) {
         return;
     }
-    /* A failed reload is tried again only when the files change once more. */
+    /* What fails is tried again only when the files change once more. */
     parent->material->fingerprint = now;
     LOG_INFO("a certificate file has changed");
-    on_reload_signal(fd, what, context);
+    struct arena *arena = arena_create(4u << 20);
+    struct material *material = NULL;
+    struct str reason = STR("");
+    enum status status = material_renew(parent->material, arena, &material, &reason);
+    if (status == STATUS_OK) {
+        status = parent_take(parent, material, arena, &reason);
+    }
+    if (status != STATUS_OK) {
+        LOG_ERROR("the certificates were not taken; the old ones stay in force",
+                  LOG_STR("reason", reason));
+    }
+    arena_destroy(&arena);
 }
 
 /* ---- commands: status, reload */
 
 static enum status
-reload_for_command(void *context, struct arena *arena, struct str *reason_out)
+reload_for_command(void *context, struct arena *arena, struct str *text_out)
 {
-    return parent_reload(context, arena, reason_out);
+    return parent_reload(context, arena, text_out);
 }
 
 static void
@@ -481,24 +504,20 @@ parent_open_sockets(struct parent *parent, struct arena *arena, struct str *reas
     }
     parent->reports =
         report_server_create(parent->loop, parent_socket, parent, fill_report, reload_for_command);
-    if (config->metrics.enabled && listen_tcp(&config->metrics.address, config->metrics.port,
-                                              &parent->metrics_fd) != STATUS_OK) {
-        char text[IP_TEXT_MAX];
-        *reason_out = arena_printf(arena, "metrics: %s port %u: %s",
-                                   ip_format(&config->metrics.address, text), config->metrics.port,
-                                   strerror(errno));
-        return STATUS_IO;
-    }
-    return STATUS_OK;
+    return listen_metrics(config, arena, &parent->metrics_fd, reason_out);
 }
 
 static enum status
 parent_prepare(struct parent *parent, struct arena *arena, struct str *reason_out)
 {
-    enum status status = material_load(parent->config_file, arena, &parent->material, reason_out);
+    enum status status = material_read(parent->config_file, arena, &parent->material, reason_out);
     if (status == STATUS_OK) {
+        parent->started_with = config_ref(parent->material->config);
         log_set(parent->material->config->logging.level, parent->material->config->logging.format);
         status = directories_prepare(parent->material->config, arena, &parent->lock_fd, reason_out);
+    }
+    if (status == STATUS_OK) {
+        status = material_equip(parent->material, arena, reason_out);
     }
     if (status == STATUS_OK) {
         status = parent_open_sockets(parent, arena, reason_out);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "roles/parent/restart.h"
 #include "roles/role.h"
 
 #define ROLE_ANSWER_TIMEOUT_MS 1000
@@ -169,10 +170,13 @@ static void
 answer_reload(struct report_server *server, struct channel *channel, uint64_t request)
 {
     struct arena *arena = arena_create(REPORT_ARENA_MAX);
-    struct str reason = STR("");
-    struct msg_reload_reply reply = {.done = true};
-    if (server->reload(server->context, arena, &reason) != STATUS_OK) {
-        reply = (struct msg_reload_reply){.done = false, .error = str_head(reason, 4096)};
+    struct str text = STR("");
+    bool done = server->reload(server->context, arena, &text) == STATUS_OK;
+    struct msg_reload_reply reply = {.done = done};
+    if (done) {
+        reply.restart = str_head(text, RESTART_KEYS_MAX);
+    } else {
+        reply.error = str_head(text, 4096);
     }
     if (channel_send(channel, MSG_RELOAD_REPLY, request, &reply) != STATUS_OK) {
         LOG_DEBUG("the command did not wait for its answer");

@@ -19,7 +19,8 @@ struct report_facts {
 
 struct report_server;
 typedef void report_fill(void *context, struct report_facts *facts_out);
-typedef enum status report_reload(void *context, struct arena *arena, struct str *reason_out);
+/* *text_out: on failure the reason, else the keys that take a restart (RESTART_KEYS_MAX). */
+typedef enum status report_reload(void *context, struct arena *arena, struct str *text_out);
 
 /* Serves commands on a listening socket, which becomes the server's. */
 struct report_server *report_server_create(struct event_base *loop, int listener, void *context,
