@@ -64,12 +64,21 @@ grow(struct resolver *r, void *items, size_t count, size_t size)
     return larger;
 }
 
+/* Both in normal form. What a local part means is known of our own domains only (RFC 5321 2.4). */
+static bool
+is_same_target(const struct recipient_target *target, struct str address,
+               const struct config_domain *domain)
+{
+    return target->domain != NULL && domain != NULL ? str_eq_nocase(target->address, address)
+                                                    : str_eq(target->address, address);
+}
+
 static enum step
 add_target(struct resolver *r, struct str address, struct str user,
            const struct config_domain *domain)
 {
     for (size_t i = 0; i < r->target_count; i++) {
-        if (str_eq_nocase(r->targets[i].address, address)) {
+        if (is_same_target(&r->targets[i], address, domain)) {
             return STEP_FOUND;
         }
     }

@@ -81,7 +81,8 @@ struct recipient_request {
 
 struct recipient_outcome {
     enum recipient_verdict verdict;
-    const struct recipient_target *targets; /* ACCEPT: no address twice (ASCII case folded) */
+    const struct recipient_target
+        *targets; /* ACCEPT: no address twice (our own: ASCII case folded) */
     size_t target_count;
     const struct recipient_question *questions; /* ASK */
     size_t question_count;

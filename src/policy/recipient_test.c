@@ -26,6 +26,8 @@ static const char config_text[] =
     "      - {name: '\"odd name\"', to: ['\"b q\"@outside.example']}\n"
     "      - {name: slow, to: [bob@users.example, late@callout.example]}\n"
     "      - {name: twice, to: [Tom@outside.example, tom@OUTSIDE.example]}\n"
+    "      - {name: again, to: [Tom@outside.example, Tom@OUTSIDE.example, BOB@users.example,\n"
+    "                           bob@users.example]}\n"
     "  - name: list.example\n"
     "    delivery: smtp://127.0.0.1:2525\n"
     "    recipients: list\n"
@@ -129,7 +131,9 @@ static const struct recipient_case cases[] = {
     {"none@users.example", false, RECIPIENT_UNKNOWN, "", ""},
     {"\"odd name\"@users.example", false, RECIPIENT_ACCEPT, "\"b q\"@outside.example", ""},
     {"slow@users.example", false, RECIPIENT_TRY_LATER, "", ""},
-    {"twice@users.example", false, RECIPIENT_ACCEPT, "Tom@outside.example", ""},
+    {"twice@users.example", false, RECIPIENT_ACCEPT, "Tom@outside.example tom@outside.example", ""},
+    {"again@users.example", false, RECIPIENT_ACCEPT,
+     "Tom@outside.example BOB@users.example(bob@users.example)", ""},
     /* postmaster and abuse */
     {"postmaster@users.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
      ""},
