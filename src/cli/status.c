@@ -8,18 +8,32 @@
 
 #include "cli/cli.h"
 
-static void
-print_duration(uint64_t ms)
+/* Room for the text of a duration; the number of days has at most 12 digits. */
+#define DURATION_MAX 24
+
+/* "5m 09s", "3h 07m", "12d 04h". */
+static const char *
+format_duration(uint64_t ms, char out[static DURATION_MAX])
 {
-    uint64_t s = ms / 1000;
+    unsigned long long s = ms / 1000;
     if (s >= 86400) {
-        printf("%4llud %02lluh", (unsigned long long)(s / 86400),
-               (unsigned long long)(s / 3600 % 24));
+        snprintf(out, DURATION_MAX, "%llud %02lluh", s / 86400, s / 3600 % 24);
     } else if (s >= 3600) {
-        printf("%4lluh %02llum", (unsigned long long)(s / 3600), (unsigned long long)(s / 60 % 60));
+        snprintf(out, DURATION_MAX, "%lluh %02llum", s / 3600, s / 60 % 60);
     } else {
-        printf("%4llum %02llus", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+        snprintf(out, DURATION_MAX, "%llum %02llus", s / 60, s % 60);
     }
+    return out;
+}
+
+static bool
+all_ready(const struct msg_status_report *report)
+{
+    bool ready = report->roles.n > 0;
+    for (size_t i = 0; i < report->roles.n; i++) {
+        ready = ready && report->roles.items[i].ready;
+    }
+    return ready;
 }
 
 static void
@@ -52,17 +66,16 @@ print_metrics(const struct record_role_status *role, bool all)
 static void
 print_report(const struct msg_status_report *report, bool all)
 {
-    printf("Postern %.*s, up", STR_ARG(report->version));
-    print_duration(report->uptime_ms);
-    printf(", configuration %llu\n\n", (unsigned long long)report->generation);
+    char up[DURATION_MAX];
+    printf("Postern %.*s, up %s, configuration %llu\n\n", STR_ARG(report->version),
+           format_duration(report->uptime_ms, up), (unsigned long long)report->generation);
     printf("%-12s %8s %10s %9s  %s\n", "ROLE", "PID", "UP", "RESTARTS", "STATE");
     for (size_t i = 0; i < report->roles.n; i++) {
         const struct record_role_status *role = &report->roles.items[i];
         char name[32];
         role_name(role, name);
-        printf("%-12s %8u ", name, role->pid);
-        print_duration(role->uptime_ms);
-        printf(" %9u  %s\n", role->restarts,
+        printf("%-12s %8u %10s %9u  %s\n", name, role->pid, format_duration(role->uptime_ms, up),
+               role->restarts,
                role->pid == 0 ? "stopped"
                : role->ready  ? "ready"
                               : "starting");
@@ -96,10 +109,8 @@ print_report_json(const struct msg_status_report *report)
 {
     json_t *roles = json_array();
     json_t *warnings = json_array();
-    bool ready = true;
     for (size_t i = 0; i < report->roles.n; i++) {
         json_array_append_new(roles, role_to_json(&report->roles.items[i]));
-        ready = ready && report->roles.items[i].ready;
     }
     for (size_t i = 0; i < report->warnings.n; i++) {
         struct str text = report->warnings.items[i].text;
@@ -107,8 +118,8 @@ print_report_json(const struct msg_status_report *report)
     }
     json_t *root = json_pack("{s:s%, s:I, s:I, s:b, s:o, s:o}", "version", report->version.p,
                              report->version.n, "generation", (json_int_t)report->generation,
-                             "uptime_ms", (json_int_t)report->uptime_ms, "ready", (int)ready,
-                             "roles", roles, "warnings", warnings);
+                             "uptime_ms", (json_int_t)report->uptime_ms, "ready",
+                             (int)all_ready(report), "roles", roles, "warnings", warnings);
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -130,7 +141,7 @@ cli_status(int argc, char **argv)
              "\n"
              "Roles, uptime, restarts, queue and counters of the running gateway; with --all also "
              "the\n"
-             "counters that are zero. Exit status 1 when it does not run.\n"
+             "counters that are zero. Exit status 1 when it does not run or a role is not ready.\n"
              "\n"
              "example: postern status --json | jq '.roles[] | {role, ready}'");
         return CLI_DONE;
@@ -150,8 +161,9 @@ cli_status(int argc, char **argv)
     } else {
         print_report(MSG_BODY(reply, status_report), all);
     }
+    int exit_status = all_ready(MSG_BODY(reply, status_report)) ? CLI_DONE : CLI_FAILED;
     ipc_message_free(&reply);
-    return CLI_DONE;
+    return exit_status;
 }
 
 int

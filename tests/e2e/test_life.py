@@ -155,6 +155,21 @@ def test_status(plain):
     assert "edge" in text and "spool" in text and "ready" in text
 
 
+def test_status_tells_a_role_that_is_not_ready(world):
+    running = world.gateway()
+    assert ", up 0m " in running.gateway.command("status").stdout
+    pid = running.gateway.roles()["resolver"][0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        running.gateway.process.signal(signal.SIGHUP)          # ready again only when it answers
+        wait_for(lambda: running.gateway.status()["generation"] == 2, 5)
+        done = running.gateway.command("status", check=False)
+        assert done.returncode == 1 and "the role resolver 0 is not ready" in done.stdout
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: running.gateway.command("status", check=False).returncode == 0, 10)
+
+
 def test_metrics(plain):
     plain.receive(BOB[0])
     where = plain.gateway.configuration["metrics"]

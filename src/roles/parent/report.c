@@ -13,6 +13,7 @@
 
 #define ROLE_ANSWER_TIMEOUT_MS 1000
 #define REPORT_ROLES_MAX       80
+#define REPORT_WARNINGS_MAX    32
 #define COMMANDS_MAX           16
 #define REPORT_ARENA_MAX       (4u << 20)
 
@@ -134,7 +135,8 @@ report_to_channel(struct report_server *server, struct channel *channel, uint64_
     struct arena *arena = arena_create(REPORT_ARENA_MAX);
     struct report *report = arena_alloc(arena, sizeof *report);
     struct record_role_status *roles = arena_alloc_array(arena, REPORT_ROLES_MAX, sizeof *roles);
-    struct record_warning *warnings = arena_alloc_array(arena, 4, sizeof *warnings);
+    struct record_warning *warnings =
+        arena_alloc_array(arena, REPORT_WARNINGS_MAX, sizeof *warnings);
     if (report == NULL || roles == NULL || warnings == NULL) {
         arena_destroy(&arena);
         return;
@@ -157,6 +159,13 @@ report_to_channel(struct report_server *server, struct channel *channel, uint64_
     }
     for (size_t i = 0; i < facts.child_count && i < REPORT_ROLES_MAX; i++) {
         ask_role(report, &facts.children[i], &roles[i]);
+        if (!roles[i].ready && report->fields.warnings.n < REPORT_WARNINGS_MAX) {
+            add_warning(report, warnings,
+                        arena_printf(arena, "the role %s %u is not ready: %s",
+                                     ipc_role_name(facts.children[i].role), roles[i].instance,
+                                     roles[i].pid == 0 ? "it has ended and will be started again"
+                                                       : "it is starting"));
+        }
         report->fields.roles.n++;
     }
     if (--report->waiting == 0) {
