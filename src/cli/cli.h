@@ -50,6 +50,9 @@ int cli_take_common(int argc, char **argv, struct cli_common *common_out);
  */
 int cli_next_option(int argc, char **argv, const struct option *options);
 
+/* How many columns the terminal has that standard output goes to; 0: it goes to none. */
+unsigned cli_terminal_columns(void);
+
 /* "postern NAME: text" on standard error; returns `exit_status`. */
 int cli_fail(const char *name, int exit_status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -33,14 +32,11 @@ static const char usage[] =
 static unsigned
 text_width(void)
 {
-    struct winsize size;
-    if (!isatty(STDOUT_FILENO)) {
+    unsigned columns = cli_terminal_columns();
+    if (columns == 0) {
         return EXPLAIN_WIDTH;
     }
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-        return EXPLAIN_WIDTH;
-    }
-    return size.ws_col < WIDTH_MIN ? WIDTH_MIN : size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
+    return columns < WIDTH_MIN ? WIDTH_MIN : columns > WIDTH_MAX ? WIDTH_MAX : columns;
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/moment.h"
 #include "cli/trace_fetch.h"
+#include "cli/trace_table.h"
 #include "store/ledger_summary.h"
 #include "trace/explain_text.h"
 
@@ -22,6 +23,7 @@
 #define RECONNECT_US  1000000u
 #define FOLLOW_US     500000u
 #define LINE_OCTETS   65536u
+#define TABLE_OCTETS  (16u << 20)
 
 static const char usage[] =
     "Find messages, and sessions that began none (newest first), or print all that happened\n"
@@ -52,44 +54,33 @@ struct trace_command {
     char before[ID_LENGTH]; /* of query.before */
     uint32_t limit;
     bool follow;
+    struct trace_table table;
+    uint64_t found; /* rows so far */
     char subject[SUMMARY_TEXT_MAX];
 };
 
 /* ---- rows */
 
+/* The rows as lines of the table; before the first of them its headings. */
 static void
-print_cell(struct str text, unsigned width, bool last)
+print_rows(struct trace_command *command, const struct record_trace_row *rows, size_t count)
 {
-    struct buf safe;
-    buf_init(&safe, LINE_OCTETS);
-    if (text_append_safe(&safe, text) == STATUS_OK) {
-        struct str s = buf_str(&safe);
-        bool cut = !last && s.n > width;
-        /* The cut may be within a character; the table is for reading, the JSON is complete. */
-        while (cut && width > 1 && ((unsigned char)s.p[width - 1] & 0xc0) == 0x80) {
-            width--;
-        }
-        printf("%-*.*s%s", last ? 0 : (int)width, cut ? (int)width - 1 : (int)s.n, s.p,
-               cut ? ">" : "");
+    struct buf text;
+    buf_init(&text, TABLE_OCTETS);
+    enum status status = STATUS_OK;
+    bool is_first = command->table.client == 0;
+    trace_table_fit(&command->table, rows, count, cli_terminal_columns());
+    if (is_first) {
+        status = trace_table_head(&command->table, &text);
     }
-    buf_free(&safe);
-    fputs(last ? "\n" : " ", stdout);
-}
-
-static void
-print_row(const struct record_trace_row *row)
-{
-    struct arena *arena = arena_create(4096);
-    struct str time = clock_format_rfc3339(arena, row->first_ms);
-    bool is_session = row->kind == TRACE_ROW_SESSION;
-    struct str sender = is_session ? STR("-") : row->sender.n > 0 ? row->sender : STR("<>");
-    printf("%.19sZ %-16.*s ", time.p, STR_ARG(row->id));
-    print_cell(str_from_cstr(trace_row_state_name((enum trace_row_state)row->state)), 16, false);
-    print_cell(row->client, 15, false);
-    print_cell(sender, 28, false);
-    print_cell(row->recipients.n > 0 ? row->recipients : STR("-"), 32, false);
-    print_cell(row->subject, 0, true);
-    arena_destroy(&arena);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = trace_table_row(&command->table, &rows[i], &text);
+    }
+    struct str s = buf_str(&text);
+    if (s.n > 0) {
+        fwrite(s.p, 1, s.n, stdout);
+    }
+    buf_free(&text);
 }
 
 static void
@@ -123,7 +114,7 @@ print_row_json(const struct record_trace_row *row)
 
 /* Asks once and prints the rows; NULL after a message. The caller frees the reply. */
 static struct ipc_message *
-ask(int fd, const struct trace_command *command)
+ask(int fd, struct trace_command *command)
 {
     struct ipc_message *message =
         cli_call(fd, ROLE_LEDGER, MSG_TRACE_FIND, &command->query, MSG_TRACE_FIND_REPLY);
@@ -136,13 +127,13 @@ ask(int fd, const struct trace_command *command)
         ipc_message_free(&message);
         return NULL;
     }
-    for (size_t i = 0; i < reply->rows.n; i++) {
-        if (command->common.json) {
-            print_row_json(&reply->rows.items[i]);
-        } else {
-            print_row(&reply->rows.items[i]);
-        }
+    for (size_t i = 0; i < reply->rows.n && command->common.json; i++) {
+        print_row_json(&reply->rows.items[i]);
     }
+    if (reply->rows.n > 0 && !command->common.json) {
+        print_rows(command, reply->rows.items, reply->rows.n);
+    }
+    command->found += reply->rows.n;
     fflush(stdout);
     return message;
 }
@@ -231,16 +222,15 @@ find(struct trace_command *command)
     if (fd < 0) {
         return CLI_FAILED;
     }
-    if (!command->common.json) {
-        printf("%-20s %-16s %-16s %-15s %-28s %-32s %s\n", "FIRST SEEN", "ID", "STATE", "CLIENT",
-               "SENDER", "RECIPIENTS", "SUBJECT");
-    }
     bool done = list_rows(fd, command, &change);
     if (done && command->follow) {
         follow_rows(fd, command, change);
         return CLI_FAILED;
     }
     close(fd);
+    if (done && command->found == 0) {
+        fputs("nothing found\n", stderr);
+    }
     return done ? CLI_DONE : CLI_FAILED;
 }
 

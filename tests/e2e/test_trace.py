@@ -147,3 +147,17 @@ def test_traces_survive_a_restart(running):
     running.gateway.stop()
     running.gateway.start()
     assert running.explained(identifier, "Nothing is left to do") == before
+
+
+def test_nothing_found_is_said(running):
+    done = running.gateway.command("trace", "--sender", "nobody@nowhere.example")
+    assert (done.stdout, done.stderr) == ("", "nothing found\n")
+    running.receive(BOB[0], sender="heading@peers.example")
+
+    def listed():
+        return running.gateway.command("trace", "--sender", "heading@*").stdout.splitlines()
+
+    wait_for(listed, 10, "a row")
+    head, row = listed()
+    assert head.startswith("FIRST SEEN") and "heading@peers.example" in row
+    assert head.index("SENDER") == row.index("heading@")
