@@ -39,12 +39,13 @@ struct dsn_recipient {
     struct str original; /* what the sender wrote; the same when nothing was changed */
     struct str orcpt;    /* ORCPT as received, "rfc822;..." in xtext; empty: none */
     enum dsn_action action;
-    struct str status;      /* enhanced code; empty or of another class: a general one is used */
-    bool expired;           /* it was given up because of its age: status 4.4.7 */
-    uint16_t code;          /* SMTP reply, 0: none */
-    struct str text;        /* of the reply, or what was wrong */
-    struct str remote;      /* name of the next hop; empty: nobody was reached */
-    int64_t attempt_ms;     /* wall clock; 0: never */
+    struct str status;  /* enhanced code; empty or of another class: a general one is used, not in
+                           the quote */
+    bool expired;       /* it was given up because of its age: status 4.4.7 */
+    uint16_t code;      /* SMTP reply, 0: none */
+    struct str text;    /* of the reply, or what was wrong */
+    struct str remote;  /* name of the next hop; empty: nobody was reached */
+    int64_t attempt_ms; /* wall clock; 0: never */
     int64_t retry_until_ms; /* wall clock, for DELAYED; 0: not told */
 };
 

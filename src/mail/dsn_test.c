@@ -124,6 +124,23 @@ test_a_bounce_word_for_word(void **state)
     arena_destroy(&arena);
 }
 
+/* A reply without an enhanced code gets a status, but is quoted as it was said (2.3.6). */
+static void
+test_quotes_nothing_made_up(void **state)
+{
+    struct arena *arena = arena_create(1 << 20);
+    struct dsn_recipient recipient = usual_recipient;
+    (void)state;
+    recipient.status = STR("");
+    recipient.text = STR("no");
+    struct dsn_request request = usual_request(&recipient, 1);
+    struct dsn_message message = compose(arena, &request);
+    assert_has(message.content, "\r\nStatus: 5.0.0\r\n");
+    assert_has(message.content, "\r\nDiagnostic-Code: smtp; 550 no\r\n");
+    assert_has(message.content, " said: 550 no\r\n");
+    arena_destroy(&arena);
+}
+
 static void
 test_actions_and_statuses(void **state)
 {
@@ -334,6 +351,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bounce_word_for_word),
+        cmocka_unit_test(test_quotes_nothing_made_up),
         cmocka_unit_test(test_actions_and_statuses),
         cmocka_unit_test(test_a_delay_says_until_when),
         cmocka_unit_test(test_what_is_returned),

@@ -23,7 +23,7 @@ relay_enhanced_text(struct arena *arena, const struct smtp_reply *reply)
 {
     const struct smtp_enhanced *e = &reply->enhanced;
     if (e->class == 0) {
-        return arena_printf(arena, "%u.0.0", reply->code / 100u);
+        return str_make(NULL, 0);
     }
     return arena_printf(arena, "%u.%u.%u", e->class, e->subject, e->detail);
 }

@@ -57,7 +57,10 @@ struct relay_delivery {
 /* Delivers. STATUS_LIMIT: there was no memory even for results; nothing was sent. */
 [[nodiscard]] enum status relay_delivery_run(struct relay_delivery *delivery);
 
-/* "5.1.1"; generic ("5.0.0") where the reply has none. In the arena; {NULL,0} when it is full. */
+/*
+ * "5.1.1"; {NULL, 0} where the reply has none: what is quoted as the server's words (RFC
+ * 3464 2.3.6) has nothing that it did not say. In the arena; {NULL, 0} when it is full.
+ */
 struct str relay_enhanced_text(struct arena *arena, const struct smtp_reply *reply);
 /* The reply's text on one line of at most SMTP_CLIENT_TEXT_MAX octets; errors as above. */
 struct str relay_reply_text(struct arena *arena, const struct smtp_reply *reply);
