@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "store/spool.h"
 
+#define DESTINATIONS 1000u
+
 struct bench {
     char directory[SPOOL_DIRECTORY_MAX];
     size_t octets;
@@ -42,7 +44,7 @@ insert(struct bench *bench, uint64_t number, int64_t due_ms)
     char id[ID_LENGTH + 1];
     char domain[64];
     bool duplicate;
-    snprintf(domain, sizeof domain, "d%llu.example", (unsigned long long)(number % 1000));
+    snprintf(domain, sizeof domain, "d%llu.example", (unsigned long long)(number % DESTINATIONS));
     id_make(clock_wall_ms(), id);
     struct spool_recipient recipient = {
         .address = STR("somebody@recipient.example"),
@@ -62,6 +64,9 @@ insert(struct bench *bench, uint64_t number, int64_t due_ms)
         .recipient_count = 1,
     };
     check(bench, spool_insert(bench->spool, &message, &duplicate), "insert");
+    if (number < DESTINATIONS) {
+        check(bench, spool_destination_wake(bench->spool, recipient.destination, due_ms), "wake");
+    }
     return message.key;
 }
 

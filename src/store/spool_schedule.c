@@ -1,75 +1,13 @@
 #include "store/spool_schedule.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "base/random.h"
+#include "store/spool_schedule_internal.h"
 
-/* Windows while there is plenty of room, when it gets tight, and when it is full. */
-#define WINDOW_WIDE    512u
-#define WINDOW_NARROW  32u
-#define WINDOW_LEAST   4u
-/* What is read from the database at once: it is loaded ahead of its turn, so not too much. */
-#define WINDOW_FILL    256u
 /* Nobody is evicted whose next look is nearer than this: it would be read right back in. */
 #define EVICT_AHEAD_MS 5000
-/* Before a failed fill is tried again. */
-#define FILL_RETRY_MS  5000
-
-enum entry_state {
-    ENTRY_READY,  /* in its destination's window */
-    ENTRY_ACTIVE, /* being delivered, or its results on their way to the database */
-};
-
-struct entry_key {
-    int64_t message;
-    struct schedule_destination *destination;
-};
-
-struct entry {
-    struct entry_key key;
-    enum entry_state state;
-    unsigned rank;
-    struct entry *prev;
-    struct entry *next;
-    UT_hash_handle hh;
-};
-
-struct schedule_destination {
-    struct entry *ready[SPOOL_RANKS];
-    size_t ready_count;
-    size_t entry_count; /* ready and active */
-    unsigned turn;      /* of the ranks' pattern */
-    unsigned running;   /* deliveries now */
-    double limit;
-    uint32_t failures;
-    int64_t blocked_until_ms;
-    int64_t next_due_ms;   /* of what is only in the database */
-    int64_t idle_since_ms; /* last time that something happened */
-    unsigned pins;
-    bool has_row;
-    bool known;       /* it was filled once: what the database knew of it is in here */
-    bool more;        /* the database has due messages that are not in the window */
-    bool filling;     /* the database is being asked */
-    bool late_comers; /* something was committed while it was being asked */
-    bool fill_waits;  /* the last fill brought nothing new: ask again after something settled */
-    bool in_ring;
-    struct schedule_destination *prev; /* the ring */
-    struct schedule_destination *next;
-    UT_hash_handle hh;
-    size_t name_length;
-    char name[];
-};
-
-struct schedule {
-    struct schedule_settings settings;
-    struct schedule_destination *destinations; /* hash by name, in order of arrival */
-    struct schedule_destination *ring;         /* those that can be served now */
-    struct entry *entries;
-    struct schedule_destination *fill_from; /* where the search for fills goes on */
-    bool fill_wanted;                       /* perhaps */
-};
 
 struct schedule *
 schedule_create(const struct schedule_settings *settings)
@@ -89,19 +27,6 @@ destination_free(struct schedule *schedule, struct schedule_destination *d)
     free(d);
 }
 
-static void
-entry_free(struct schedule *schedule, struct entry *e)
-{
-    struct schedule_destination *d = e->key.destination;
-    if (e->state == ENTRY_READY) {
-        DL_DELETE(d->ready[e->rank], e);
-        d->ready_count--;
-    }
-    d->entry_count--;
-    HASH_DEL(schedule->entries, e);
-    free(e);
-}
-
 void
 schedule_destroy(struct schedule **schedule)
 {
@@ -109,11 +34,17 @@ schedule_destroy(struct schedule **schedule)
     if (s == NULL) {
         return;
     }
-    while (s->entries != NULL) {
-        entry_free(s, s->entries);
+    struct entry *e;
+    struct entry *next_entry;
+    struct schedule_destination *d;
+    struct schedule_destination *next;
+    HASH_ITER(hh, s->entries, e, next_entry)
+    {
+        window_forget(s, e);
     }
-    while (s->destinations != NULL) {
-        destination_free(s, s->destinations);
+    HASH_ITER(hh, s->destinations, d, next)
+    {
+        destination_free(s, d);
     }
     free(s);
     *schedule = NULL;
@@ -133,9 +64,8 @@ can_be_served(const struct schedule_destination *d, int64_t now_ms)
     return d->ready_count > 0 && d->blocked_until_ms <= now_ms && d->running < (unsigned)d->limit;
 }
 
-/* Puts the destination into the ring or takes it out, as it is now. */
-static void
-ring_update(struct schedule *schedule, struct schedule_destination *d, int64_t now_ms)
+void
+schedule_ring_update(struct schedule *schedule, struct schedule_destination *d, int64_t now_ms)
 {
     bool wanted = can_be_served(d, now_ms);
     if (wanted && !d->in_ring) {
@@ -253,7 +183,7 @@ schedule_unblock(struct schedule *schedule, struct schedule_destination *destina
     if (destination->limit < schedule->settings.concurrency_first) {
         destination->limit = schedule->settings.concurrency_first;
     }
-    ring_update(schedule, destination, now_ms);
+    schedule_ring_update(schedule, destination, now_ms);
 }
 
 void
@@ -268,206 +198,27 @@ schedule_configure(struct schedule *schedule, const struct schedule_settings *se
     }
 }
 
-/* ---- the window */
-
-static size_t
-window_size(const struct schedule *schedule)
-{
-    size_t entries = schedule_entry_count(schedule);
-    if (entries < schedule->settings.entries / 4) {
-        return WINDOW_WIDE;
-    }
-    return entries < schedule->settings.entries ? WINDOW_NARROW : WINDOW_LEAST;
-}
-
-static size_t
-fill_size(const struct schedule *schedule)
-{
-    size_t window = window_size(schedule);
-    return window < WINDOW_FILL ? window : WINDOW_FILL;
-}
-
-/* False when the message is in already. */
-static bool
-entry_add(struct schedule *schedule, struct schedule_destination *d, int64_t message, unsigned rank)
-{
-    struct entry_key key;
-    struct entry *e;
-    memset(&key, 0, sizeof key); /* it is hashed as octets */
-    key.message = message;
-    key.destination = d;
-    HASH_FIND(hh, schedule->entries, &key, sizeof key, e);
-    if (e != NULL) {
-        return false;
-    }
-    e = calloc(1, sizeof *e);
-    if (e == NULL) {
-        abort();
-    }
-    e->key = key;
-    e->state = ENTRY_READY;
-    e->rank = rank;
-    HASH_ADD(hh, schedule->entries, key, sizeof key, e);
-    DL_APPEND(d->ready[rank], e);
-    d->ready_count++;
-    d->entry_count++;
-    return true;
-}
-
-static struct entry *
-entry_find(struct schedule *schedule, struct schedule_destination *d, int64_t message)
-{
-    struct entry_key key;
-    struct entry *e;
-    memset(&key, 0, sizeof key);
-    key.message = message;
-    key.destination = d;
-    HASH_FIND(hh, schedule->entries, &key, sizeof key, e);
-    return e;
-}
-
-bool
-schedule_offer(struct schedule *schedule, struct schedule_destination *destination, int64_t message,
-               unsigned rank, int64_t now_ms)
-{
-    destination->idle_since_ms = now_ms;
-    destination->late_comers = destination->late_comers || destination->filling;
-    /* Who has older mail in the database keeps the order: the new one waits there too. */
-    if (destination->more || destination->filling ||
-        destination->ready_count >= window_size(schedule)) {
-        destination->more = true;
-        schedule->fill_wanted = true;
-        return false;
-    }
-    bool added = entry_add(schedule, destination, message, rank);
-    ring_update(schedule, destination, now_ms);
-    return added;
-}
-
-static bool
-wants_fill(const struct schedule *schedule, const struct schedule_destination *d)
-{
-    return d->more && !d->filling && !d->fill_waits && d->ready_count <= window_size(schedule) / 4;
-}
-
-struct schedule_destination *
-schedule_wants_fill(struct schedule *schedule, size_t limits_out[SPOOL_RANKS])
-{
-    if (!schedule->fill_wanted) {
-        return NULL;
-    }
-    struct schedule_destination *d =
-        schedule->fill_from != NULL ? schedule->fill_from : schedule->destinations;
-    for (; d != NULL; d = d->hh.next) {
-        if (!wants_fill(schedule, d)) {
-            continue;
-        }
-        /* Those that are in already come first in the answer. */
-        size_t limit = fill_size(schedule) + d->entry_count;
-        for (unsigned rank = 0; rank < SPOOL_RANKS; rank++) {
-            limits_out[rank] = limit < SPOOL_DUE_MAX ? limit : SPOOL_DUE_MAX;
-        }
-        d->filling = true;
-        d->late_comers = false;
-        schedule->fill_from = d->hh.next;
-        schedule->fill_wanted = true;
-        return d;
-    }
-    /* The end of the list: one more round only if it began in the middle. */
-    bool again = schedule->fill_from != NULL;
-    schedule->fill_from = NULL;
-    schedule->fill_wanted = again;
-    return again ? schedule_wants_fill(schedule, limits_out) : NULL;
-}
-
-void
-schedule_filled(struct schedule *schedule, struct schedule_destination *destination,
-                struct spool_due *due, const struct spool_destination *stored, int64_t now_ms)
-{
-    size_t added = 0;
-    struct schedule_destination *d = destination;
-    for (unsigned rank = 0; rank < SPOOL_RANKS; rank++) {
-        size_t n = 0;
-        for (size_t i = 0; i < due->count[rank]; i++) {
-            int64_t message = due->messages[rank][i];
-            if (entry_add(schedule, d, message, rank)) {
-                due->messages[rank][n++] = message;
-            }
-        }
-        due->count[rank] = n;
-        added += n;
-    }
-    if (stored != NULL && !d->known) {
-        d->has_row = true;
-        d->failures = stored->failures;
-        d->blocked_until_ms = stored->failures > 0 ? stored->look_ms : 0;
-        d->limit = stored->failures > 0 ? 1 : d->limit;
-    }
-    d->known = true;
-    d->filling = false;
-    d->more = due->more || d->late_comers;
-    d->fill_waits = added == 0 && due->more;
-    d->next_due_ms = due->next_ms < d->next_due_ms ? due->next_ms : d->next_due_ms;
-    d->idle_since_ms = now_ms;
-    schedule->fill_wanted = schedule->fill_wanted || d->more;
-    ring_update(schedule, d, now_ms);
-}
-
-void
-schedule_fill_failed(struct schedule *schedule, struct schedule_destination *destination,
-                     int64_t now_ms)
-{
-    destination->filling = false;
-    destination->more = false;
-    schedule_due_at(schedule, destination, now_ms + FILL_RETRY_MS, now_ms);
-}
-
 /* ---- serving */
-
-/* Of each 13 turns, which rank goes first. */
-static const unsigned char pattern[] = {0, 1, 0, 0, 1, 0, 0, 1, 0, 2, 0, 1, 0};
-
-static struct entry *
-take_ready(struct schedule_destination *d)
-{
-    unsigned rank = pattern[d->turn++ % sizeof pattern];
-    for (unsigned i = 0; d->ready[rank] == NULL && i < SPOOL_RANKS; i++) {
-        rank = i;
-    }
-    struct entry *e = d->ready[rank];
-    DL_DELETE(d->ready[rank], e);
-    d->ready_count--;
-    e->state = ENTRY_ACTIVE;
-    return e;
-}
 
 bool
 schedule_next(struct schedule *schedule, int64_t now_ms,
               struct schedule_destination **destination_out, int64_t *message_out)
 {
     struct schedule_destination *d = schedule->ring;
-    if (d == NULL) {
+    struct entry *e = d != NULL ? window_take(d) : NULL;
+    if (e == NULL) {
         return false;
     }
-    struct entry *e = take_ready(d);
     d->running++;
     d->idle_since_ms = now_ms;
     schedule->fill_wanted = schedule->fill_wanted || d->more;
     /* To the end of the ring, if it still has something. */
     DL_DELETE(schedule->ring, d);
     d->in_ring = false;
-    ring_update(schedule, d, now_ms);
+    schedule_ring_update(schedule, d, now_ms);
     *destination_out = d;
     *message_out = e->key.message;
     return true;
-}
-
-bool
-schedule_is_ready(struct schedule *schedule, struct schedule_destination *destination,
-                  int64_t message)
-{
-    const struct entry *e = entry_find(schedule, destination, message);
-    return e != NULL && e->state == ENTRY_READY;
 }
 
 static void
@@ -510,19 +261,17 @@ schedule_ended(struct schedule *schedule, struct schedule_destination *destinati
         d->limit = settings->concurrency_max;
     }
     d->limit = d->limit < 1 ? 1 : d->limit;
-    ring_update(schedule, d, now_ms);
+    schedule_ring_update(schedule, d, now_ms);
 }
 
 void
 schedule_put_back(struct schedule *schedule, struct schedule_destination *destination,
                   int64_t message, int64_t now_ms)
 {
-    struct entry *e = entry_find(schedule, destination, message);
+    struct entry *e = window_find(schedule, destination, message);
     if (e != NULL && e->state == ENTRY_ACTIVE) {
-        e->state = ENTRY_READY;
-        DL_PREPEND(destination->ready[e->rank], e);
-        destination->ready_count++;
-        ring_update(schedule, destination, now_ms);
+        window_put_back(destination, e);
+        schedule_ring_update(schedule, destination, now_ms);
     }
 }
 
@@ -530,9 +279,9 @@ void
 schedule_settled(struct schedule *schedule, struct schedule_destination *destination,
                  int64_t message)
 {
-    struct entry *e = entry_find(schedule, destination, message);
+    struct entry *e = window_find(schedule, destination, message);
     if (e != NULL) {
-        entry_free(schedule, e);
+        window_forget(schedule, e);
         if (destination->ready_count == 0 && destination->in_ring) {
             DL_DELETE(schedule->ring, destination);
             destination->in_ring = false;
@@ -565,7 +314,7 @@ schedule_tick(struct schedule *schedule, int64_t now_ms)
             schedule_due_at(schedule, d, now_ms, now_ms);
         }
         if (!d->in_ring) {
-            ring_update(schedule, d, now_ms);
+            schedule_ring_update(schedule, d, now_ms);
         }
     }
 }
@@ -604,11 +353,7 @@ schedule_evict(struct schedule *schedule, int64_t now_ms,
     memcpy(name_out, d->name, d->name_length + 1);
     *look_ms_out = blocked ? d->blocked_until_ms : d->next_due_ms;
     *failures_out = blocked ? d->failures : 0;
-    for (unsigned rank = 0; rank < SPOOL_RANKS; rank++) {
-        while (d->ready[rank] != NULL) {
-            entry_free(schedule, d->ready[rank]);
-        }
-    }
+    window_clear(schedule, d);
     if (schedule->fill_from == d) {
         schedule->fill_from = d->hh.next;
     }

@@ -242,7 +242,10 @@ cache_drop(struct spool_role *role, int64_t key)
 void
 cache_clear(struct spool_role *role)
 {
-    while (role->cache != NULL) {
-        cache_remove(role, role->cache);
+    struct parcel *parcel;
+    struct parcel *next;
+    HASH_ITER(hh, role->cache, parcel, next)
+    {
+        cache_remove(role, parcel);
     }
 }
