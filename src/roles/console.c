@@ -190,7 +190,7 @@ begin_scrape(struct console *console, struct MHD_Connection *connection, void **
     return MHD_YES;
 }
 
-static enum MHD_Result
+static enum MHD_Result /* NOLINTNEXTLINE(readability-function-size): the library's callback */
 on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
            const char *version, const char *upload, size_t *upload_size, void **request_state)
 {

@@ -236,7 +236,7 @@ context_configure(struct resolver *resolver, struct ub_ctx *ub,
     return done;
 }
 
-static void
+static void /* NOLINTNEXTLINE(readability-function-size): the library's callback */
 on_primed(void *data, int rcode, void *packet, int n, int security, char *why, int limited)
 {
     (void)data, (void)rcode, (void)packet, (void)n, (void)security, (void)why, (void)limited;
@@ -387,7 +387,7 @@ answer_query(struct query *query, int rcode, struct str packet, int security, co
     arena_destroy(&arena);
 }
 
-static void
+static void /* NOLINTNEXTLINE(readability-function-size): the library's callback */
 on_resolved(void *data, int rcode, void *packet, int n, int security, char *why, int limited)
 {
     struct query *query = data;

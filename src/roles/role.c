@@ -591,7 +591,8 @@ tune_memory(void)
 int
 role_main(const struct role_definition *definition, uint32_t instance)
 {
-    struct role_runtime *runtime = calloc(1, sizeof *runtime);
+    static struct role_runtime the_runtime;
+    struct role_runtime *runtime = &the_runtime;
     struct bootstrap *bootstrap = calloc(1, sizeof *bootstrap);
     tune_memory();
     log_init(ipc_role_name(definition->role), LOG_LEVEL_INFO, LOG_FORMAT_KEYVALUE);
@@ -601,8 +602,7 @@ role_main(const struct role_definition *definition, uint32_t instance)
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
-    if (runtime == NULL || bootstrap == NULL || evthread_use_pthreads() != 0) {
-        free(runtime);
+    if (bootstrap == NULL || evthread_use_pthreads() != 0) {
         free(bootstrap);
         return EXIT_FAILURE;
     }
@@ -612,6 +612,7 @@ role_main(const struct role_definition *definition, uint32_t instance)
     runtime->loop = event_base_new();
     if (runtime->loop == NULL || packet_prepare_socket(CONTROL_FD) != STATUS_OK) {
         LOG_ERROR("a role is started by `postern run`, not by hand");
+        free(bootstrap);
         return EXIT_FAILURE;
     }
     create_peers(runtime);

@@ -436,7 +436,7 @@ static size_t
 first_segment(const struct trace_search *search, struct str id)
 {
     size_t i = search->list.count;
-    while (i > 0 && str_cmp(str_from_cstr(search->list.names[i - 1]), id) > 0) {
+    while (i > 0 && str_cmp(str_make(search->list.names[i - 1], ID_LENGTH), id) > 0) {
         i--;
     }
     return i > 0 ? i - 1 : 0;

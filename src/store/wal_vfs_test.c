@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -99,7 +100,8 @@ write_calls(void)
     FILE *file = fopen("/proc/self/io", "re");
     assert_non_null(file);
     while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "syscw: %ld", &calls) == 1) {
+        if (strncmp(line, "syscw: ", 7) == 0) {
+            calls = strtol(line + 7, NULL, 10);
             break;
         }
     }

@@ -50,10 +50,10 @@ run_file(const char *directory, const char *name, uint8_t *room)
 int
 main(int argc, char **argv)
 {
-    uint8_t *room = malloc(REPLAY_FILE_MAX);
+    static uint8_t room[REPLAY_FILE_MAX];
     int failures = 0;
     unsigned files = 0;
-    if (argc != 2 || room == NULL) {
+    if (argc != 2) {
         fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
         return 2;
     }
@@ -69,7 +69,6 @@ main(int argc, char **argv)
     if (directory != NULL) {
         closedir(directory);
     }
-    free(room);
     printf("%u files\n", files);
     return failures > 0;
 }

@@ -162,8 +162,10 @@ set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     void *directory = NULL;
     if (fixture == NULL || test_directory_make(&directory) != 0) {
+        free(fixture);
         return -1;
     }
+    *state = fixture;
     fixture->directory = directory;
     /* Started as root, the role changes to a user of its own. */
     chmod(fixture->directory->path, 0755);
@@ -172,7 +174,6 @@ set_up(void **state)
         return -1;
     }
     start(fixture);
-    *state = fixture;
     return 0;
 }
 

@@ -94,11 +94,12 @@ touch(struct throttle *throttle, enum kind kind, struct str user, const struct i
         HASH_DEL(throttle->entries, entry);
     } else {
         if (HASH_COUNT(throttle->entries) >= THROTTLE_ENTRIES_MAX) {
-            struct entry *oldest = throttle->entries;
-            HASH_DEL(throttle->entries, oldest);
-            free(oldest);
+            entry = throttle->entries; /* the one that was used longest ago gives way */
+            HASH_DEL(throttle->entries, entry);
+            *entry = (struct entry){0};
+        } else {
+            entry = calloc(1, sizeof *entry);
         }
-        entry = calloc(1, sizeof *entry);
         if (entry == NULL) {
             return NULL;
         }
