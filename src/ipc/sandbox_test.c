@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,7 +30,36 @@ enum attempt {
     TRY_UNIX_SOCKET,
     TRY_EXEC,
     TRY_MANY_FILES,
+    TRY_FORK,
+    TRY_USER_NAMESPACE,
+    TRY_THREAD,
+    TRY_SIGNAL_PARENT,
 };
+
+static void *
+thread_main(void *context)
+{
+    return context;
+}
+
+static int
+attempt_thread(void)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, thread_main, NULL);
+    return error != 0 ? error : pthread_join(thread, NULL);
+}
+
+/* In a child that came to be nonetheless: tell so at once. */
+static int
+attempt_clone(long flags)
+{
+    long pid = syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+    if (pid == 0) {
+        _exit(0);
+    }
+    return pid > 0 ? 0 : errno;
+}
 
 /* The exit status of the child: 0 it worked, else errno. */
 static int
@@ -50,6 +82,14 @@ attempt_now(enum attempt what)
     case TRY_EXEC:
         execl("/bin/true", "true", (char *)NULL);
         return errno;
+    case TRY_FORK:
+        return attempt_clone(SIGCHLD);
+    case TRY_USER_NAMESPACE:
+        return attempt_clone(CLONE_NEWUSER | SIGCHLD);
+    case TRY_THREAD:
+        return attempt_thread();
+    case TRY_SIGNAL_PARENT:
+        return syscall(SYS_tgkill, getppid(), getppid(), 0) == 0 ? 0 : errno;
     case TRY_MANY_FILES:
         for (int i = 0; i < 64; i++) {
             if (dup(0) < 0) {
@@ -89,6 +129,10 @@ test_profiles(void **state)
         {0, TRY_UNIX_SOCKET, EPERM},
         {0, TRY_EXEC, -SIGSYS},
         {0, TRY_MANY_FILES, EMFILE},
+        {0, TRY_FORK, EPERM},
+        {0, TRY_USER_NAMESPACE, EPERM},
+        {0, TRY_SIGNAL_PARENT, EPERM},
+        {0, TRY_THREAD, 0},
         {SANDBOX_ALLOW_FILES, TRY_WRITE_INSIDE, 0},
         {SANDBOX_ALLOW_FILES, TRY_WRITE_OUTSIDE, EACCES},
         {SANDBOX_ALLOW_FILES, TRY_READ_PASSWD, EACCES},

@@ -543,7 +543,7 @@ resolver_metrics(void *state, struct role_metrics *metrics_out)
 
 static const struct sandbox_profile resolver_sandbox = {
     .name = "resolver",
-    .allow = SANDBOX_ALLOW_INTERNET | SANDBOX_ALLOW_READ_FILES,
+    .allow = SANDBOX_ALLOW_INTERNET,
     .descriptors = 4096,
 };
 
