@@ -451,6 +451,7 @@ refusals_name_their_section(void **state)
         assert_int_equal(trace_reader_init(&reader, trace_events(&trace)), STATUS_OK);
         assert_int_equal(trace_reader_next(&reader, &event), STATUS_OK);
         assert_string_equal(explain_section(&event), cases[i].section);
+        trace_free(&trace);
     }
 }
 
