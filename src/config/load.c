@@ -303,8 +303,9 @@ load_map(struct loader *loader, const struct schema_map *map, struct yaml_node *
         check_required(loader, map, node, path);
         return;
     }
-    if (node->kind == YAML_SCALAR && !yaml_is_null(node) && map->shorthand != NULL) {
-        const struct schema_field *field = field_find(map, str_from_cstr(map->shorthand));
+    const struct schema_field *field =
+        map->shorthand != NULL ? field_find(map, str_from_cstr(map->shorthand)) : NULL;
+    if (node->kind == YAML_SCALAR && !yaml_is_null(node) && field != NULL) {
         load_scalar(loader, field, node, path, (char *)object + field->offset);
         return;
     }

@@ -218,7 +218,7 @@ test_chooses_recipients(void **state)
         char numbers[8] = "";
         assert_int_equal(spool_load(w->spool, w->arena, key, &cases[i].choice, false, &got),
                          STATUS_OK);
-        for (size_t r = 0; r < got.recipient_count; r++) {
+        for (size_t r = 0; r < got.recipient_count && r < sizeof numbers - 1; r++) {
             numbers[r] = (char)('0' + got.recipients[r].number);
         }
         assert_string_equal(numbers, cases[i].want);

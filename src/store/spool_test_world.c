@@ -65,13 +65,14 @@ struct spool_message
 world_message(struct world *world, const char *id, const char *destination, size_t recipients)
 {
     struct spool_recipient *items = arena_alloc_array(world->arena, recipients, sizeof *items);
+    struct str domain = str_from_cstr(destination);
     assert_non_null(items);
     for (size_t i = 0; i < recipients; i++) {
-        struct str address = arena_printf(world->arena, "r%zu@%s", i, destination);
+        struct str address = arena_printf(world->arena, "r%zu@%.*s", i, STR_ARG(domain));
         items[i] = (struct spool_recipient){.number = (uint32_t)i,
                                             .address = address,
                                             .original = address,
-                                            .destination = str_from_cstr(destination),
+                                            .destination = domain,
                                             .due_ms = NOW_MS};
     }
     return (struct spool_message){.id = str_from_cstr(id),
