@@ -25,7 +25,7 @@ base64_encode(struct arena *arena, struct str octets)
     return str_make(out, n);
 }
 
-static int
+int
 base64_value(char c)
 {
     if (c >= 'A' && c <= 'Z') {

@@ -15,6 +15,8 @@ struct str base64_encode(struct arena *arena, struct str octets);
  */
 [[nodiscard]] enum status base64_decode(struct arena *arena, struct str text,
                                         struct str *octets_out);
+/* The six bits that a character of the standard alphabet stands for; -1: it is not in it. */
+int base64_value(char c);
 /* Lower case. */
 struct str hex_encode(struct arena *arena, struct str octets);
 [[nodiscard]] enum status hex_decode(struct arena *arena, struct str text, struct str *octets_out);

@@ -36,6 +36,25 @@ ipc_memfd_seal(int fd)
     return fcntl(fd, F_ADD_SEALS, MEMFD_SEALS | F_SEAL_SEAL) == 0 ? STATUS_OK : STATUS_IO;
 }
 
+struct str
+ipc_memfd_read(struct arena *arena, int fd, size_t most)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > most) {
+        return str_make(NULL, 0);
+    }
+    size_t n = (size_t)st.st_size;
+    char *octets = arena_alloc(arena, n + 1);
+    for (size_t done = 0; octets != NULL && done < n;) {
+        ssize_t got = pread(fd, octets + done, n - done, (off_t)done);
+        if (got <= 0) {
+            return str_make(NULL, 0);
+        }
+        done += (size_t)got;
+    }
+    return str_make(octets, octets != NULL ? n : 0);
+}
+
 enum status
 ipc_body_view_open(const struct ipc_body *body, struct ipc_body_view *view_out)
 {

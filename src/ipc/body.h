@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "base/str.h"
+#include "base/arena.h"
 
 /* Octets that go inline; longer bodies are passed as a memfd. */
 #define IPC_BODY_INLINE_MAX (128u * 1024u)
@@ -38,6 +38,12 @@ ipc_body_fd(int fd, uint64_t size)
 [[nodiscard]] enum status ipc_memfd_create(const char *name, struct str octets, int *fd_out);
 /* Forbids every later change of the memfd (a receiver may then map it safely). */
 [[nodiscard]] enum status ipc_memfd_seal(int fd);
+
+/*
+ * The content of a memfd, copied into the arena and followed by a NUL that is not counted. {NULL,0}
+ * when it has more than `most` octets, cannot be read, or the arena is full.
+ */
+struct str ipc_memfd_read(struct arena *arena, int fd, size_t most);
 
 /* The content of a body as one run of octets, mapped if it is a memfd. */
 struct ipc_body_view {

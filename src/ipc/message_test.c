@@ -212,6 +212,29 @@ test_body_view_demands_seals_and_size(void **state)
 }
 
 static void
+test_memfd_is_copied_up_to_a_limit(void **state)
+{
+    int fd = -1;
+    int pair[2];
+    struct arena *arena = arena_create(4096);
+    (void)state;
+    assert_int_equal(ipc_memfd_create("test", STR("content"), &fd), STATUS_OK);
+    struct str got = ipc_memfd_read(arena, fd, 7);
+    assert_true(str_eq(got, STR("content")));
+    assert_int_equal(got.p[got.n], '\0');
+    assert_null(ipc_memfd_read(arena, fd, 6).p);
+    close(fd);
+    assert_int_equal(ipc_memfd_create("test", STR(""), &fd), STATUS_OK);
+    assert_int_equal(ipc_memfd_read(arena, fd, 7).n, 0);
+    close(fd);
+    assert_int_equal(pipe(pair), 0);
+    assert_int_equal(ipc_memfd_read(arena, pair[0], 7).n, 0); /* not a file */
+    close(pair[0]);
+    close(pair[1]);
+    arena_destroy(&arena);
+}
+
+static void
 test_print_hides_secrets(void **state)
 {
     struct msg_auth_password in = {.user = STR("bob"), .password = STR("hunter2")};
@@ -242,6 +265,7 @@ main(void)
         cmocka_unit_test(test_bounds_hold_when_encoding),
         cmocka_unit_test(test_descriptors_travel_and_are_counted),
         cmocka_unit_test(test_body_view_demands_seals_and_size),
+        cmocka_unit_test(test_memfd_is_copied_up_to_a_limit),
         cmocka_unit_test(test_print_hides_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,7 @@
 #include "mail/encoded_word.h"
 
+#include "base/encode.h"
+
 #define REPLACEMENT 0xfffdu
 
 enum charset {
@@ -223,21 +225,6 @@ q_decode(struct str text, char *out)
         out[used++] = c;
     }
     return used;
-}
-
-static int
-base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (char_is_digit(c)) {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* Lenient: padding may be missing, what is not of the alphabet ends it. Returns octets written. */

@@ -259,25 +259,6 @@ listen_for_commands(struct role_runtime *runtime, int fd)
 
 /* ---- what the parent says */
 
-static struct str
-read_memfd(struct arena *arena, int fd)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > CONFIG_TEXT_MAX) {
-        return str_make(NULL, 0);
-    }
-    size_t n = (size_t)st.st_size;
-    char *octets = arena_alloc(arena, n + 1);
-    for (size_t done = 0; octets != NULL && done < n;) {
-        ssize_t got = pread(fd, octets + done, n - done, (off_t)done);
-        if (got <= 0) {
-            return str_make(NULL, 0);
-        }
-        done += (size_t)got;
-    }
-    return str_make(octets, octets != NULL ? n : 0);
-}
-
 static enum status
 take_configure(struct role_runtime *runtime, struct ipc_message *message)
 {
@@ -287,7 +268,8 @@ take_configure(struct role_runtime *runtime, struct ipc_message *message)
     const struct config *config = NULL;
     enum status status = STATUS_LIMIT;
     if (errors != NULL) {
-        status = config_load_text(arena, read_memfd(arena, fields->text), &config, errors);
+        status = config_load_text(arena, ipc_memfd_read(arena, fields->text, CONFIG_TEXT_MAX),
+                                  &config, errors);
     }
     arena_destroy(&arena);
     if (status != STATUS_OK) {

@@ -1,9 +1,7 @@
 #include "tls/client.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,6 +9,7 @@
 #include <time.h>
 
 #include "base/ip.h"
+#include "tls/io.h"
 #include "tls/setting.h"
 
 /*
@@ -25,12 +24,10 @@ struct tls_client {
 };
 
 struct tls_stream {
-    SSL *ssl;
+    struct tls_io io;
     struct tls_client *client;
     char host[TLS_HOST_NAME_MAX + 1]; /* empty: none */
     bool host_is_ip;
-    bool wants_write;
-    unsigned long error; /* OpenSSL's code of the last failure */
 };
 
 /* ---- contexts */
@@ -170,7 +167,7 @@ tls_stream_create(struct tls_client *client, int fd, struct str host,
         return status;
     }
     SSL_set_connect_state(ssl);
-    stream->ssl = ssl;
+    stream->io.ssl = ssl;
     stream->client = tls_client_ref(client);
     *stream_out = stream;
     return STATUS_OK;
@@ -184,87 +181,51 @@ tls_stream_destroy(struct tls_stream **stream)
     if (s == NULL) {
         return;
     }
-    SSL_free(s->ssl);
+    SSL_free(s->io.ssl);
     tls_client_unref(&s->client);
     free(s);
-}
-
-/* What the outcome of an SSL_ function means; keeps the error's code for tls_stream_error. */
-static enum status
-stream_status(struct tls_stream *stream, int result)
-{
-    int saved_errno = errno;
-    int error = SSL_get_error(stream->ssl, result);
-    stream->wants_write = error == SSL_ERROR_WANT_WRITE;
-    stream->error = ERR_peek_error();
-    ERR_clear_error();
-    switch (error) {
-    case SSL_ERROR_NONE:
-        return STATUS_OK;
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
-        return STATUS_AGAIN;
-    case SSL_ERROR_ZERO_RETURN:
-        return STATUS_END;
-    case SSL_ERROR_SYSCALL:
-        return saved_errno == 0 || saved_errno == ECONNRESET || saved_errno == EPIPE ? STATUS_END
-                                                                                     : STATUS_IO;
-    default:
-        /* A cut connection is no more in TLS than without: SMTP tells itself what is whole. */
-        return ERR_GET_REASON(stream->error) == SSL_R_UNEXPECTED_EOF_WHILE_READING ? STATUS_END
-                                                                                   : STATUS_SYNTAX;
-    }
 }
 
 enum status
 tls_stream_handshake(struct tls_stream *stream)
 {
-    ERR_clear_error();
-    errno = 0;
-    return stream_status(stream, SSL_do_handshake(stream->ssl));
+    return tls_io_handshake(&stream->io);
 }
 
 enum status
 tls_stream_read(struct tls_stream *stream, char *out, size_t size, size_t *read_out)
 {
-    ERR_clear_error();
-    errno = 0;
-    return stream_status(stream, SSL_read_ex(stream->ssl, out, size, read_out));
+    return tls_io_read(&stream->io, out, size, read_out);
 }
 
 enum status
 tls_stream_write(struct tls_stream *stream, struct str octets, size_t *written_out)
 {
-    ERR_clear_error();
-    errno = 0;
-    return stream_status(stream, SSL_write_ex(stream->ssl, octets.p, octets.n, written_out));
+    return tls_io_write(&stream->io, octets, written_out);
 }
 
 void
 tls_stream_close_notify(struct tls_stream *stream)
 {
-    ERR_clear_error();
-    (void)SSL_shutdown(stream->ssl); /* sends; the peer's own is not waited for */
-    ERR_clear_error();
+    tls_io_close_notify(&stream->io);
 }
 
 bool
 tls_stream_wants_write(const struct tls_stream *stream)
 {
-    return stream->wants_write;
+    return stream->io.wants_write;
 }
 
 size_t
 tls_stream_pending(const struct tls_stream *stream)
 {
-    return (size_t)SSL_pending(stream->ssl);
+    return (size_t)SSL_pending(stream->io.ssl);
 }
 
 const char *
 tls_stream_error(const struct tls_stream *stream)
 {
-    const char *text = stream->error != 0 ? ERR_reason_error_string(stream->error) : NULL;
-    return text != NULL ? text : "connection lost";
+    return tls_io_error(&stream->io);
 }
 
 /* ---- facts */
@@ -295,7 +256,7 @@ certificate_is_for(X509 *certificate, const struct tls_stream *stream)
 void
 tls_stream_facts(const struct tls_stream *stream, struct tls_facts *facts_out)
 {
-    SSL *ssl = stream->ssl;
+    SSL *ssl = stream->io.ssl;
     X509 *certificate = SSL_get0_peer_certificate(ssl);
     long verdict = SSL_get_verify_result(ssl);
     struct tls_facts facts = {.version = SSL_get_version(ssl),

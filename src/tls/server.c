@@ -1,15 +1,14 @@
 #include "tls/server.h"
 
-#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "tls/io.h"
 #include "tls/setting.h"
 #include "tls/ticket.h"
 
@@ -34,10 +33,8 @@ struct tls_server {
 };
 
 struct tls_connection {
-    SSL *ssl;
+    struct tls_io io;
     struct tls_server *server;
-    bool wants_write;
-    unsigned long error; /* OpenSSL's code of the last failure */
 };
 
 /* ---- SNI */
@@ -361,7 +358,7 @@ tls_connection_create(struct tls_server *server, int fd, struct tls_connection *
         return STATUS_LIMIT;
     }
     SSL_set_accept_state(ssl);
-    connection->ssl = ssl;
+    connection->io.ssl = ssl;
     connection->server = tls_server_ref(server);
     *connection_out = connection;
     return STATUS_OK;
@@ -375,89 +372,51 @@ tls_connection_destroy(struct tls_connection **connection)
     if (c == NULL) {
         return;
     }
-    SSL_free(c->ssl);
+    SSL_free(c->io.ssl);
     tls_server_unref(&c->server);
     free(c);
-}
-
-/* What the outcome of an SSL_ function means; keeps the error's code for tls_connection_error. */
-static enum status
-connection_status(struct tls_connection *connection, int result)
-{
-    int saved_errno = errno;
-    int error = SSL_get_error(connection->ssl, result);
-    connection->wants_write = error == SSL_ERROR_WANT_WRITE;
-    connection->error = ERR_peek_error();
-    ERR_clear_error();
-    switch (error) {
-    case SSL_ERROR_NONE:
-        return STATUS_OK;
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
-        return STATUS_AGAIN;
-    case SSL_ERROR_ZERO_RETURN:
-        return STATUS_END;
-    case SSL_ERROR_SYSCALL:
-        return saved_errno == 0 || saved_errno == ECONNRESET || saved_errno == EPIPE ? STATUS_END
-                                                                                     : STATUS_IO;
-    default:
-        /* SMTP marks the end of everything that counts itself: a cut line is just a cut line. */
-        return ERR_GET_REASON(connection->error) == SSL_R_UNEXPECTED_EOF_WHILE_READING
-                   ? STATUS_END
-                   : STATUS_SYNTAX;
-    }
 }
 
 enum status
 tls_connection_handshake(struct tls_connection *connection)
 {
-    ERR_clear_error();
-    errno = 0;
-    return connection_status(connection, SSL_do_handshake(connection->ssl));
+    return tls_io_handshake(&connection->io);
 }
 
 enum status
 tls_connection_read(struct tls_connection *connection, char *out, size_t size, size_t *read_out)
 {
-    ERR_clear_error();
-    errno = 0;
-    return connection_status(connection, SSL_read_ex(connection->ssl, out, size, read_out));
+    return tls_io_read(&connection->io, out, size, read_out);
 }
 
 enum status
 tls_connection_write(struct tls_connection *connection, struct str octets, size_t *written_out)
 {
-    ERR_clear_error();
-    errno = 0;
-    return connection_status(connection,
-                             SSL_write_ex(connection->ssl, octets.p, octets.n, written_out));
+    return tls_io_write(&connection->io, octets, written_out);
 }
 
 void
 tls_connection_close_notify(struct tls_connection *connection)
 {
-    ERR_clear_error();
-    (void)SSL_shutdown(connection->ssl); /* sends; the peer's own is not waited for */
-    ERR_clear_error();
+    tls_io_close_notify(&connection->io);
 }
 
 bool
 tls_connection_wants_write(const struct tls_connection *connection)
 {
-    return connection->wants_write;
+    return connection->io.wants_write;
 }
 
 size_t
 tls_connection_pending(const struct tls_connection *connection)
 {
-    return (size_t)SSL_pending(connection->ssl);
+    return (size_t)SSL_pending(connection->io.ssl);
 }
 
 const char *
 tls_connection_error(const struct tls_connection *connection)
 {
-    const char *text = connection->error != 0 ? ERR_reason_error_string(connection->error) : NULL;
-    return text != NULL ? text : "connection lost";
+    return tls_io_error(&connection->io);
 }
 
 /* RFC 5929 4.1: the digest of the certificate's own signature, SHA-256 for weaker ones. */
@@ -487,7 +446,7 @@ void
 tls_connection_info(const struct tls_connection *connection, struct tls_info *info_out)
 {
     static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 2, with empty context */
-    SSL *ssl = connection->ssl;
+    SSL *ssl = connection->io.ssl;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     *info_out = (struct tls_info){
         .version = SSL_get_version(ssl),

@@ -1,8 +1,9 @@
 #include "roles/edge/certificates.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "ipc/body.h"
 
 static void
 item_fini(struct certificate_item *item)
@@ -50,33 +51,13 @@ store_add(struct certificate_store *store, struct str name)
     return &items[store->count++];
 }
 
-/* The content of a memfd in the arena; {NULL,0} with what is no sealed-size PEM. */
-static struct str
-read_all(struct arena *arena, int fd)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0 || st.st_size <= 0 || (uint64_t)st.st_size > TLS_PEM_MAX) {
-        return str_make(NULL, 0);
-    }
-    size_t const n = (size_t)st.st_size;
-    char *octets = arena_alloc(arena, n);
-    for (size_t done = 0; octets != NULL && done < n;) {
-        ssize_t got = pread(fd, octets + done, n - done, (off_t)done);
-        if (got <= 0) {
-            return str_make(NULL, 0);
-        }
-        done += (size_t)got;
-    }
-    return str_make(octets, octets != NULL ? n : 0);
-}
-
 void
 certificate_store_take(struct certificate_store *store, struct str name, int chain_fd, int key_fd)
 {
     char error[TLS_ERROR_MAX] = "too many certificates";
     struct arena *arena = arena_create(2 * TLS_PEM_MAX + 4096);
-    struct str chain = read_all(arena, chain_fd);
-    struct str key = read_all(arena, key_fd);
+    struct str chain = ipc_memfd_read(arena, chain_fd, TLS_PEM_MAX);
+    struct str key = ipc_memfd_read(arena, key_fd, TLS_PEM_MAX);
     struct tls_identity *identity = NULL;
     enum status status = tls_identity_parse(chain, key, &identity, error);
     arena_destroy_wiped(&arena);
