@@ -1,5 +1,3 @@
-#include "smtp/client.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,45 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/buf.h"
+#include "smtp/test_client.h"
 
-/* The server says something, and the client answers exactly this. */
-struct step {
-    const char *server;
-    const char *client;
-};
-
-enum end {
-    END_READY,
-    END_CLOSED,
-};
-
-#define STEPS_MAX   14
-#define RESULTS_MAX 4
-
-/* "<TLS>" for the client: it wants a handshake. "<LOST>" for the server: the connection breaks. */
-struct dialogue {
-    const char *name;
-    enum smtp_client_protocol protocol;
-    enum smtp_client_tls tls;
-    unsigned recipients; /* of addresses[]; 0: no message is sent */
-    const char *sender;  /* NULL: "a@x.example" */
-    const char *body;    /* NULL: "text\r\n" */
-    bool probe;
-    bool dsn;
-    bool smtputf8;
-    struct step steps[STEPS_MAX];
-    enum end end;
-    enum smtp_client_problem problem;
-    /* "taken 250", "failed 550 5.1.1", "deferred 0 4.4.2": outcome, code, enhanced code */
-    const char *results[RESULTS_MAX];
-    bool answered;
-};
-
-static const char *const addresses[RESULTS_MAX] = {"1@y.example", "2@y.example", "3@y.example",
-                                                   "\xc3\xbc@y.example"};
-
-#define HEAD "Subject: s\r\n\r\n"
 #define GREET                                                                                      \
     {                                                                                              \
         "220 mx.example ESMTP\r\n", "EHLO gw.example\r\n"                                          \
@@ -58,11 +19,11 @@ static const char *const addresses[RESULTS_MAX] = {"1@y.example", "2@y.example",
 #define RCPT1        "RCPT TO:<1@y.example>\r\n"
 #define RCPT2        "RCPT TO:<2@y.example>\r\n"
 #define RCPT3        "RCPT TO:<3@y.example>\r\n"
-#define CONTENT      HEAD "text\r\n"
+#define CONTENT      TEST_CLIENT_HEAD "text\r\n"
 #define OK           "250 2.1.0 ok\r\n"
 #define GO           "354 go\r\n"
 
-static const struct dialogue dialogues[] = {
+static const struct client_dialogue dialogues[] = {
     {.name = "one command at a time",
      .recipients = 2,
      .steps = {GREET,
@@ -135,7 +96,7 @@ static const struct dialogue dialogues[] = {
     {.name = "DATA answered 250",
      .recipients = 1,
      .steps = {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {OK OK OK, ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_PROTOCOL,
      .results = {"deferred 0 4.5.0"},
      .answered = true},
@@ -166,7 +127,10 @@ static const struct dialogue dialogues[] = {
     {.name = "dots are doubled",
      .recipients = 1,
      .body = ".\r\n",
-     .steps = {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {OK OK GO, HEAD "..\r\n.\r\n"}, {OK, ""}},
+     .steps = {GREET,
+               {PIPE, MAIL RCPT1 "DATA\r\n"},
+               {OK OK GO, TEST_CLIENT_HEAD "..\r\n.\r\n"},
+               {OK, ""}},
      .results = {"taken 250 2.1.0"},
      .answered = true},
     {.name = "lost after the final dot: nobody knows",
@@ -175,7 +139,7 @@ static const struct dialogue dialogues[] = {
                {PIPE, MAIL RCPT1 RCPT2 "DATA\r\n"},
                {OK OK "550 5.1.1 no\r\n" GO, CONTENT ".\r\n"},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2", "failed 550 5.1.1"},
      .answered = true},
@@ -185,46 +149,46 @@ static const struct dialogue dialogues[] = {
                {PIPE, MAIL RCPT1 RCPT2 RCPT3 "DATA\r\n"},
                {OK "550 5.1.1 no\r\n", ""},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"failed 550 5.1.1", "deferred 0 4.4.2", "deferred 0 4.4.2"},
      .answered = true},
     {.name = "lost before any answer",
      .recipients = 1,
      .steps = {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2"}},
     {.name = "421 in the middle",
      .recipients = 2,
      .steps = {GREET, {PIPE, MAIL RCPT1 RCPT2 "DATA\r\n"}, {OK OK "421 4.3.2 going down\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED,
      .results = {"deferred 421 4.3.2", "deferred 421 4.3.2"},
      .answered = true},
     {.name = "421 as greeting",
      .steps = {{"421 4.3.2 full\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED},
     {.name = "421 while idle",
      .steps = {GREET, {PIPE "421 4.4.2 idle\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED},
     {.name = "a reply nobody asked for",
      .steps = {GREET, {PIPE OK, ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_PROTOCOL},
     {.name = "no SMTP service",
      .steps = {{"554 no\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED},
     {.name = "greeting that is none",
      .steps = {{"250 hello\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_PROTOCOL},
     {.name = "not SMTP",
      .steps = {{"SSH-2.0-x\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_PROTOCOL},
     {.name = "HELO when EHLO is not known; what HELO says is no offer",
      .recipients = 1,
@@ -232,16 +196,16 @@ static const struct dialogue dialogues[] = {
                {"502 5.5.1 what\r\n", "HELO gw.example\r\n"},
                {"250-mx\r\n250 PIPELINING\r\n", MAIL},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2"}},
     {.name = "EHLO and HELO refused",
      .steps = {GREET, {"550 no\r\n", "HELO gw.example\r\n"}, {"550 no\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED},
     {.name = "EHLO refused for now",
      .steps = {GREET, {"450 later\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED},
     {.name = "STARTTLS",
      .tls = SMTP_CLIENT_TLS_IF_OFFERED,
@@ -251,7 +215,7 @@ static const struct dialogue dialogues[] = {
                {"220 2.0.0 go\r\n", "<TLS>EHLO gw.example\r\n"},
                {PIPE, MAIL RCPT1 "DATA\r\n"},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2"}},
     {.name = "plaintext behind the reply to STARTTLS",
@@ -259,7 +223,7 @@ static const struct dialogue dialogues[] = {
      .steps = {GREET,
                {OFFERS("250-STARTTLS\r\n"), "STARTTLS\r\n"},
                {"220 2.0.0 go\r\n250 injected\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_TLS_INJECTION},
     {.name = "STARTTLS refused, not required",
      .tls = SMTP_CLIENT_TLS_IF_OFFERED,
@@ -268,23 +232,23 @@ static const struct dialogue dialogues[] = {
                {OFFERS("250-STARTTLS\r\n"), "STARTTLS\r\n"},
                {"454 4.7.0 no\r\n", MAIL},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2"}},
     {.name = "STARTTLS refused, required",
      .tls = SMTP_CLIENT_TLS_REQUIRED,
      .steps = {GREET, {OFFERS("250-STARTTLS\r\n"), "STARTTLS\r\n"}, {"454 4.7.0 no\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_TLS_MISSING},
     {.name = "STARTTLS not offered, required",
      .tls = SMTP_CLIENT_TLS_REQUIRED,
      .steps = {GREET, {PIPE, ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_TLS_MISSING},
     {.name = "no HELO where TLS is required",
      .tls = SMTP_CLIENT_TLS_REQUIRED,
      .steps = {GREET, {"502 what\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED},
     {.name = "LMTP: one verdict each",
      .protocol = SMTP_CLIENT_LMTP,
@@ -303,7 +267,7 @@ static const struct dialogue dialogues[] = {
                {OK OK OK OK GO, CONTENT ".\r\n"},
                {"250 2.0.0 one\r\n", ""},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"taken 250 2.0.0", "deferred 0 4.4.2", "deferred 0 4.4.2"},
      .answered = true},
@@ -313,14 +277,14 @@ static const struct dialogue dialogues[] = {
      .steps = {{"220 lmtp\r\n", "LHLO gw.example\r\n"},
                {PIPE, MAIL RCPT1 "DATA\r\n"},
                {OK "550 5.1.1 no\r\n" GO, ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_PROTOCOL,
      .results = {"failed 550 5.1.1"},
      .answered = true},
     {.name = "LMTP knows no HELO",
      .protocol = SMTP_CLIENT_LMTP,
      .steps = {{"220 lmtp\r\n", "LHLO gw.example\r\n"}, {"500 what\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_REFUSED},
     {.name = "8-bit content, not offered",
      .recipients = 1,
@@ -333,7 +297,7 @@ static const struct dialogue dialogues[] = {
      .steps = {GREET,
                {OFFERS("250-8BITMIME\r\n"), "MAIL FROM:<a@x.example> BODY=8BITMIME\r\n"},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2"}},
     {.name = "NUL",
@@ -390,14 +354,14 @@ static const struct dialogue dialogues[] = {
                 "RCPT TO:<2@y.example> NOTIFY=NEVER\r\n"
                 "DATA\r\n"},
                {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2", "deferred 0 4.4.2"}},
     {.name = "DSN not offered",
      .recipients = 1,
      .dsn = true,
      .steps = {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {"<LOST>", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_LOST,
      .results = {"deferred 0 4.4.2"}},
     {.name = "probe",
@@ -415,188 +379,27 @@ static const struct dialogue dialogues[] = {
     {.name = "a verdict before the dot",
      .recipients = 1,
      .steps = {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {OK OK GO "552 5.3.4 too much\r\n", ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_PROTOCOL,
      .results = {"failed 552 5.3.4"},
      .answered = true},
     {.name = "acceptance before the dot: not believed",
      .recipients = 1,
      .steps = {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {OK OK GO OK, ""}},
-     .end = END_CLOSED,
+     .end = CLIENT_END_CLOSED,
      .problem = SMTP_CLIENT_PROTOCOL,
      .results = {"deferred 0 4.5.0"},
      .answered = true},
 };
-
-/* ---- the runner */
-
-struct run {
-    const struct dialogue *d;
-    struct smtp_client *client;
-    struct smtp_client_settings settings;
-    struct smtp_content_form form;
-    struct smtp_client_recipient recipients[RESULTS_MAX];
-    struct smtp_client_message message;
-    bool sent;
-    enum smtp_client_action action;
-};
-
-static void
-run_start(struct run *run, const struct dialogue *d)
-{
-    struct str body = str_from_cstr(d->body != NULL ? d->body : "text\r\n");
-    if (str_eq(body, STR("<NUL>"))) {
-        body = STR("a\0b\r\n");
-    }
-    *run = (struct run){
-        .d = d,
-        .settings = {.protocol = d->protocol, .tls = d->tls, .hostname = STR("gw.example")},
-    };
-    for (unsigned i = 0; i < d->recipients; i++) {
-        run->recipients[i].address = str_from_cstr(addresses[i]);
-    }
-    if (d->dsn) {
-        run->recipients[0].notify = SMTP_DSN_NOTIFY_SUCCESS | SMTP_DSN_NOTIFY_FAILURE;
-        run->recipients[0].orcpt = STR("rfc822;1+2Bx@z");
-        run->recipients[1].notify = SMTP_DSN_NOTIFY_NEVER;
-        run->recipients[1].orcpt = STR("rfc822;2 RSET");
-    }
-    smtp_content_look(STR(HEAD), body, &run->form);
-    run->message = (struct smtp_client_message){
-        .sender = str_from_cstr(d->sender != NULL ? d->sender : "a@x.example"),
-        .ret = d->dsn ? SMTP_DSN_RET_HDRS : SMTP_DSN_RET_UNSPECIFIED,
-        .envid = d->dsn ? STR("id=1") : STR(""),
-        .smtputf8 = d->smtputf8,
-        .recipients = run->recipients,
-        .recipient_count = d->recipients,
-        .head = STR(HEAD),
-        .body = body,
-        .form = &run->form,
-    };
-    run->client = smtp_client_create(&run->settings);
-    run->action = smtp_client_feed(run->client, STR(""));
-}
-
-/* Takes the output in parts of `step` octets. */
-static void
-run_drain(struct run *run, struct buf *out, size_t step)
-{
-    struct str pieces[3];
-    while (smtp_client_output(run->client, pieces, 3) > 0) {
-        struct str piece = str_head(pieces[0], step);
-        assert_true(piece.n > 0);
-        assert_int_equal(buf_append(out, piece), STATUS_OK);
-        smtp_client_output_written(run->client, piece.n);
-    }
-}
-
-/* Does what the last action asks for, until it is the server's turn. */
-static void
-run_actions(struct run *run, struct buf *out, size_t step)
-{
-    if (run->action == SMTP_CLIENT_START_TLS) {
-        assert_int_equal(buf_append(out, STR("<TLS>")), STATUS_OK);
-        smtp_client_tls_started(run->client);
-        run->action = smtp_client_feed(run->client, STR(""));
-    }
-    if (run->action == SMTP_CLIENT_READY && !run->sent && run->d->recipients > 0) {
-        run->sent = true;
-        if (run->d->probe) {
-            smtp_client_probe(run->client, &run->message);
-        } else {
-            smtp_client_send(run->client, &run->message);
-        }
-        run->action = smtp_client_feed(run->client, STR(""));
-    }
-    run_drain(run, out, step);
-}
-
-/*
- * The server's words, in pieces. Output is taken once they are all in, except that a test of a
- * split is also one of taking the output between the pieces when `eager`.
- */
-static void
-run_server(struct run *run, struct str words, size_t at, bool bytewise)
-{
-    if (str_eq(words, STR("<LOST>"))) {
-        smtp_client_failed(run->client, SMTP_CLIENT_LOST, STR("the connection broke"));
-        run->action = smtp_client_feed(run->client, STR(""));
-        return;
-    }
-    if (!bytewise) {
-        (void)!smtp_client_feed(run->client, str_head(words, at));
-        run->action = smtp_client_feed(run->client, str_skip(words, at));
-        return;
-    }
-    for (size_t i = 0; i < words.n; i++) {
-        run->action = smtp_client_feed(run->client, str_head(str_skip(words, i), 1));
-    }
-}
-
-static void
-check_result(const struct dialogue *d, size_t i, const struct smtp_client_result *result)
-{
-    static const char *const outcomes[] = {"pending", "taken", "deferred", "failed"};
-    char got[64];
-    const struct smtp_enhanced *e = &result->reply.enhanced;
-    snprintf(got, sizeof got, "%s %u %u.%u.%u", outcomes[result->outcome], result->reply.code,
-             e->class, e->subject, e->detail);
-    if (strcmp(got, d->results[i]) != 0) {
-        fail_msg("%s: recipient %zu: %s, want %s", d->name, i, got, d->results[i]);
-    }
-}
-
-static void
-run_check_end(const struct run *run)
-{
-    const struct dialogue *d = run->d;
-    enum smtp_client_action want = d->end == END_READY ? SMTP_CLIENT_READY : SMTP_CLIENT_CLOSED;
-    const struct smtp_client_failure *failure = smtp_client_failure(run->client);
-    if (run->action != want || failure->problem != d->problem) {
-        fail_msg("%s: action %d, problem %d (%.*s)", d->name, (int)run->action,
-                 (int)failure->problem, STR_ARG(failure->reply.text));
-    }
-    for (size_t i = 0; i < d->recipients; i++) {
-        check_result(d, i, &smtp_client_results(run->client)[i]);
-    }
-    assert_int_equal(smtp_client_was_answered(run->client), d->answered);
-}
-
-/* One dialogue; step `split` has its words split at `at`. False when `at` is past its words. */
-static bool
-run_dialogue(const struct dialogue *d, size_t split, size_t at, bool bytewise, size_t output_step)
-{
-    struct run run;
-    struct buf out;
-    bool was_split = false;
-    run_start(&run, d);
-    buf_init(&out, 1 << 20);
-    for (size_t i = 0; i < STEPS_MAX && d->steps[i].server != NULL; i++) {
-        struct str words = str_from_cstr(d->steps[i].server);
-        was_split |= i == split && at <= words.n;
-        run_server(&run, words, i == split ? at : 0, bytewise);
-        run_actions(&run, &out, output_step);
-        if (!str_eq(buf_str(&out), str_from_cstr(d->steps[i].client))) {
-            struct str got = buf_str(&out);
-            fail_msg("%s: step %zu, split %zu at %zu: got \"%.*s\", want \"%s\"", d->name, i, split,
-                     at, STR_ARG(got), d->steps[i].client);
-        }
-        buf_clear(&out);
-    }
-    run_check_end(&run);
-    buf_free(&out);
-    smtp_client_destroy(&run.client);
-    return was_split;
-}
 
 static void
 test_dialogues(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof dialogues / sizeof dialogues[0]; i++) {
-        run_dialogue(&dialogues[i], SIZE_MAX, 0, false, SIZE_MAX);
-        run_dialogue(&dialogues[i], SIZE_MAX, 0, true, SIZE_MAX);
-        run_dialogue(&dialogues[i], SIZE_MAX, 0, false, 1);
+        test_client_run(&dialogues[i], SIZE_MAX, 0, false, SIZE_MAX);
+        test_client_run(&dialogues[i], SIZE_MAX, 0, true, SIZE_MAX);
+        test_client_run(&dialogues[i], SIZE_MAX, 0, false, 1);
     }
 }
 
@@ -605,8 +408,9 @@ test_dialogues_at_every_split(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof dialogues / sizeof dialogues[0]; i++) {
-        for (size_t step = 0; step < STEPS_MAX && dialogues[i].steps[step].server != NULL; step++) {
-            for (size_t at = 0; run_dialogue(&dialogues[i], step, at, false, SIZE_MAX); at++) {
+        for (size_t step = 0; step < CLIENT_STEPS_MAX && dialogues[i].steps[step].server != NULL;
+             step++) {
+            for (size_t at = 0; test_client_run(&dialogues[i], step, at, false, SIZE_MAX); at++) {
             }
         }
     }
@@ -615,34 +419,34 @@ test_dialogues_at_every_split(void **state)
 /* ---- what does not fit the table */
 
 static enum smtp_client_action
-say(struct run *run, const char *words)
+say(struct test_client *run, const char *words)
 {
     struct buf out;
     buf_init(&out, 1 << 20);
     run->action = smtp_client_feed(run->client, str_from_cstr(words));
-    run_drain(run, &out, SIZE_MAX);
+    test_client_drain(run, &out, SIZE_MAX);
     buf_free(&out);
     return run->action;
 }
 
 static void
-expect_output(struct run *run, const char *want)
+expect_output(struct test_client *run, const char *want)
 {
     struct buf out;
     buf_init(&out, 1 << 20);
-    run_drain(run, &out, SIZE_MAX);
+    test_client_drain(run, &out, SIZE_MAX);
     assert_true(str_eq(buf_str(&out), str_from_cstr(want)));
     buf_free(&out);
 }
 
-static const struct dialogue one_recipient = {.name = "one", .recipients = 1};
+static const struct client_dialogue one_recipient = {.name = "one", .recipients = 1};
 
 static void
 test_connection_is_used_again(void **state)
 {
-    struct run run;
+    struct test_client run;
     (void)state;
-    run_start(&run, &one_recipient);
+    test_client_start(&run, &one_recipient);
     say(&run, "220 mx\r\n");
     assert_int_equal(say(&run, PIPE), SMTP_CLIENT_READY);
     /* After a message that was taken nothing needs to be reset. */
@@ -671,9 +475,9 @@ test_connection_is_used_again(void **state)
 static void
 test_quit(void **state)
 {
-    struct run run;
+    struct test_client run;
     (void)state;
-    run_start(&run, &one_recipient);
+    test_client_start(&run, &one_recipient);
     say(&run, "220 mx\r\n");
     say(&run, PIPE);
     smtp_client_quit(run.client);
@@ -687,9 +491,9 @@ test_quit(void **state)
 static void
 test_offers(void **state)
 {
-    struct run run;
+    struct test_client run;
     (void)state;
-    run_start(&run, &one_recipient);
+    test_client_start(&run, &one_recipient);
     say(&run, "220 mx\r\n");
     say(&run, "250-mx.example hello\r\n250-size 1048576\r\n250-  Pipelining  \r\n"
               "250-LIMITS RCPTMAX=7 MAILMAX=3 RCPTMAX X=1 RCPTDOMAINMAX=1\r\n250-SMTPUTF8 x\r\n"
@@ -708,9 +512,9 @@ static void
 test_large_content_waits_for_recipients(void **state)
 {
     static char body[SMTP_CLIENT_PIPELINED_CONTENT_MAX];
-    struct run run;
+    struct test_client run;
     (void)state;
-    run_start(&run, &one_recipient);
+    test_client_start(&run, &one_recipient);
     memset(body, 'x', sizeof body);
     run.message.body = str_make(body, sizeof body);
     smtp_content_look(run.message.head, run.message.body, &run.form);
@@ -725,9 +529,9 @@ test_large_content_waits_for_recipients(void **state)
 static void
 test_stages(void **state)
 {
-    struct run run;
+    struct test_client run;
     (void)state;
-    run_start(&run, &one_recipient);
+    test_client_start(&run, &one_recipient);
     assert_int_equal(smtp_client_stage(run.client), SMTP_CLIENT_STAGE_GREETING);
     say(&run, "220 mx\r\n");
     assert_int_equal(smtp_client_stage(run.client), SMTP_CLIENT_STAGE_HELLO);
@@ -750,12 +554,12 @@ test_stages(void **state)
 static void
 test_utf8_header_needs_smtputf8(void **state)
 {
-    struct run run;
+    struct test_client run;
     struct smtp_client_result result;
     (void)state;
     /* 8-bit octets in a header that did not come with SMTPUTF8 go as they came. */
     for (int smtputf8 = 0; smtputf8 <= 1; smtputf8++) {
-        run_start(&run, &one_recipient);
+        test_client_start(&run, &one_recipient);
         run.message.head = STR("Subject: \xc3\xbc\r\n\r\n");
         run.message.smtputf8 = smtputf8 == 1;
         smtp_content_look(run.message.head, run.message.body, &run.form);
