@@ -25,6 +25,7 @@ struct ip_network {
 /* Longest text of an address with its NUL ("ffff:...:255.255.255.255"). */
 #define IP_TEXT_MAX 46
 
+/* IPv4, that is in the block of mapped addresses. */
 bool ip_is_v4(const struct ip_address *ip);
 bool ip_eq(const struct ip_address *a, const struct ip_address *b);
 bool ip_is_loopback(const struct ip_address *ip);

@@ -18,6 +18,7 @@ uint64_t random_below(uint64_t bound);
  * or a message in replies, logs, traces and commands.
  */
 #define ID_LENGTH 16
+/* A new one, NUL-terminated; no two are the same but by chance. */
 void id_make(int64_t wall_ms, char out[static ID_LENGTH + 1]);
 
 #endif

@@ -72,6 +72,7 @@ const struct finding_row *finding_rows(size_t *count_out);
 /* "pass", "fail", "note", "error"; static, never NULL. */
 const char *finding_verdict_name(enum finding_verdict verdict);
 
+/* An empty list; what it will hold is in the arena. */
 void finding_list_init(struct finding_list *list, struct arena *arena);
 
 /*

@@ -36,6 +36,7 @@ struct mail_edits {
     struct mail_edit *top; /* the newest prepended field */
 };
 
+/* No edits yet. Both are borrowed for as long as the edits are used. */
 void mail_edits_init(struct mail_edits *edits, struct arena *arena, const struct mail_head *head);
 
 /*

@@ -64,6 +64,7 @@ struct role_definition {
 /* The entry point of `postern role NAME INSTANCE`; returns the exit status of the process. */
 int role_main(const struct role_definition *definition, uint32_t instance);
 
+/* The loop of the main thread, which owns it. */
 struct event_base *role_loop(struct role_runtime *runtime);
 enum role role_self(const struct role_runtime *runtime);
 uint32_t role_instance(const struct role_runtime *runtime);

@@ -196,9 +196,11 @@ const struct smtp_client_result *smtp_client_results(const struct smtp_client *c
  */
 bool smtp_client_was_answered(const struct smtp_client *client);
 
+/* What is waited for now. */
 enum smtp_client_stage smtp_client_stage(const struct smtp_client *client);
 /* Whole replies so far: what tells a server that answers from one that lets octets drip. */
 uint64_t smtp_client_replies(const struct smtp_client *client);
+/* What the server offered after the last EHLO; belongs to the client. */
 const struct smtp_client_offers *smtp_client_offers(const struct smtp_client *client);
 /* Why the session is CLOSED. */
 const struct smtp_client_failure *smtp_client_failure(const struct smtp_client *client);

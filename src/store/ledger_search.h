@@ -33,6 +33,7 @@ struct trace_query {
     uint32_t limit;    /* 1 to TRACE_SEARCH_ROWS_MAX */
 };
 
+/* Searches the files of `directory`, which is copied. NULL without memory. One thread. */
 [[nodiscard]] struct trace_search *trace_search_create(const char *directory);
 void trace_search_destroy(struct trace_search **search);
 

@@ -92,6 +92,7 @@ const uint8_t *user_file_secret(const struct user_file *file);
 
 struct user_table;
 
+/* NULL without memory. */
 [[nodiscard]] struct user_table *user_table_create(void);
 void user_table_destroy(struct user_table **table);
 /* Fills it from the file. STATUS_LIMIT above USERS_MAX. */

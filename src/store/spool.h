@@ -156,6 +156,7 @@ uint64_t spool_disk_free(const struct spool *spool);
 /* What the queue's clock showed when it was last used; 0: never. */
 int64_t spool_clock_last(const struct spool *spool);
 
+/* One transaction at a time. STATUS_IO when the database refuses, as for all that follow. */
 [[nodiscard]] enum status spool_begin(struct spool *spool);
 /* `now_ms`: the queue's clock, kept for spool_clock_last. */
 [[nodiscard]] enum status spool_commit(struct spool *spool, int64_t now_ms);
@@ -243,6 +244,7 @@ struct spool_destination_list {
 #define SPOOL_RANKS   3u
 /* Most messages of a rank that spool_due gives at once. */
 #define SPOOL_DUE_MAX 1024u
+/* The rank of a priority, less than SPOOL_RANKS. */
 unsigned spool_rank(enum spool_priority priority);
 
 struct spool_due {

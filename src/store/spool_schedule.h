@@ -59,17 +59,20 @@ struct str spool_destination_key(const struct config *config, struct str address
 struct schedule;
 struct schedule_destination;
 
+/* The settings are copied. NULL without memory. */
 [[nodiscard]] struct schedule *schedule_create(const struct schedule_settings *settings);
 void schedule_destroy(struct schedule **schedule);
 /* New settings after a reload; blocks are lifted, since the routes may have changed. */
 void schedule_configure(struct schedule *schedule, const struct schedule_settings *settings);
 const struct schedule_settings *schedule_settings(const struct schedule *schedule);
 
+/* Destinations that are remembered; those of them to which nothing is sent now. */
 size_t schedule_destination_count(const struct schedule *schedule);
 size_t schedule_blocked_count(const struct schedule *schedule, int64_t now_ms);
 /* Messages in windows or under way. */
 size_t schedule_entry_count(const struct schedule *schedule);
 
+/* NULL: it is not remembered. A destination belongs to the schedule and lasts until evicted. */
 struct schedule_destination *schedule_find(struct schedule *schedule, struct str name);
 /*
  * The destination, made when it is not there; a new one asks to be filled first. NULL when there is

@@ -55,6 +55,11 @@ void tls_client_unref(struct tls_client **client);
 /* Frees it without a word to the peer, sets *stream to NULL; NULL is allowed. */
 void tls_stream_destroy(struct tls_stream **stream);
 
+/*
+ * STATUS_OK, STATUS_AGAIN (tls_stream_wants_write tells for what to wait), or an end: STATUS_END
+ * when the peer closed or has gone, STATUS_IO for a broken socket, STATUS_SYNTAX when there is no
+ * agreement or the peer broke the protocol (tls_stream_error tells).
+ */
 [[nodiscard]] enum status tls_stream_handshake(struct tls_stream *stream);
 [[nodiscard]] enum status tls_stream_read(struct tls_stream *stream, char *out, size_t size,
                                           size_t *read_out);
@@ -63,6 +68,7 @@ void tls_stream_destroy(struct tls_stream **stream);
                                            size_t *written_out);
 /* Sends close_notify if the socket takes it at once. */
 void tls_stream_close_notify(struct tls_stream *stream);
+/* After STATUS_AGAIN: wait until the socket takes octets, not until it has some. */
 bool tls_stream_wants_write(const struct tls_stream *stream);
 /* Octets that can be read although the socket is not readable. */
 size_t tls_stream_pending(const struct tls_stream *stream);

@@ -84,6 +84,7 @@ void tls_connection_destroy(struct tls_connection **connection);
 /* Sends close_notify if the socket takes it at once. */
 void tls_connection_close_notify(struct tls_connection *connection);
 
+/* After STATUS_AGAIN: wait until the socket takes octets, not until it has some. */
 bool tls_connection_wants_write(const struct tls_connection *connection);
 /* Octets that have been decrypted and can be read although the socket is not readable. */
 size_t tls_connection_pending(const struct tls_connection *connection);

@@ -61,6 +61,7 @@ struct admission_place {
     struct admission_entry *network;
 };
 
+/* NULL without memory. */
 [[nodiscard]] struct admission *admission_create(void);
 void admission_destroy(struct admission **admission);
 
@@ -79,6 +80,7 @@ void admission_leave(struct admission *admission, struct admission_place *place)
 [[nodiscard]] bool admission_message(const struct admission_limits *limits,
                                      const struct admission_place *place, int64_t now_ms);
 
+/* Connections that are open; addresses and networks that are remembered. */
 size_t admission_open(const struct admission *admission);
 size_t admission_entries(const struct admission *admission);
 

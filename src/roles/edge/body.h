@@ -14,6 +14,7 @@ struct body {
     uint64_t size;
 };
 
+/* An empty body in memory; ends with body_reset. */
 void body_init(struct body *body);
 /* Drops the content; the body may be used again. */
 void body_reset(struct body *body);

@@ -24,6 +24,7 @@ struct certificate_store {
     size_t count;
 };
 
+/* Gives the references back and empties the store. */
 void certificate_store_fini(struct certificate_store *store);
 /* Reads both descriptors and closes them. Failures are logged. */
 void certificate_store_take(struct certificate_store *store, struct str name, int chain_fd,

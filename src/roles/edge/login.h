@@ -9,6 +9,7 @@
 
 #include "roles/edge/connection.h"
 
+/* Texts are copied into the request; the core waits in the meantime. */
 void login_password(struct connection *connection, struct str user, struct str password);
 void login_scram_begin(struct connection *connection, struct str user);
 void login_scram_verify(struct connection *connection, const struct smtp_scram_request *scram);

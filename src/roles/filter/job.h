@@ -31,7 +31,9 @@ struct filter_settings {
     struct decision_rules *rules;
 };
 
+/* The first reference; takes one to `config`. Never NULL. */
 struct filter_settings *filter_settings_create(const struct config *config);
+/* Both thread-safe. */
 struct filter_settings *filter_settings_ref(struct filter_settings *settings);
 void filter_settings_unref(struct filter_settings **settings);
 

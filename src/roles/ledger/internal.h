@@ -89,6 +89,7 @@ struct asker {
     uint64_t request;
 };
 
+/* Notes who sent the message; the asker must stay where it is until asker_end. */
 void asker_begin(struct ledger *ledger, struct asker *asker, struct channel *channel,
                  const struct ipc_message *message);
 /* Sends the answer, if there still is who asked. `type` MSG_TYPE_COUNT: no answer. */

@@ -30,6 +30,7 @@ struct throttle_limits {
     int64_t window_ms;
 };
 
+/* NULL without memory. */
 [[nodiscard]] struct throttle *throttle_create(void);
 void throttle_destroy(struct throttle **throttle);
 
@@ -43,6 +44,7 @@ bool throttle_begin(struct throttle *throttle, const struct throttle_limits *lim
 void throttle_uncount(struct throttle *throttle, struct str user, const struct ip_address *ip,
                       bool login, int64_t now_ms);
 
+/* Users, addresses and pairs that are remembered; at most THROTTLE_ENTRIES_MAX. */
 size_t throttle_entries(const struct throttle *throttle);
 
 #endif

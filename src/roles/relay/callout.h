@@ -20,6 +20,7 @@ struct relay_callout_answer {
     struct str text;
 };
 
+/* NULL without memory. All functions but these two may be called from every thread. */
 [[nodiscard]] struct relay_callout_cache *relay_callout_cache_create(void);
 void relay_callout_cache_destroy(struct relay_callout_cache **cache);
 /* Forgets all: the configuration may send elsewhere now. */

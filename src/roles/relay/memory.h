@@ -18,6 +18,7 @@
 
 struct relay_memory;
 
+/* NULL without memory. All functions but these two may be called from every thread. */
 [[nodiscard]] struct relay_memory *relay_memory_create(void);
 void relay_memory_destroy(struct relay_memory **memory);
 

@@ -52,6 +52,7 @@ struct relay_route {
     unsigned targets;
 };
 
+/* Begins; everything that is passed in is borrowed until the route is dropped. */
 void relay_route_start(struct relay_route *route, struct arena *arena, const struct config *config,
                        const struct relay_route_world *world, const struct next_hop *hop);
 /* The next step; only the output that belongs to it is set. Texts live in the route's arena. */

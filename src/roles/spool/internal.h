@@ -184,6 +184,7 @@ struct intake {
     bool duplicate;
 };
 
+/* MSG_COMMIT; owns the message. Answered when it is on disk. */
 void intake_commit(struct spool_role *role, struct channel *channel, struct ipc_message *message);
 /* Finds out the destinations of the parcel's recipients. The parcel becomes the intake's. */
 void intake_prepare(struct spool_role *role, struct intake *intake, struct parcel *parcel);
@@ -198,6 +199,7 @@ void finished_add(struct spool_role *role, struct str id);
 
 /* Sends what may be sent; call whenever something has changed. */
 void dispatch(struct spool_role *role);
+/* MSG_DELIVERY_REPORT; owns the message. */
 void dispatch_report(struct spool_role *role, struct channel *channel, struct ipc_message *message);
 /* The relay has gone: everything that was leased to it is due again. */
 void dispatch_relay_lost(struct spool_role *role);
