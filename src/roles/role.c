@@ -42,7 +42,6 @@ struct role_runtime {
     uint64_t generation;
     char directory[PATH_MAX];
     bool running; /* the loop turns: past `start` */
-    int exit_status;
 };
 
 struct event_base *
@@ -136,23 +135,14 @@ tell_misbehaved(struct role_runtime *runtime, struct channel *channel)
 }
 
 static void
-forget_command(struct role_runtime *runtime, struct channel *channel)
-{
-    struct timeval now = {0, 0};
-    (void)channel;
-    event_add(runtime->destroy_later, &now);
-}
-
-static void
 on_peer_change(void *context, struct channel *channel, bool up, enum status status)
 {
     struct role_runtime *runtime = context;
-    bool is_command = channel_peer(channel) == ROLE_CLI;
     if (runtime->definition->on_peer != NULL && runtime->running) {
         runtime->definition->on_peer(runtime->state, channel, up);
     }
-    if (!up && is_command) {
-        forget_command(runtime, channel);
+    if (!up && channel_peer(channel) == ROLE_CLI) {
+        event_add(runtime->destroy_later, &(struct timeval){0}); /* it is in use until we return */
     } else if (!up && (status == STATUS_SYNTAX || status == STATUS_DENIED)) {
         tell_misbehaved(runtime, channel);
     }

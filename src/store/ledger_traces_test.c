@@ -44,6 +44,18 @@ struct mail {
     const char *client;
 };
 
+/* The end of a session. */
+static void
+append_closed(struct trace_store *store, const char *session)
+{
+    struct str id = str_from_cstr(session);
+    struct trace trace;
+    trace_init(&trace, test_clock);
+    TRACE(&trace, connection_closed, .reason = STR("quit"));
+    assert_int_equal(trace_store_append(store, id, id, trace_events(&trace)), STATUS_OK);
+    trace_free(&trace);
+}
+
 /* What the edge and the filter would have sent for one message. */
 static void
 append_mail(struct trace_store *store, const char *id, const char *session, const struct mail *mail)
@@ -274,28 +286,17 @@ sessions_and_messages_belong_together(void **state)
     char session[ID_LENGTH + 1];
     char lonely[ID_LENGTH + 1];
     char ids[3][ID_LENGTH + 1];
-    struct trace trace;
     make_id(session);
     for (size_t i = 0; i < 3; i++) {
         make_id(ids[i]);
         append_mail(store, ids[i], session, &mails[i]);
     }
-    trace_init(&trace, test_clock);
-    TRACE(&trace, connection_closed, .reason = STR("quit"));
-    assert_int_equal(trace_store_append(store, str_from_cstr(session), str_from_cstr(session),
-                                        trace_events(&trace)),
-                     STATUS_OK);
-    trace_free(&trace);
+    append_closed(store, session);
     assert_int_equal(trace_store_commit(store), STATUS_OK);
     assert_int_equal(count_parts(directory, session), 4);
     /* in lists a session stands only when it began no message */
     make_id(lonely);
-    trace_init(&trace, test_clock);
-    TRACE(&trace, connection_closed, .reason = STR("timeout"));
-    assert_int_equal(trace_store_append(store, str_from_cstr(lonely), str_from_cstr(lonely),
-                                        trace_events(&trace)),
-                     STATUS_OK);
-    trace_free(&trace);
+    append_closed(store, lonely);
     assert_int_equal(trace_store_commit(store), STATUS_OK);
     assert_string_equal(find(directory, (struct trace_query){.limit = 10}),
                         "|three_x|two 100%|one");
