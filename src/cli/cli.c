@@ -51,7 +51,7 @@ default_config_file(void)
 }
 
 int
-cli_take_common(int argc, char **argv, struct cli_common *common_out)
+cli_take_common(int argc, char **argv, const char *help, struct cli_common *common_out)
 {
     struct cli_common common = {.config_file = default_config_file()};
     int kept = 1;
@@ -84,6 +84,10 @@ cli_take_common(int argc, char **argv, struct cli_common *common_out)
     }
     argv[kept] = NULL;
     *common_out = common;
+    if (common.help && help != NULL) {
+        fputs(help, stdout);
+        return 0;
+    }
     return kept;
 }
 

@@ -33,15 +33,16 @@ int cli_dovecot_config(int argc, char **argv);
 
 /*
  * Takes "--config FILE" (or "--config=FILE", "-c FILE") and "--json" out of argv wherever they
- * stand before a "--". Who wants other options reads what is left. Returns the new argc; -1 after a
- * message when a value is missing.
+ * stand before a "--". Who wants other options reads what is left. Returns the new argc; 0 when
+ * --help or -h was there and `help` has been printed; -1 after a message when a value is missing.
+ * With `help` NULL the caller prints it, when common_out->help says so.
  */
 struct cli_common {
     const char *config_file; /* $POSTERN_CONFIG or CONFIG_FILE_DEFAULT when not given */
     bool json;
-    bool help; /* --help or -h was there */
+    bool help;
 };
-int cli_take_common(int argc, char **argv, struct cli_common *common_out);
+int cli_take_common(int argc, char **argv, const char *help, struct cli_common *common_out);
 
 /*
  * The next of the long options, as getopt_long tells it (optarg, optind); -1 at their end. '?'

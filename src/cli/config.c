@@ -291,7 +291,7 @@ int
 cli_config(int argc, char **argv)
 {
     struct cli_common common;
-    argc = cli_take_common(argc, argv, &common);
+    argc = cli_take_common(argc, argv, NULL, &common);
     if (argc < 0) {
         return CLI_USAGE;
     }

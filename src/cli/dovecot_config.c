@@ -312,13 +312,9 @@ cli_dovecot_config(int argc, char **argv)
         .mail_directory = "/var/vmail",
         .base_directory = "/run/dovecot",
     };
-    argc = cli_take_common(argc, argv, &common);
-    if (argc < 0) {
-        return CLI_USAGE;
-    }
-    if (common.help) {
-        fputs(HELP, stdout);
-        return CLI_DONE;
+    argc = cli_take_common(argc, argv, HELP, &common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
     int failed = read_options(argc, argv, &options);
     if (failed != CLI_DONE) {

@@ -101,13 +101,9 @@ int
 cli_explain(int argc, char **argv)
 {
     struct cli_common common;
-    argc = cli_take_common(argc, argv, &common);
-    if (argc < 0) {
-        return CLI_USAGE;
-    }
-    if (common.help) {
-        fputs(usage, stdout);
-        return CLI_DONE;
+    argc = cli_take_common(argc, argv, usage, &common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
     if (argc != 2 || argv[1][0] == '-') {
         fputs(usage, stderr);

@@ -512,13 +512,9 @@ int
 cli_queue(int argc, char **argv)
 {
     struct queue_command command = {0};
-    argc = cli_take_common(argc, argv, &command.common);
-    if (argc < 0) {
-        return CLI_USAGE;
-    }
-    if (command.common.help) {
-        fputs(usage, stdout);
-        return CLI_DONE;
+    argc = cli_take_common(argc, argv, usage, &command.common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
     if (!parse(argc, argv, &command) || !is_complete(&command)) {
         return CLI_USAGE;

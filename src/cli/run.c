@@ -17,23 +17,22 @@ static const struct role_definition *const definitions[] = {
     &console_role, &edge_role, &filter_role, &ledger_role, &relay_role, &resolver_role, &spool_role,
 };
 
+static const char run_usage[] =
+    "usage: postern run [--config FILE]\n"
+    "\n"
+    "Runs the gateway in the foreground; the log goes to standard error.\n"
+    "SIGHUP reloads the configuration and the certificates, SIGTERM stops in order.\n"
+    "\n"
+    "example: postern run --config /etc/postern/postern.yaml\n";
+
 int
 cli_run(int argc, char **argv)
 {
     struct cli_common common;
     char path[PATH_MAX];
-    argc = cli_take_common(argc, argv, &common);
-    if (argc < 0) {
-        return CLI_USAGE;
-    }
-    if (common.help) {
-        puts("usage: postern run [--config FILE]\n"
-             "\n"
-             "Runs the gateway in the foreground; the log goes to standard error.\n"
-             "SIGHUP reloads the configuration and the certificates, SIGTERM stops in order.\n"
-             "\n"
-             "example: postern run --config /etc/postern/postern.yaml");
-        return CLI_DONE;
+    argc = cli_take_common(argc, argv, run_usage, &common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
     if (argc > 1) {
         return cli_fail("run", CLI_USAGE, "'%s' is not understood; see postern run --help",

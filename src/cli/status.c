@@ -125,26 +125,26 @@ print_report_json(const struct msg_status_report *report)
     json_decref(root);
 }
 
+static const char status_usage[] =
+    "usage: postern status [--all] [--json] [--config FILE]\n"
+    "\n"
+    "Roles, uptime, restarts, queue and counters of the running gateway; with --all also\n"
+    "the counters that are zero. Exit status 1 when it does not run or a role is not ready.\n"
+    "\n"
+    "example: postern status --json | jq '.roles[] | {role, ready}'\n";
+
 int
 cli_status(int argc, char **argv)
 {
     struct cli_common common;
-    argc = cli_take_common(argc, argv, &common);
-    bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
-    if (argc < 0 || argc > 1 + all) {
-        return argc < 0 ? CLI_USAGE
-                        : cli_fail("status", CLI_USAGE,
-                                   "'%s' is not understood; see postern status --help", argv[1]);
+    argc = cli_take_common(argc, argv, status_usage, &common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
-    if (common.help) {
-        puts("usage: postern status [--all] [--json] [--config FILE]\n"
-             "\n"
-             "Roles, uptime, restarts, queue and counters of the running gateway; with --all also "
-             "the\n"
-             "counters that are zero. Exit status 1 when it does not run or a role is not ready.\n"
-             "\n"
-             "example: postern status --json | jq '.roles[] | {role, ready}'");
-        return CLI_DONE;
+    bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
+    if (argc > 1 + all) {
+        return cli_fail("status", CLI_USAGE, "'%s' is not understood; see postern status --help",
+                        argv[1]);
     }
     int fd = cli_connect(common.config_file, ROLE_PARENT);
     if (fd < 0) {
@@ -166,26 +166,27 @@ cli_status(int argc, char **argv)
     return exit_status;
 }
 
+static const char reload_usage[] =
+    "usage: postern reload [--config FILE]\n"
+    "\n"
+    "Has the running gateway read its configuration and certificates again. A faulty\n"
+    "configuration is refused with its faults, and the old one stays in force. So is\n"
+    "one that changes directories.* or run_as; other changes that take a restart are\n"
+    "told.\n"
+    "\n"
+    "example: postern config check && postern reload\n";
+
 int
 cli_reload(int argc, char **argv)
 {
     struct cli_common common;
-    argc = cli_take_common(argc, argv, &common);
-    if (argc < 0 || argc > 1) {
-        return argc < 0 ? CLI_USAGE
-                        : cli_fail("reload", CLI_USAGE,
-                                   "'%s' is not understood; see postern reload --help", argv[1]);
+    argc = cli_take_common(argc, argv, reload_usage, &common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
-    if (common.help) {
-        puts("usage: postern reload [--config FILE]\n"
-             "\n"
-             "Has the running gateway read its configuration and certificates again. A faulty\n"
-             "configuration is refused with its faults, and the old one stays in force. So is\n"
-             "one that changes directories.* or run_as; other changes that take a restart are\n"
-             "told.\n"
-             "\n"
-             "example: postern config check && postern reload");
-        return CLI_DONE;
+    if (argc > 1) {
+        return cli_fail("reload", CLI_USAGE, "'%s' is not understood; see postern reload --help",
+                        argv[1]);
     }
     int fd = cli_connect(common.config_file, ROLE_PARENT);
     if (fd < 0) {

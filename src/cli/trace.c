@@ -405,13 +405,9 @@ int
 cli_trace(int argc, char **argv)
 {
     struct trace_command command = {.limit = LIMIT_DEFAULT};
-    argc = cli_take_common(argc, argv, &command.common);
-    if (argc < 0) {
-        return CLI_USAGE;
-    }
-    if (command.common.help) {
-        fputs(usage, stdout);
-        return CLI_DONE;
+    argc = cli_take_common(argc, argv, usage, &command.common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
     if (!parse(argc, argv, &command)) {
         return CLI_USAGE;

@@ -295,13 +295,9 @@ int
 cli_user(int argc, char **argv)
 {
     struct user_command command = {.name = NULL};
-    argc = cli_take_common(argc, argv, &command.common);
-    if (argc < 0) {
-        return CLI_USAGE;
-    }
-    if (command.common.help) {
-        fputs(usage, stdout);
-        return CLI_DONE;
+    argc = cli_take_common(argc, argv, usage, &command.common);
+    if (argc <= 0) {
+        return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
     if (!parse(argc, argv, &command)) {
         fputs(usage, stderr);
