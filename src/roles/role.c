@@ -574,14 +574,10 @@ role_main(const struct role_definition *definition, uint32_t instance)
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
-    if (bootstrap == NULL || evthread_use_pthreads() != 0) {
-        free(bootstrap);
-        return EXIT_FAILURE;
-    }
     pthread_mutex_init(&runtime->config_mutex, NULL);
     runtime->definition = definition;
     runtime->instance = instance;
-    runtime->loop = event_base_new();
+    runtime->loop = bootstrap != NULL && evthread_use_pthreads() == 0 ? event_base_new() : NULL;
     if (runtime->loop == NULL || packet_prepare_socket(CONTROL_FD) != STATUS_OK) {
         LOG_ERROR("a role is started by `postern run`, not by hand");
         free(bootstrap);

@@ -16,4 +16,8 @@ int test_directory_remove(void **state);
 /* Path of a file in it; lasts until the next call. */
 const char *test_directory_file(const struct test_directory *directory, const char *name);
 
+/* An entry for cmocka of a test that gets a directory of its own. */
+#define WITH_DIRECTORY(test)                                                                       \
+    cmocka_unit_test_setup_teardown(test, test_directory_make, test_directory_remove)
+
 #endif

@@ -44,16 +44,24 @@ struct mail {
     const char *client;
 };
 
+/* Takes the trace. */
+static void
+append(struct trace_store *store, const char *id, const char *session, struct trace *trace)
+{
+    assert_int_equal(
+        trace_store_append(store, str_from_cstr(id), str_from_cstr(session), trace_events(trace)),
+        STATUS_OK);
+    trace_free(trace);
+}
+
 /* The end of a session. */
 static void
 append_closed(struct trace_store *store, const char *session)
 {
-    struct str id = str_from_cstr(session);
     struct trace trace;
     trace_init(&trace, test_clock);
     TRACE(&trace, connection_closed, .reason = STR("quit"));
-    assert_int_equal(trace_store_append(store, id, id, trace_events(&trace)), STATUS_OK);
-    trace_free(&trace);
+    append(store, session, session, &trace);
 }
 
 /* What the edge and the filter would have sent for one message. */
@@ -69,10 +77,7 @@ append_mail(struct trace_store *store, const char *id, const char *session, cons
     TRACE(&trace, message_header, .subject = str_from_cstr(mail->subject),
           .message_id = str_from_cstr(mail->message_id));
     TRACE(&trace, queued, .recipients = 1);
-    assert_int_equal(
-        trace_store_append(store, str_from_cstr(id), str_from_cstr(session), trace_events(&trace)),
-        STATUS_OK);
-    trace_free(&trace);
+    append(store, id, session, &trace);
 }
 
 static void
@@ -85,10 +90,7 @@ append_result(struct trace_store *store, const char *id, const char *recipient, 
     } else {
         TRACE(&trace, deferred, .recipient = str_from_cstr(recipient), .code = 451);
     }
-    assert_int_equal(
-        trace_store_append(store, str_from_cstr(id), str_make(NULL, 0), trace_events(&trace)),
-        STATUS_OK);
-    trace_free(&trace);
+    append(store, id, "", &trace);
 }
 
 /* The subjects of what a query finds, with "|" between. */
@@ -204,10 +206,8 @@ static void
 everything_is_found(void **state)
 {
     const struct test_directory *directory = *state;
-    struct trace_store *store;
+    struct trace_store *store = open_store(directory);
     char id[ID_LENGTH + 1];
-    now_ms = START_MS;
-    store = open_store(directory);
     for (size_t i = 0; i < sizeof mails / sizeof mails[0]; i++) {
         now_ms = START_MS + (int64_t)i * 1000;
         id_make(now_ms, id);
@@ -475,9 +475,8 @@ clock_may_jump(void **state)
     make_id(ids[1]);
     append_mail(store, ids[1], "0000000000SESSIN", &mails[1]);
     assert_int_equal(trace_store_commit(store), STATUS_OK);
-    trace_store_close(
-        &store); /* opened again, the segment of the early clock is the newest still */
-    store = open_store(directory);
+    trace_store_close(&store);
+    store = open_store(directory); /* the segment of the early clock is the newest still */
     make_id(ids[2]);
     append_mail(store, ids[2], "0000000000SESSIN", &mails[2]);
     assert_int_equal(trace_store_commit(store), STATUS_OK);
@@ -580,9 +579,6 @@ commits_survive_a_kill(void **state)
         now_ms += 60000; /* the next child's ids are others */
     }
 }
-
-#define WITH_DIRECTORY(test)                                                                       \
-    cmocka_unit_test_setup_teardown(test, test_directory_make, test_directory_remove)
 
 int
 main(void)

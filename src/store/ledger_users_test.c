@@ -305,9 +305,6 @@ schemas_are_upgraded(void **state)
     assert_int_equal(ledger_database_open(path, LEDGER_BATCHED, &one, &database), STATUS_DENIED);
 }
 
-#define WITH_DIRECTORY(test)                                                                       \
-    cmocka_unit_test_setup_teardown(test, test_directory_make, test_directory_remove)
-
 int
 main(void)
 {
