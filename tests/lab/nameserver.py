@@ -24,12 +24,15 @@ SIGNINGS = {
     "good": "secure",
     "none": "insecure",      # no signature, no DS in the parent
     "bogus": "bogus",        # records changed after they were signed
-    "expired": "bogus",      # signatures that ended yesterday
+    "expired": "bogus",      # signatures that ended longer ago than a resolver overlooks
     "wrong-ds": "bogus",     # the parent vouches for another key
     "stripped": "bogus",     # the parent has a DS, the zone is served without signatures
 }
 ALGORITHM = "ECDSAP256SHA256"
 DAY = 86400
+#: How long after its end libunbound still takes a signature, at most (its val-sig-skew-max): clocks
+#: are wrong. What is to be seen as expired must have ended before that.
+OVERLOOKED = DAY
 
 
 def absolute(name):
@@ -185,7 +188,7 @@ class Dns:
         now = time.time()
         begin, end = now - DAY, now + 30 * DAY
         if zone.signing == "expired":
-            begin, end = now - 20 * DAY, now - DAY
+            begin, end = now - 20 * DAY, now - 2 * OVERLOOKED
         stamp = [time.strftime("%Y%m%d%H%M%S", time.gmtime(t)) for t in (begin, end)]
         run(["ldns-signzone", *(["-n"] if zone.nsec3 else []), "-i", stamp[0], "-e", stamp[1],
              "-o", zone.origin, "-f", served.name, plain.name, self._key(zone.origin)],
