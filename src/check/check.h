@@ -14,6 +14,7 @@
 #define POSTERN_CHECK_CHECK_H
 
 #include "config/config.h"
+#include "dns/dns.h"
 #include "finding/finding.h"
 #include "mail/fields.h"
 
@@ -31,6 +32,9 @@ enum check_direction {
     CHECK_INBOUND = 1 << 0,  /* from anybody to our domains */
     CHECK_OUTBOUND = 1 << 1, /* from our users and the hosts that may relay */
 };
+
+/* Results that authentication checks share with those behind them (auth/results.h). */
+struct auth_results;
 
 struct check_recipient {
     struct str address;  /* where it goes, aliases resolved */
@@ -55,6 +59,10 @@ struct check_input {
     struct str content; /* the whole message as received */
     const struct mail_head *head;
     bool head_over_limit; /* limits.header_size or header_fields; head is empty then */
+
+    const struct dns_source
+        *dns;                  /* NULL: there is none, and a check that needs it cannot be made */
+    struct auth_results *auth; /* what the checks in auth have learnt so far; NULL as dns */
 };
 
 /*

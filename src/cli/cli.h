@@ -30,6 +30,7 @@ int cli_user(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_dovecot_config(int argc, char **argv);
+int cli_check(int argc, char **argv);
 
 /*
  * Takes "--config FILE" (or "--config=FILE", "-c FILE") and "--json" out of argv wherever they

@@ -19,6 +19,7 @@ static const struct {
     {"queue", cli_queue, "look at the queue and act on it"},
     {"trace", cli_trace, "find messages and print what happened to them"},
     {"explain", cli_explain, "tell the story of one message in plain words"},
+    {"check", cli_check, "try the checks on a sender, a message or a domain"},
     {"dovecot-config", cli_dovecot_config, "write a Dovecot configuration for the mailboxes"},
     {"role", cli_role, NULL},
 };

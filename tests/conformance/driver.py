@@ -20,8 +20,9 @@ class DriverFailed(Exception):
 
 
 class Driver:
-    def __init__(self, path):
+    def __init__(self, path, *arguments):
         self.path = path
+        self.arguments = arguments
         self.process = None
         self.pending = b""
 
@@ -29,7 +30,7 @@ class Driver:
         if not self.path.is_file():
             raise DriverMissing(f"{self.path} is missing; build it first (ninja), or name the "
                                 "build folder with --build")
-        self.process = subprocess.Popen([str(self.path)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([str(self.path), *self.arguments], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
         self.pending = b""
 
@@ -79,16 +80,22 @@ class Driver:
 
 
 class Drivers:
-    """The drivers of one build, started when they are first needed."""
+    """The drivers of one build, started when they are first needed: "postern" is the program itself
+    with `check --json-lines`, everything else is built beside the tests."""
 
     def __init__(self, build):
-        self.folder = Path(build) / "tests" / "conformance"
+        self.build = Path(build)
         self.drivers = {}
 
     def __getitem__(self, name):
         if name not in self.drivers:
-            self.drivers[name] = Driver(self.folder / name)
+            self.drivers[name] = self.make(name)
         return self.drivers[name]
+
+    def make(self, name):
+        if name == "postern":
+            return Driver(self.build / "postern", "check", "--json-lines")
+        return Driver(self.build / "tests" / "conformance" / name)
 
     def __enter__(self):
         return self

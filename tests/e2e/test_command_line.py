@@ -19,6 +19,7 @@ from lab.process import run
     (["dovecot-config", "--bogus"], "'--bogus' is not understood"),
     (["status", "--bogus"], "'--bogus' is not understood"),
     (["reload", "--bogus"], "'--bogus' is not understood"),
+    (["check", "--bogus"], "say what to check"),
     (["run", "--bogus"], "'--bogus' is not understood"),
 ])
 def test_wrong_calls(words, complaint):
