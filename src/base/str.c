@@ -200,13 +200,42 @@ str_is_utf8(struct str s)
     return true;
 }
 
+/*
+ * Octets that are looked at together: the compiler makes vector instructions of a loop whose length
+ * it knows, and the contents of large messages pass here.
+ */
+#define BLOCK 64u
+
 bool
 str_is_ascii(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        if ((unsigned char)s.p[i] >= 0x80) {
-            return false;
+    unsigned char bits = 0;
+    size_t i = 0;
+    for (; i + BLOCK <= s.n && bits < 0x80; i += BLOCK) {
+        for (size_t k = 0; k < BLOCK; k++) {
+            bits |= (unsigned char)s.p[i + k];
         }
     }
-    return true;
+    for (; i < s.n; i++) {
+        bits |= (unsigned char)s.p[i];
+    }
+    return bits < 0x80;
+}
+
+size_t
+str_count_char(struct str s, char c)
+{
+    size_t count = 0;
+    size_t i = 0;
+    for (; i + BLOCK <= s.n; i += BLOCK) {
+        unsigned char in_block = 0;
+        for (size_t k = 0; k < BLOCK; k++) {
+            in_block = (unsigned char)(in_block + (s.p[i + k] == c));
+        }
+        count += in_block;
+    }
+    for (; i < s.n; i++) {
+        count += s.p[i] == c;
+    }
+    return count;
 }

@@ -69,6 +69,8 @@ size_t str_rfind_char(struct str s, char c);
 /* Index of the first `needle`, or STR_NPOS; an empty needle is found at 0. */
 size_t str_find(struct str s, struct str needle);
 bool str_contains_char(struct str s, char c);
+/* How many octets are `c`. */
+size_t str_count_char(struct str s, char c);
 
 /* The first n octets (all, if there are fewer); what follows them. */
 struct str str_head(struct str s, size_t n);

@@ -99,14 +99,33 @@ test_compare_and_find(void **state)
     assert_int_equal(str_head(STR("abc"), 9).n, 3);
 }
 
+/* Long texts are looked at in blocks: each length around the blocks, the odd octet at each place.
+ */
+static void
+test_every_place(void **state)
+{
+    char octets[200];
+    (void)state;
+    for (size_t n = 0; n <= sizeof octets; n++) {
+        memset(octets, 'a', sizeof octets);
+        assert_true(str_is_ascii(str_make(octets, n)));
+        assert_int_equal(str_count_char(str_make(octets, n), 'a'), n);
+        for (size_t i = 0; i < n; i++) {
+            octets[i] = '\x80';
+            assert_false(str_is_ascii(str_make(octets, n)));
+            assert_int_equal(str_count_char(str_make(octets, n), '\x80'), 1);
+            octets[i] = 'a';
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_compare_and_find),
+        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_cut),         cmocka_unit_test(test_compare_and_find),
+        cmocka_unit_test(test_every_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

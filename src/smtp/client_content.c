@@ -9,20 +9,6 @@ struct look {
     bool has_8bit;
 };
 
-/* Counts without branches, so that the compiler can use vector instructions. */
-static void
-look_octets(struct look *look, struct str s)
-{
-    unsigned char bits = 0;
-    uint64_t cr = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        bits |= (unsigned char)s.p[i];
-        cr += s.p[i] == '\r';
-    }
-    look->cr += cr;
-    look->has_8bit |= (bits & 0x80) != 0;
-}
-
 static void
 look_lines(struct look *look, struct str s)
 {
@@ -42,16 +28,16 @@ look_lines(struct look *look, struct str s)
     if (s.n > 0) {
         look->last = s.p[s.n - 1];
     }
+    look->cr += str_count_char(s, '\r');
+    look->has_8bit |= !str_is_ascii(s);
 }
 
 void
 smtp_content_look(struct str head, struct str body, struct smtp_content_form *form_out)
 {
     struct look look = {.last = '\n'};
-    look_octets(&look, head);
     look_lines(&look, head);
     bool header_has_8bit = look.has_8bit;
-    look_octets(&look, body);
     look_lines(&look, body);
     bool has_bare = look.cr != look.crlf || look.lf != look.crlf;
     /* Each line end takes two octets on the wire, and an open last line gets one. */
