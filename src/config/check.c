@@ -424,4 +424,5 @@ check_config(struct arena *scratch, struct report *report, const struct yaml_nod
     check_checks(&checker);
     check_numbers(&checker);
     check_resolver(&checker);
+    check_authentication(&checker);
 }

@@ -33,5 +33,7 @@ void report_repeated(struct checker *checker, const char *what, struct named *it
 
 /* check_domains.c: domains, lists, catch-alls, postmasters, and aliases with their loops. */
 void check_domains(struct checker *checker);
+/* check_authentication.c: the verdict's field, the domain of SRS, exceptions that are repeated. */
+void check_authentication(struct checker *checker);
 
 #endif

@@ -342,3 +342,16 @@ config_action_name(enum config_action action)
 {
     return choice_name(schema_actions, action);
 }
+
+const char *
+config_seal_name(enum config_seal seal)
+{
+    return choice_name(schema_seals, seal);
+}
+
+struct str
+config_authserv_id(const struct config *config)
+{
+    struct str id = config->authentication.authserv_id;
+    return id.n > 0 ? id : config->hostname;
+}

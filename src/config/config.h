@@ -81,6 +81,20 @@ enum config_action {
     CONFIG_ACTION_REJECT, /* refused */
 };
 
+/* Which messages get an ARC seal; each includes those before it. */
+enum config_seal {
+    CONFIG_SEAL_NEVER,     /* none */
+    CONFIG_SEAL_FORWARDED, /* what an alias sends on to another domain */
+    CONFIG_SEAL_INBOUND,   /* all that is not our own users' */
+};
+
+/* Which keys are made for a domain. */
+enum config_dkim_algorithms {
+    CONFIG_DKIM_BOTH,    /* RSA-2048 and Ed25519 */
+    CONFIG_DKIM_RSA,     /* RSA-2048 */
+    CONFIG_DKIM_ED25519, /* Ed25519 (RFC 8463) */
+};
+
 enum config_delivery_kind {
     CONFIG_DELIVERY_NONE = 0,  /* not set */
     CONFIG_DELIVERY_LMTP_TCP,  /* lmtp://host:port */
@@ -372,6 +386,65 @@ struct config_resolver {
     uint64_t cache_size;                /* [64MiB, 1MiB..64GiB] */
 };
 
+/* A domain whose DMARC policy is not followed. */
+struct config_dmarc_exception {
+    struct str domain; /* A-labels; with a dot in front: every domain below */
+    enum config_action action;
+    struct str reason; /* may be empty */
+};
+
+struct config_dmarc_exceptions {
+    const struct config_dmarc_exception *items;
+    size_t count;
+};
+
+struct config_dmarc {
+    bool enforce; /* [true] failures lead to what the author's domain asks for */
+    struct config_dmarc_exceptions exceptions;
+};
+
+struct config_arc {
+    enum config_seal seal;               /* [forwarded] */
+    struct config_texts trusted_sealers; /* domains whose chains may override DMARC */
+};
+
+/* How one sender's mail is signed. */
+struct config_dkim_rule {
+    struct str sender; /* pattern of the author's address, with "*" */
+    struct str domain; /* that signs; empty: the author's */
+    bool sign;         /* [true] */
+};
+
+struct config_dkim_rules {
+    const struct config_dkim_rule *items;
+    size_t count;
+};
+
+struct config_dkim {
+    bool sign;                              /* [true] */
+    enum config_dkim_algorithms algorithms; /* [both] of new keys */
+    struct config_dkim_rules rules;         /* the first that fits */
+    int64_t rotate_after_ms;                /* [0, 0..3650d] 0: by hand only */
+    int64_t publish_wait_ms;                /* [1h, 0..30d] between seen in the DNS and used */
+    int64_t retire_after_ms;                /* [7d, 1h..365d] between replaced and retired */
+};
+
+struct config_srs {
+    bool enabled;        /* [true] */
+    struct str domain;   /* empty: that of the alias */
+    int64_t validity_ms; /* [21d, 1d..365d] */
+};
+
+/* Who sent it (src/auth). */
+struct config_authentication {
+    struct str authserv_id;   /* empty: hostname; see config_authserv_id */
+    struct str verdict_field; /* [X-Postern-Verdict] name of a header field, 3..70 */
+    struct config_dmarc dmarc;
+    struct config_arc arc;
+    struct config_dkim dkim;
+    struct config_srs srs;
+};
+
 struct config_control;
 
 struct config {
@@ -398,6 +471,7 @@ struct config {
     struct config_logging logging;
     struct config_metrics metrics;
     struct config_resolver resolver;
+    struct config_authentication authentication;
 };
 
 struct config_error {
@@ -452,11 +526,15 @@ struct str config_plus_base(const struct config_domain *domain, struct str local
 /* Whether ip is in one of the networks. */
 bool config_networks_contain(const struct config_networks *networks, const struct ip_address *ip);
 
+/* Our name in Authentication-Results (RFC 8601 2.5): authserv_id, else hostname. */
+struct str config_authserv_id(const struct config *config);
+
 /* The names as they are in YAML: "mx", "opportunistic", "1.2", "callout"; static, never NULL. */
 const char *config_listener_kind_name(enum config_listener_kind kind);
 const char *config_tls_mode_name(enum config_tls_mode mode);
 const char *config_tls_version_name(enum config_tls_version version);
 const char *config_recipients_name(enum config_recipients recipients);
 const char *config_action_name(enum config_action action);
+const char *config_seal_name(enum config_seal seal);
 
 #endif

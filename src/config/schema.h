@@ -82,5 +82,6 @@ extern const struct schema_choice schema_tls_modes[];
 extern const struct schema_choice schema_tls_versions[];
 extern const struct schema_choice schema_recipients[];
 extern const struct schema_choice schema_actions[];
+extern const struct schema_choice schema_seals[];
 
 #endif
