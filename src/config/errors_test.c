@@ -48,7 +48,7 @@ static const struct broken_case syntax_cases[] = {
 
 static const struct broken_case value_cases[] = {
     {HEAD "authentication: {verdict_field: Subject}\n",
-     "3:34: authentication.verdict_field: expected the name of a header field of your own: X-, "
+     "3:33: authentication.verdict_field: expected the name of a header field of your own: X-, "
      "then "
      "letters, digits and hyphens\n"},
     {HEAD "authentication: {srs: {domain: example.net}}\n",
@@ -56,7 +56,7 @@ static const struct broken_case value_cases[] = {
      "would be refused\n"},
     {HEAD "authentication:\n  dmarc:\n    exceptions: [{domain: a.example, action: tag}, "
           "{domain: a.example, action: accept}]\n",
-     "5:52: the exception for a.example is listed twice; the first is on line 5\n"},
+     "5:52: the exception for \"a.example\" is listed twice; the first is on line 5\n"},
     {HEAD "limit: {}\n", "3:1: unknown key \"limit\"; did you mean \"limits\"?\n"},
     {HEAD "lmits: {}\n", "3:1: unknown key \"lmits\"; did you mean \"limits\"?\n"},
     {HEAD "wholly_unknown: 1\n",
