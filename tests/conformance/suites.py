@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 
 import addresses
+import authres
 import smuggling
 
 
@@ -45,7 +46,9 @@ TABLE = Table(
     later("arc/*", "ARC"),
     later("crypto/*", "signatures (DKIM)"),
     later("auth-e2e/*", "SPF, DKIM, DMARC and ARC together"),
-    later("spoofing/*", "Authentication-Results and the sender's identity"),
+    Entry("spoofing/authentication-results-syntax", authres.Syntax),
+    Entry("spoofing/authentication-results-headers", authres.Stripping),
+    later("spoofing/*", "the sender's identity"),
     later("mta-sts/*", "MTA-STS"),
     later("dane/*", "DANE"),
     later("tlsrpt/*", "TLS reports"),
