@@ -504,6 +504,20 @@ role_open_as_user(struct role_runtime *runtime)
     return status;
 }
 
+/* A role that was started again finds its peers there already: it hears of them once it runs. */
+static void
+tell_peers_that_are_up(struct role_runtime *runtime)
+{
+    for (unsigned peer = 0; runtime->definition->on_peer != NULL && peer < ROLE_COUNT; peer++) {
+        for (uint32_t i = 0; i < ROLE_INSTANCES_MAX; i++) {
+            struct channel *channel = runtime->peers[peer][i];
+            if (channel != NULL && channel_is_connected(channel)) {
+                runtime->definition->on_peer(runtime->state, channel, true);
+            }
+        }
+    }
+}
+
 static enum status
 role_begin(struct role_runtime *runtime, struct bootstrap *bootstrap)
 {
@@ -534,6 +548,9 @@ role_begin(struct role_runtime *runtime, struct bootstrap *bootstrap)
     runtime->running = true;
     if (status == STATUS_OK && runtime->definition->start != NULL) {
         status = runtime->definition->start(runtime, runtime->state);
+    }
+    if (status == STATUS_OK) {
+        tell_peers_that_are_up(runtime);
     }
     return status;
 }

@@ -43,7 +43,10 @@ struct role_definition {
     enum status (*start)(struct role_runtime *runtime, void *state);
     /* A message that is not a reply; the callee owns it. From a command the peer is ROLE_CLI. */
     channel_on_message *on_message; /* context: the state */
-    /* A peer has come (again) or gone. A ROLE_CLI channel is destroyed after its `up == false`. */
+    /*
+     * A peer has come (again) or gone; also, right after `start`, each peer that is there already.
+     * A ROLE_CLI channel is destroyed after its `up == false`.
+     */
     void (*on_peer)(void *state, struct channel *channel, bool up);
     /* A new configuration; the old one stays valid for whoever holds a reference. */
     void (*reload)(void *state, const struct config *config);

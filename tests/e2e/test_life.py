@@ -185,16 +185,19 @@ def test_metrics(plain):
         assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2 and float(line.split()[-1]) >= 0
 
 
-def test_a_killed_role_comes_back(world):
+@pytest.mark.parametrize("role", ["filter", "spool", "relay", "resolver", "ledger", "edge"])
+def test_a_killed_role_comes_back(world, role):
+    """Each alone: another one's restart must not be what makes it work again."""
     running = world.gateway()
-    for role in ("filter", "spool", "relay", "resolver", "ledger", "edge"):
-        pid = running.gateway.roles()[role][0]
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: pid not in running.gateway.roles().get(role, [pid])
-                 and running.gateway.ready(), 15, f"{role} again", step=0.1)
     assert running.receive(BOB[0]).code == 250
-    running.mailboxes.wait()
-    assert sum(role["restarts"] for role in running.gateway.status()["roles"]) >= 6
+    running.mailboxes.wait(1)
+    pid = running.gateway.roles()[role][0]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: pid not in running.gateway.roles().get(role, [pid])
+             and running.gateway.ready(), 15, f"{role} again", step=0.1)
+    assert running.receive(BOB[0]).code == 250
+    running.mailboxes.wait(2)
+    assert sum(role["restarts"] for role in running.gateway.status()["roles"]) >= 1
 
 
 @pytest.mark.skipif(not privileged(), reason="roles change their user only when started as root")
