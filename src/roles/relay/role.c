@@ -192,7 +192,6 @@ relay_start(struct role_runtime *runtime, void *state)
         return STATUS_LIMIT;
     }
     apply_config(relay, role_config(runtime));
-    relay_lease_tell_capacity(relay);
     return STATUS_OK;
 }
 
