@@ -12,9 +12,11 @@
 #include "roles/resolver.h"
 #include "roles/role.h"
 #include "roles/spool.h"
+#include "roles/vault/vault.h"
 
 static const struct role_definition *const definitions[] = {
-    &console_role, &edge_role, &filter_role, &ledger_role, &relay_role, &resolver_role, &spool_role,
+    &console_role, &edge_role,     &filter_role, &ledger_role,
+    &relay_role,   &resolver_role, &spool_role,  &vault_role,
 };
 
 static const char run_usage[] =

@@ -480,9 +480,6 @@ enter_sandbox(struct role_runtime *runtime)
     for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++) {
         paths.readable[i] = readable[i];
     }
-    if (runtime->definition->role == ROLE_SPOOL || runtime->definition->role == ROLE_LEDGER) {
-        profile.allow |= SANDBOX_ALLOW_ACCEPT; /* commands connect to them */
-    }
     return sandbox_enter(&profile, &paths);
 }
 

@@ -148,7 +148,7 @@ def test_status(plain):
     plain.receive(BOB[0])
     status = plain.gateway.status()
     roles = {role["role"] for role in status["roles"]}
-    assert {"edge", "filter", "spool", "relay", "resolver", "ledger"} <= roles
+    assert {"edge", "filter", "spool", "relay", "resolver", "ledger", "vault"} <= roles
     for role in status["roles"]:
         assert role["ready"] and role["pid"] > 0 and role["restarts"] == 0
     text = plain.gateway.command("status").stdout
@@ -185,7 +185,8 @@ def test_metrics(plain):
         assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2 and float(line.split()[-1]) >= 0
 
 
-@pytest.mark.parametrize("role", ["filter", "spool", "relay", "resolver", "ledger", "edge"])
+@pytest.mark.parametrize("role", ["filter", "spool", "relay", "resolver", "ledger", "vault",
+                                  "edge"])
 def test_a_killed_role_comes_back(world, role):
     """Each alone: another one's restart must not be what makes it work again."""
     running = world.gateway()

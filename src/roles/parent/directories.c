@@ -15,7 +15,7 @@
 static const struct {
     enum role role;
     mode_t mode;
-} keepers[] = {{ROLE_SPOOL, 0700}, {ROLE_LEDGER, 0710}, {ROLE_RESOLVER, 0700}};
+} keepers[] = {{ROLE_SPOOL, 0700}, {ROLE_LEDGER, 0710}, {ROLE_RESOLVER, 0700}, {ROLE_VAULT, 0700}};
 
 enum status
 directories_make(struct str path)
@@ -228,7 +228,8 @@ directories_prepare(const struct config *config, struct arena *arena, int *lock_
 void
 directories_forget(const struct config *config, int lock_fd)
 {
-    static const char *const names[] = {"postern.pid", "parent.sock", "spool.sock", "ledger.sock"};
+    static const char *const names[] = {"postern.pid", "parent.sock", "spool.sock", "ledger.sock",
+                                        "vault.sock"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%.*s/%s", STR_ARG(config->directories.run), names[i]);

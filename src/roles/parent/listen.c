@@ -67,7 +67,7 @@ listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out)
     return STATUS_OK;
 }
 
-enum status
+static enum status
 listen_unix(const char *path, int *fd_out)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -92,6 +92,19 @@ listen_unix(const char *path, int *fd_out)
     }
     *fd_out = fd;
     return STATUS_OK;
+}
+
+enum status
+listen_commands(const struct config *config, enum role role, struct arena *arena, int *fd_out,
+                struct str *reason_out)
+{
+    struct str path =
+        arena_printf(arena, "%.*s/%s.sock", STR_ARG(config->directories.run), ipc_role_name(role));
+    enum status status = path.p != NULL ? listen_unix(path.p, fd_out) : STATUS_LIMIT;
+    if (status != STATUS_OK) {
+        *reason_out = arena_printf(arena, "%.*s: %s", STR_ARG(path), strerror(errno));
+    }
+    return status;
 }
 
 static int

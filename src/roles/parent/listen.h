@@ -6,6 +6,7 @@
 #define POSTERN_ROLES_PARENT_LISTEN_H
 
 #include "config/config.h"
+#include "ipc/message.h"
 
 #define LISTEN_SOCKETS_MAX 64
 
@@ -32,10 +33,11 @@ void listen_set_close(struct listen_set *set);
 /* A listening TCP socket; the caller closes *fd_out. STATUS_IO with errno set. */
 [[nodiscard]] enum status listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out);
 /*
- * A listening Unix SEQPACKET socket at `path`, mode 0660, replacing a stale one; STATUS_IO with
- * errno set.
+ * The socket that commands reach `role` by: run/ROLE.sock, Unix SEQPACKET, mode 0660, in the place
+ * of a stale one. On failure *reason_out (in `arena`) says why.
  */
-[[nodiscard]] enum status listen_unix(const char *path, int *fd_out);
+[[nodiscard]] enum status listen_commands(const struct config *config, enum role role,
+                                          struct arena *arena, int *fd_out, struct str *reason_out);
 
 /* The socket of the metrics page; *fd_out stays as it is when the page is not wanted. */
 [[nodiscard]] enum status listen_metrics(const struct config *config, struct arena *arena,

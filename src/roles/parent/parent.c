@@ -29,9 +29,13 @@
 #define WATCH_INTERVAL_S 5
 
 /* In this order roles are started before the edges, and the other way round they are stopped. */
-static const enum role role_order[] = {ROLE_LEDGER, ROLE_RESOLVER, ROLE_SPOOL, ROLE_RELAY,
-                                       ROLE_FILTER, ROLE_CONSOLE,  ROLE_EDGE};
+static const enum role role_order[] = {ROLE_LEDGER, ROLE_RESOLVER, ROLE_VAULT,   ROLE_SPOOL,
+                                       ROLE_RELAY,  ROLE_FILTER,   ROLE_CONSOLE, ROLE_EDGE};
 #define ROLE_ORDER_COUNT (sizeof role_order / sizeof role_order[0])
+
+/* Roles that commands connect to. */
+static const enum role command_roles[] = {ROLE_SPOOL, ROLE_LEDGER, ROLE_VAULT};
+#define COMMAND_ROLES (sizeof command_roles / sizeof command_roles[0])
 
 struct parent {
     const char *config_file;
@@ -41,8 +45,7 @@ struct parent {
     struct listen_set listeners;
     int metrics_fd; /* -1: none */
     int lock_fd;
-    int spool_socket;  /* for commands */
-    int ledger_socket; /* for commands */
+    int command_sockets[COMMAND_ROLES]; /* in the order of command_roles */
     struct event *command_listener;
     struct report_server *reports;
     uint64_t generation;
@@ -71,11 +74,10 @@ static enum status
 parent_equip(struct parent *parent, struct child *child)
 {
     enum status status = child_send_material(child, parent->material, &parent->listeners);
-    int socket = child->role == ROLE_SPOOL    ? parent->spool_socket
-                 : child->role == ROLE_LEDGER ? parent->ledger_socket
-                                              : -1;
-    if (status == STATUS_OK && socket >= 0) {
-        status = child_send_socket(child, MSG_CONTROL_LISTENER, socket);
+    for (size_t i = 0; status == STATUS_OK && i < COMMAND_ROLES; i++) {
+        if (command_roles[i] == child->role) {
+            status = child_send_socket(child, MSG_CONTROL_LISTENER, parent->command_sockets[i]);
+        }
     }
     if (status == STATUS_OK && child->role == ROLE_CONSOLE && parent->metrics_fd >= 0) {
         status = child_send_socket(child, MSG_LISTENER, parent->metrics_fd);
@@ -487,20 +489,13 @@ parent_open_sockets(struct parent *parent, struct arena *arena, struct str *reas
     if (status != STATUS_OK) {
         return status;
     }
-    struct {
-        const char *name;
-        int *fd;
-    } sockets[] = {{"parent", &parent_socket},
-                   {"spool", &parent->spool_socket},
-                   {"ledger", &parent->ledger_socket}};
-    for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%.*s/%s.sock", STR_ARG(config->directories.run),
-                 sockets[i].name);
-        if (listen_unix(path, sockets[i].fd) != STATUS_OK) {
-            *reason_out = arena_printf(arena, "%s: %s", path, strerror(errno));
-            return STATUS_IO;
-        }
+    status = listen_commands(config, ROLE_PARENT, arena, &parent_socket, reason_out);
+    for (size_t i = 0; status == STATUS_OK && i < COMMAND_ROLES; i++) {
+        status = listen_commands(config, command_roles[i], arena, &parent->command_sockets[i],
+                                 reason_out);
+    }
+    if (status != STATUS_OK) {
+        return status;
     }
     parent->reports =
         report_server_create(parent->loop, parent_socket, parent, fill_report, reload_for_command);

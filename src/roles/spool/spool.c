@@ -17,7 +17,7 @@
 
 static const struct sandbox_profile sandbox = {
     .name = "spool",
-    .allow = SANDBOX_ALLOW_FILES,
+    .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
     /* Messages under way may each hold two memfds. */
     .descriptors = 65536,
 };
