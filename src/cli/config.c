@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "config/reference.h"
 #include "policy/findings_page.h"
+#include "roles/preflight.h"
 
 /* Room for the texts of all errors. */
 #define MESSAGES_MAX ((size_t)1 << 20)
@@ -40,20 +41,24 @@ static const char general_help[] =
     "  postern config check /etc/postern/postern.yaml\n";
 
 static const char check_help[] =
-    "usage: postern config check [--json] [FILE]\n"
+    "usage: postern config check [--syntax-only] [--json] [FILE]\n"
     "\n"
     "Reads FILE (without it that of --config, $POSTERN_CONFIG or " CONFIG_FILE_DEFAULT ";\n"
     "standard input for \"-\") and prints each error as file:line:column: what is wrong, what was\n"
-    "expected, what was probably meant. Neither certificates nor users are looked at, nothing is\n"
-    "changed.\n"
+    "expected, what was probably meant. The certificates, keys and trust anchors that it names "
+    "are\n"
+    "read too, so run it as the user who starts Postern. Nothing is changed.\n"
     "\n"
+    "  --syntax-only\n"
+    "          do not look at other files: the configuration is for another machine\n"
     "  --json  print {\"file\", \"valid\", \"more\", \"errors\": [{\"line\", \"column\", "
     "\"text\"}]}\n"
     "\n"
     "Exit status: 0 all right; 1 there are errors; 2 wrong use; 3 FILE cannot be read.\n"
     "\n"
     "Example:\n"
-    "  postern config check ./postern.yaml && systemctl reload postern\n";
+    "  postern config check /etc/postern/postern.yaml && systemctl reload postern\n"
+    "  postern config check --syntax-only ./postern.yaml\n";
 
 static const char defaults_help[] =
     "usage: postern config defaults\n"
@@ -198,7 +203,7 @@ print_json(const char *name, const struct config_errors *errors)
 }
 
 static int
-check_file(const char *name, bool json)
+check_file(const char *name, bool json, bool syntax_only)
 {
     struct buf text;
     buf_init(&text, CONFIG_TEXT_MAX + (64u << 10));
@@ -212,6 +217,11 @@ check_file(const char *name, bool json)
     struct config_errors errors;
     enum status status = config_load_text(arena, buf_str(&text), &config, &errors);
     if (status == STATUS_OK) {
+        struct preflight preflight = {config, buf_str(&text), arena, &errors};
+        preflight_settings(&preflight);
+        if (!syntax_only) {
+            preflight_files(&preflight);
+        }
         config_unref(&config);
     }
     int result = json ? print_json(name, &errors) : print_errors(arena, name, &errors);
@@ -223,13 +233,18 @@ check_file(const char *name, bool json)
 static int
 run_check(int argc, char **argv, const struct cli_common *common)
 {
+    bool syntax_only = argc > 1 && strcmp(argv[1], "--syntax-only") == 0;
+    if (syntax_only) {
+        argc--;
+        argv++;
+    }
     if (argc > 1 && argv[1][0] == '-' && argv[1][1] != '\0') {
         return wrong_use("check", argv[1]);
     }
     if (argc > 2) {
         return wrong_use("check", argv[2]);
     }
-    return check_file(argc > 1 ? argv[1] : common->config_file, common->json);
+    return check_file(argc > 1 ? argv[1] : common->config_file, common->json, syntax_only);
 }
 
 static int

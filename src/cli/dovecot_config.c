@@ -12,7 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/dovecot_template.h"
-#include "roles/parent/material.h"
+#include "roles/parent/own_certificate.h"
 #include "roles/users.h"
 
 #define ARENA_MAX          (1u << 20)
@@ -166,9 +166,8 @@ take_certificate(const struct config *config, struct arena *arena,
     } else {
         struct str state = config->directories.state;
         settings->certificate =
-            arena_printf(arena, "%.*s/" MATERIAL_SELF_SIGNED_NAME ".pem", STR_ARG(state));
-        settings->key =
-            arena_printf(arena, "%.*s/" MATERIAL_SELF_SIGNED_NAME ".key", STR_ARG(state));
+            arena_printf(arena, "%.*s/" OWN_CERTIFICATE_NAME ".pem", STR_ARG(state));
+        settings->key = arena_printf(arena, "%.*s/" OWN_CERTIFICATE_NAME ".key", STR_ARG(state));
     }
     return settings->certificate.n > 0 && settings->key.n > 0
                ? CLI_DONE

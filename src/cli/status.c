@@ -43,6 +43,18 @@ role_name(const struct record_role_status *role, char out[static 32])
              ipc_role_name((enum role)role->role), role->instance);
 }
 
+static const char *
+role_state(const struct record_role_status *role)
+{
+    if (role->pid == 0) {
+        return "stopped";
+    }
+    if (!role->answering) {
+        return "not answering";
+    }
+    return role->ready ? "ready" : "starting";
+}
+
 static void
 print_metrics(const struct record_role_status *role, bool all)
 {
@@ -75,10 +87,7 @@ print_report(const struct msg_status_report *report, bool all)
         char name[32];
         role_name(role, name);
         printf("%-12s %8u %10s %9u  %s\n", name, role->pid, format_duration(role->uptime_ms, up),
-               role->restarts,
-               role->pid == 0 ? "stopped"
-               : role->ready  ? "ready"
-                              : "starting");
+               role->restarts, role_state(role));
     }
     for (size_t i = 0; i < report->roles.n; i++) {
         print_metrics(&report->roles.items[i], all);
@@ -98,10 +107,11 @@ role_to_json(const struct record_role_status *role)
         snprintf(key, sizeof key, "%.*s", STR_ARG(name));
         json_object_set_new(metrics, key, json_integer(role->metrics.items[i].value));
     }
-    return json_pack("{s:s, s:i, s:i, s:i, s:I, s:b, s:o}", "role",
+    return json_pack("{s:s, s:i, s:i, s:i, s:I, s:b, s:s, s:o}", "role",
                      ipc_role_name((enum role)role->role), "instance", (int)role->instance, "pid",
                      (int)role->pid, "restarts", (int)role->restarts, "uptime_ms",
-                     (json_int_t)role->uptime_ms, "ready", (int)role->ready, "metrics", metrics);
+                     (json_int_t)role->uptime_ms, "ready", (int)role->ready, "state",
+                     role_state(role), "metrics", metrics);
 }
 
 static void
@@ -129,7 +139,8 @@ static const char status_usage[] =
     "usage: postern status [--all] [--json] [--config FILE]\n"
     "\n"
     "Roles, uptime, restarts, queue and counters of the running gateway; with --all also\n"
-    "the counters that are zero. Exit status 1 when it does not run or a role is not ready.\n"
+    "the counters that are zero. Exit status 1 when it does not run, or a role is not ready\n"
+    "or does not answer.\n"
     "\n"
     "example: postern status --json | jq '.roles[] | {role, ready}'\n";
 

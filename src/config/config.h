@@ -489,14 +489,24 @@ struct config_errors {
 /*
  * Reads a configuration. On success the caller owns one reference to *out. On failure *errors_out
  * tells all that is wrong, its texts in `arena` (1 MiB is ample), and *out is untouched. On success
- * errors_out->count is 0. Opens no file, asks for no name: certificates, keys and users are checked
- * by who uses them.
+ * errors_out->count is 0. Opens no file, asks for no name: what certificates, keys and the settings
+ * of TLS are worth is for roles/preflight.h to find out.
  * STATUS_SYNTAX: something is wrong in it; STATUS_LIMIT: larger than CONFIG_TEXT_MAX (also told in
  * *errors_out).
  */
 [[nodiscard]] enum status config_load_text(struct arena *arena, struct str text,
                                            const struct config **out,
                                            struct config_errors *errors_out);
+
+/*
+ * Adds what a later look has found wrong with the value at `path` ("tls.certificates[2].key") of
+ * the configuration `text`, with its place; a value that is not written has that of the nearest
+ * group around it. The error says the path itself. Text in `arena`; past CONFIG_ERRORS_MAX only
+ * errors->more is set.
+ */
+void config_error_add(struct arena *arena, struct str text, struct config_errors *errors,
+                      const char *path, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* "file:line:column: text", as compilers and editors have it; {NULL,0} past the arena's ceiling. */
 struct str config_error_format(struct arena *arena, struct str file_name,

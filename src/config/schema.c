@@ -112,12 +112,17 @@ static const struct schema_field tls_fields[] = {
            "Oldest version of TLS that is spoken, as a server and as a client."),
     ROW(config_tls, certificates, SCHEMA_MAP, struct config_certificates,
         "Which one a client sees follows from the name that it asks for (SNI); the first one "
-        "is for clients that ask for none. Files are read again when they change.",
+        "is for clients that ask for none. Files are read again when they change; one that ends "
+        "within a week is warned of in postern status.",
         .is_list = true, .most = 1000, .map = &certificate_map, .unset = "see self_signed"),
     BOOL(config_tls, self_signed, "true",
          "Make a self-signed certificate in directories.state when none is listed, so that "
-         "STARTTLS works from the first start. Servers take it; mail clients warn."),
-    ROW(config_tls, groups, SCHEMA_TEXT, struct str, "Key exchange groups in OpenSSL's syntax.",
+         "STARTTLS works from the first start. Servers take it; mail clients warn. It is made anew "
+         "before its end, when hostname has changed, and when it cannot be read."),
+    ROW(config_tls, groups, SCHEMA_TEXT, struct str,
+        "Key exchange groups in OpenSSL's syntax. Here and below, a word that OpenSSL does not "
+        "know "
+        "is an error.",
         .least = 1, .most = 1000, .unset = "what the TLS library prefers",
         .example = "X25519:P-256"),
     ROW(config_tls, ciphers, SCHEMA_TEXT, struct str, "Ciphers of TLS 1.2 in OpenSSL's syntax.",

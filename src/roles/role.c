@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -101,6 +102,18 @@ role_metric_add(struct role_metrics *metrics, const char *name, int64_t value)
     if (metrics->count < ROLE_METRICS_MAX) {
         metrics->items[metrics->count++] = (struct record_metric){str_from_cstr(name), value};
     }
+}
+
+void
+role_warn(struct role_metrics *metrics, const char *format, ...)
+{
+    va_list args;
+    if (metrics->warning_count == ROLE_WARNINGS_MAX) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(metrics->warnings[metrics->warning_count++], ROLE_WARNING_SIZE, format, args);
+    va_end(args);
 }
 
 void
@@ -359,7 +372,12 @@ answer_status(struct role_runtime *runtime, uint64_t request)
     if (runtime->definition->metrics != NULL) {
         runtime->definition->metrics(runtime->state, metrics);
     }
-    struct msg_status_reply reply = {.metrics = {metrics->items, metrics->count}};
+    struct record_warning warnings[ROLE_WARNINGS_MAX];
+    for (size_t i = 0; i < metrics->warning_count; i++) {
+        warnings[i].text = str_from_cstr(metrics->warnings[i]);
+    }
+    struct msg_status_reply reply = {.metrics = {metrics->items, metrics->count},
+                                     .warnings = {warnings, metrics->warning_count}};
     if (channel_send(runtime->control, MSG_STATUS_REPLY, request, &reply) != STATUS_OK) {
         LOG_WARN("the status could not be told");
     }

@@ -19,6 +19,9 @@
 #include "ipc/sandbox.h"
 
 #define ROLE_METRICS_MAX   128
+/* What a role can warn of at one time, and how long a warning is, with its NUL. */
+#define ROLE_WARNINGS_MAX  8
+#define ROLE_WARNING_SIZE  256
 /* Most processes of one role (edges). */
 #define ROLE_INSTANCES_MAX 64
 
@@ -29,6 +32,9 @@ struct role_runtime;
 struct role_metrics {
     struct record_metric items[ROLE_METRICS_MAX];
     size_t count;
+    /* What an administrator should see to; whole sentences. */
+    char warnings[ROLE_WARNINGS_MAX][ROLE_WARNING_SIZE];
+    size_t warning_count;
 };
 
 struct role_definition {
@@ -93,6 +99,10 @@ void role_stopped(struct role_runtime *runtime);
 
 /* Adds a metric; more than ROLE_METRICS_MAX are left out. */
 void role_metric_add(struct role_metrics *metrics, const char *name, int64_t value);
+
+/* Adds a warning for the status; more than ROLE_WARNINGS_MAX are left out. */
+void role_warn(struct role_metrics *metrics, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /*
  * A message that cannot be right from this peer (its fields contradict each other): closes the

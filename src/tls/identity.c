@@ -220,14 +220,23 @@ tls_identity_name(const struct tls_identity *identity, size_t index)
     return identity->names[index];
 }
 
+static int64_t
+time_ms(const ASN1_TIME *time, int64_t unreadable)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) * 1000 : unreadable;
+}
+
 int64_t
 tls_identity_not_after_ms(const struct tls_identity *identity)
 {
-    struct tm end;
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(identity->certificate), &end) != 1) {
-        return INT64_MAX;
-    }
-    return (int64_t)timegm(&end) * 1000;
+    return time_ms(X509_get0_notAfter(identity->certificate), INT64_MAX);
+}
+
+int64_t
+tls_identity_not_before_ms(const struct tls_identity *identity)
+{
+    return time_ms(X509_get0_notBefore(identity->certificate), INT64_MIN);
 }
 
 struct x509_st *

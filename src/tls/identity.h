@@ -39,6 +39,8 @@ size_t tls_identity_name_count(const struct tls_identity *identity);
 struct str tls_identity_name(const struct tls_identity *identity, size_t index);
 /* End of validity in milliseconds since 1970; INT64_MAX when it cannot be read. */
 int64_t tls_identity_not_after_ms(const struct tls_identity *identity);
+/* Its beginning; INT64_MIN when it cannot be read. */
+int64_t tls_identity_not_before_ms(const struct tls_identity *identity);
 
 /* For server.c: what OpenSSL is given; borrowed. */
 struct x509_st *tls_identity_certificate(const struct tls_identity *identity);

@@ -11,8 +11,8 @@
 #include "base/arena.h"
 #include "tls/library.h"
 
-/* How long it is good for: long enough that a forgotten trial does not stop at a bad moment. */
-#define TLS_SELF_SIGNED_DAYS 3650
+/* How long it is good for. Postern makes the next one by itself, so it need not be long. */
+#define TLS_SELF_SIGNED_DAYS 397
 
 /*
  * Makes a P-256 key and a certificate for `hostname` (a DNS name, or an IP address in text) that is

@@ -170,6 +170,24 @@ def test_status_tells_a_role_that_is_not_ready(world):
     wait_for(lambda: running.gateway.command("status", check=False).returncode == 0, 10)
 
 
+@pytest.mark.parametrize("role", ["resolver", "edge"])
+def test_status_tells_a_role_that_does_not_answer(world, role):
+    running = world.gateway()
+    pid = running.gateway.roles()[role][-1]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done = running.gateway.command("status", check=False)
+        assert done.returncode == 1
+        row = next(line for line in done.stdout.splitlines() if f" {pid} " in line)
+        assert row.endswith("not answering")
+        assert f"(process {pid}) is not answering" in done.stdout
+        states = {r["pid"]: r["state"] for r in running.gateway.status()["roles"]}
+        assert states.pop(pid) == "not answering" and set(states.values()) == {"ready"}
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert running.gateway.command("status", check=False).returncode == 0
+
+
 def test_metrics(plain):
     plain.receive(BOB[0])
     where = plain.gateway.configuration["metrics"]

@@ -7,6 +7,9 @@
 static const struct smtp_reply reply_no_memory =
     SMTP_REPLY(421, 4, 3, 1, "Too much to do now; try again later");
 
+static const struct smtp_reply reply_no_tls =
+    SMTP_REPLY(421, 4, 7, 0, "TLS cannot be offered here now; try again later");
+
 /* A word in the clear before there is a session; TLS from the start leaves only the door. */
 static void
 connection_refuse(struct connection *connection, const struct smtp_reply *reply, const char *limit,
@@ -82,11 +85,12 @@ connection_admit(struct connection *connection)
     if (!connection_check_limits(connection)) {
         return;
     }
+    if (connection->listener->broken) {
+        connection->edge->counters.refused_no_tls++;
+        connection_refuse(connection, &reply_no_tls, "tls", 0);
+        return;
+    }
     if (kind == CONFIG_LISTENER_SMTPS) {
-        if (connection->listener->tls == NULL) {
-            connection_close(connection, "tls"); /* the log said why at the start */
-            return;
-        }
         connection_enter(connection, CONNECTION_HANDSHAKE);
         return;
     }

@@ -63,11 +63,14 @@ certificate_store_take(struct certificate_store *store, struct str name, int cha
     arena_destroy_wiped(&arena);
     close(chain_fd);
     close(key_fd);
-    struct certificate_item *item = status == STATUS_OK ? store_find(store, name) : NULL;
+    struct certificate_item *item = store_find(store, name);
     if (status == STATUS_OK && item == NULL) {
         item = store_add(store, name);
     }
-    if (item == NULL) {
+    if (item != NULL) {
+        item->offered = true;
+    }
+    if (status != STATUS_OK || item == NULL) {
         LOG_ERROR("a certificate cannot be used", LOG_STR("certificate", name),
                   LOG_CSTR("reason", error));
         tls_identity_unref(&identity);
@@ -77,18 +80,15 @@ certificate_store_take(struct certificate_store *store, struct str name, int cha
     item->identity = identity;
 }
 
-/* Drops what no configured name asks for. */
+/* Drops what the parent did not hand out for this generation. */
 static void
-store_prune(struct certificate_store *store, const struct config_certificates *wanted)
+store_prune(struct certificate_store *store)
 {
     size_t kept = 0;
     for (size_t i = 0; i < store->count; i++) {
-        bool keep = false;
-        for (size_t w = 0; w < wanted->count && !keep; w++) {
-            keep = str_eq(str_from_cstr(store->items[i].name), wanted->items[w].certificate);
-        }
-        if (keep) {
-            store->items[kept++] = store->items[i];
+        if (store->items[i].offered) {
+            store->items[kept] = store->items[i];
+            store->items[kept++].offered = false;
         } else {
             item_fini(&store->items[i]);
         }
@@ -102,13 +102,13 @@ certificate_store_select(struct certificate_store *store, const struct config *c
 {
     const struct config_certificates *wanted = &config->tls.certificates;
     size_t count = 0;
+    store_prune(store);
     if (wanted->count == 0) {
         for (; count < store->count && count < CERTIFICATES_MAX; count++) {
             identities_out[count] = store->items[count].identity;
         }
         return count;
     }
-    store_prune(store, wanted);
     for (size_t i = 0; i < wanted->count && count < CERTIFICATES_MAX; i++) {
         struct certificate_item *item = store_find(store, wanted->items[i].certificate);
         if (item != NULL) {

@@ -2,8 +2,8 @@
  * certificates.h - the certificates that the parent hands to the edge, parsed and kept by name.
  *
  * They come as descriptors before the start and again before each reload; a name that comes again
- * replaces what was there. One that cannot be read is logged, and the one before it stays in use:
- * a bad renewal must not stop mail.
+ * replaces what was there, and what does not come again is dropped. One that cannot be read is
+ * logged, and the one before it stays in use: a bad renewal must not stop mail.
  */
 #ifndef POSTERN_ROLES_EDGE_CERTIFICATES_H
 #define POSTERN_ROLES_EDGE_CERTIFICATES_H
@@ -17,6 +17,7 @@
 struct certificate_item {
     char *name; /* owned: the file's name */
     struct tls_identity *identity;
+    bool offered; /* since the last selection */
 };
 
 struct certificate_store {
@@ -30,9 +31,9 @@ void certificate_store_fini(struct certificate_store *store);
 void certificate_store_take(struct certificate_store *store, struct str name, int chain_fd,
                             int key_fd);
 /*
- * The identities in the order of the configuration; what the store holds besides is dropped. With
- * none configured, all there are (the self-signed one). Writes at most CERTIFICATES_MAX borrowed
- * pointers and returns their number.
+ * The identities in the order of the configuration; what has not been offered since the last call
+ * is dropped. With none configured, all there are (the self-signed one). Writes at most
+ * CERTIFICATES_MAX borrowed pointers and returns their number.
  */
 size_t certificate_store_select(struct certificate_store *store, const struct config *config,
                                 struct tls_identity *identities_out[static CERTIFICATES_MAX]);

@@ -51,6 +51,7 @@ struct edge_counters {
     int64_t connections;
     int64_t refused[ADMISSION_VERDICT_COUNT];
     int64_t refused_memory;
+    int64_t refused_no_tls; /* at listeners whose TLS is broken */
     int64_t refused_early_talk;
     int64_t refused_proxy;
     int64_t no_descriptors;

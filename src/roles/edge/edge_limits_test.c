@@ -155,6 +155,33 @@ a_proxy_itself_is_in_no_zone(void **state)
     world_end(&world);
 }
 
+/* Who is offered no STARTTLS sends in the clear: better no mail now than that. */
+static void
+broken_tls_takes_no_mail(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY "tls: {ciphers: NO-SUCH-CIPHER}\n");
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_expect(&client, "421 4.7.0 TLS cannot be offered");
+    client_expect_end(&client);
+    client_close(&client);
+    client_connect(&client, &world, WORLD_SMTPS, 1);
+    client_expect_end(&client);
+    client_close(&client);
+    assert_int_equal(world_metric(&world, "edge_refused_no_tls"), 2);
+    assert_non_null(strstr(world.warnings, "the listener mx 127.0.0.1:2525 has no TLS"));
+    assert_non_null(strstr(world.warnings, "the listener smtps 127.0.0.1:2465 has no TLS"));
+    world_reload(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_close(&client);
+    world_metric(&world, "edge_refused_no_tls");
+    assert_string_equal(world.warnings, "");
+    world_end(&world);
+}
+
 /* ---- time and memory */
 
 static void
@@ -311,6 +338,7 @@ main(void)
         cmocka_unit_test(zones_may_relay),
         cmocka_unit_test(proxies_tell_who_the_client_is),
         cmocka_unit_test(a_proxy_itself_is_in_no_zone),
+        cmocka_unit_test(broken_tls_takes_no_mail),
         cmocka_unit_test(silence_ends_a_session),
         cmocka_unit_test(slow_content_ends_a_session),
         cmocka_unit_test(memory_is_bounded),

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tls/configured.h"
+
 /* RFC 5321 4.5.3.1.6 counts a line with its CRLF; the core without. */
 #define CRLF_SIZE 2u
 
@@ -69,20 +71,13 @@ listener_make_tls(struct profile_listener *listener, const struct config_tls *tl
                   struct tls_identity *const *identities, size_t identity_count)
 {
     char error[TLS_ERROR_MAX] = "there is no certificate";
-    struct tls_server_settings settings = {
-        .only_1_3 = tls->minimum == CONFIG_TLS_1_3,
-        .session_tickets = tls->session_tickets,
-        .prefer_server_order = tls->prefer_server_ciphers,
-        .session_lifetime_ms = tls->session_lifetime_ms,
-        .groups = tls->groups,
-        .ciphers = tls->ciphers,
-        .ciphersuites = tls->ciphersuites,
-        .session_context = str_from_cstr(listener->label),
-    };
+    struct tls_server_settings settings =
+        tls_server_settings_of(tls, str_from_cstr(listener->label));
     if (identity_count == 0 || tls_server_create(&settings, identities, identity_count,
                                                  &listener->tls, error) != STATUS_OK) {
-        LOG_ERROR("a listener has no TLS", LOG_CSTR("listener", listener->label),
+        LOG_ERROR("a listener has no TLS and takes no mail", LOG_CSTR("listener", listener->label),
                   LOG_CSTR("reason", error));
+        listener->broken = true;
     }
 }
 

@@ -14,6 +14,7 @@ struct profile_listener {
     const struct config_listener *config; /* in the profile's configuration */
     char label[64];                       /* "mx 127.0.10.1:25" */
     struct tls_server *tls;               /* NULL: no TLS here */
+    bool broken;                          /* there should be TLS, and there is none */
     struct smtp_server_settings settings;
     struct smtp_server_settings settings_tls_required; /* for zones that ask for it */
 };
@@ -27,8 +28,8 @@ struct profile {
 
 /*
  * A new profile; takes its own references to configuration and identities. Never fails: a listener
- * whose TLS settings cannot be used has none (said in the log), so that one that requires TLS takes
- * no mail. The caller owns one reference.
+ * that should have TLS and cannot is `broken` (said in log and status). It takes no mail, because a
+ * client that is offered no STARTTLS would send in the clear. The caller owns one reference.
  */
 struct profile *profile_create(const struct config *config, struct tls_identity *const *identities,
                                size_t identity_count);

@@ -265,6 +265,7 @@ edge_metrics(void *state, struct role_metrics *metrics)
         {"edge_refused_network_rate", c->refused[ADMISSION_NETWORK_RATE]},
         {"edge_refused_table_full", c->refused[ADMISSION_TABLE_FULL]},
         {"edge_refused_memory", c->refused_memory},
+        {"edge_refused_no_tls", c->refused_no_tls},
         {"edge_refused_early_talk", c->refused_early_talk},
         {"edge_refused_proxy", c->refused_proxy},
         {"edge_refused_descriptors", c->no_descriptors},
@@ -285,6 +286,13 @@ edge_metrics(void *state, struct role_metrics *metrics)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         role_metric_add(metrics, rows[i].name, rows[i].value);
+    }
+    for (size_t i = 0; i < edge->profile->listener_count; i++) {
+        if (edge->profile->listeners[i].broken) {
+            role_warn(metrics,
+                      "the listener %s has no TLS and answers 421; the log says why it has none",
+                      edge->profile->listeners[i].label);
+        }
     }
 }
 

@@ -463,6 +463,12 @@ world_metric(struct world *world, const char *name)
             value = reply->metrics.items[i].value;
         }
     }
+    world->warnings[0] = '\0';
+    for (size_t i = 0; i < reply->warnings.n; i++) {
+        size_t n = strlen(world->warnings);
+        snprintf(world->warnings + n, sizeof world->warnings - n, "%.*s\n",
+                 STR_ARG(reply->warnings.items[i].text));
+    }
     ipc_message_free(&message);
     return value;
 }

@@ -50,6 +50,7 @@ struct world {
     bool filter_is_silent; /* it takes messages and does not answer */
     uint64_t unanswered;   /* the request it keeps then */
     unsigned callouts;
+    char warnings[1024]; /* of the last world_metric */
     char session_id[ID_LENGTH + 1];
     struct buf session_begin;  /* the first part of the last session that was told */
     struct buf session_events; /* its last part */

@@ -1,7 +1,6 @@
 #include "roles/parent/material.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,54 +11,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/body.h"
-#include "tls/identity.h"
-#include "tls/self_signed.h"
+#include "roles/parent/own_certificate.h"
+#include "roles/preflight.h"
 
 #define MATERIAL_ARENA_MAX (CONFIG_TEXT_MAX + (8u << 20))
+#define SECRETS_ARENA_MAX  (64u << 20)
+#define DAY_MS             86400000LL
 
-/* ---- files */
-
-static enum status
-read_file(struct arena *arena, const char *path, size_t most, struct str *octets_out)
-{
-    struct buf buf;
-    enum status status = STATUS_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return STATUS_IO;
-    }
-    buf_init(&buf, most + 65536);
-    for (;;) {
-        char *room = buf_reserve(&buf, 16384);
-        ssize_t got = room != NULL ? read(fd, room, 16384) : -1;
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            status = got == 0 ? STATUS_OK : room == NULL ? STATUS_LIMIT : STATUS_IO;
-            break;
-        }
-        buf_commit(&buf, (size_t)got);
-    }
-    int reason = errno;
-    close(fd);
-    if (status == STATUS_OK) {
-        *octets_out = arena_str_dup(arena, buf_str(&buf));
-        status = octets_out->p != NULL && octets_out->n <= most ? STATUS_OK : STATUS_LIMIT;
-    }
-    buf_free_wiped(&buf);
-    errno = reason;
-    return status;
-}
-
-static struct str
-read_reason(struct arena *arena, const char *path, enum status status)
-{
-    if (status == STATUS_LIMIT) {
-        return arena_printf(arena, "%s: larger than is allowed", path);
-    }
-    return arena_printf(arena, "%s: cannot be read: %s", path, strerror(errno));
-}
+/* ---- the files' times */
 
 static uint64_t
 mix(uint64_t hash, const void *p, size_t n)
@@ -93,7 +52,29 @@ material_fingerprint(const struct config *config)
         hash = mix_file(hash, config->tls.certificates.items[i].certificate);
         hash = mix_file(hash, config->tls.certificates.items[i].key);
     }
+    if (config->tls.certificates.count == 0 && config->tls.self_signed) {
+        bool due = own_certificate_is_due(config, clock_wall_ms());
+        hash = mix(hash, &due, sizeof due);
+    }
     return hash;
+}
+
+/* ---- errors */
+
+static struct str
+format_errors(struct arena *arena, struct str file_name, const struct config_errors *errors)
+{
+    struct buf lines;
+    buf_init(&lines, 1u << 20);
+    for (size_t i = 0; i < errors->count; i++) {
+        struct str line = config_error_format(arena, file_name, &errors->items[i]);
+        if (buf_printf(&lines, "%s%.*s", i > 0 ? "\n" : "", STR_ARG(line)) != STATUS_OK) {
+            break;
+        }
+    }
+    struct str report = arena_str_dup(arena, buf_str(&lines));
+    buf_free(&lines);
+    return report;
 }
 
 /* ---- certificates */
@@ -118,47 +99,14 @@ keep_certificate(struct material *material, struct str name, struct str chain, s
 }
 
 static enum status
-load_pair(struct material *material, struct arena *secrets, const struct config_certificate *pair,
-          struct str *report_out)
+keep_pair(struct material *material, const struct preflight_pair *pair, struct str name)
 {
-    char *chain_path = arena_cstr(material->arena, pair->certificate);
-    char *key_path = arena_cstr(material->arena, pair->key);
-    struct str chain;
-    struct str key;
-    if (chain_path == NULL || key_path == NULL) {
-        return STATUS_LIMIT;
+    enum status status = keep_certificate(material, name, pair->chain, pair->key);
+    if (status == STATUS_OK) {
+        material->certificates[material->certificate_count - 1].not_after_ms =
+            tls_identity_not_after_ms(pair->identity);
     }
-    enum status status = read_file(secrets, chain_path, MATERIAL_PEM_MAX, &chain);
-    if (status != STATUS_OK) {
-        *report_out = read_reason(material->arena, chain_path, status);
-        return status;
-    }
-    status = read_file(secrets, key_path, MATERIAL_PEM_MAX, &key);
-    if (status != STATUS_OK) {
-        *report_out = read_reason(material->arena, key_path, status);
-        return status;
-    }
-    char fault[TLS_ERROR_MAX] = "";
-    struct tls_identity *identity = NULL;
-    status = tls_identity_parse(chain, key, &identity, fault);
-    tls_identity_unref(&identity);
-    if (status != STATUS_OK) {
-        *report_out = arena_printf(material->arena, "%s with %s: %s", chain_path, key_path, fault);
-        return status;
-    }
-    return keep_certificate(material, pair->certificate, chain, key);
-}
-
-static enum status
-write_private(const char *path, struct str octets)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return STATUS_IO;
-    }
-    ssize_t written = write(fd, octets.p, octets.n);
-    bool done = written == (ssize_t)octets.n && fsync(fd) == 0;
-    return close(fd) == 0 && done ? STATUS_OK : STATUS_IO;
+    return status;
 }
 
 /* Without a certificate a trial would get nowhere: make one, keep it, and say so in the status. */
@@ -166,49 +114,51 @@ static enum status
 load_self_signed(struct material *material, struct arena *secrets, struct str *report_out)
 {
     const struct config *config = material->config;
-    char chain_path[PATH_MAX];
-    char key_path[PATH_MAX];
-    struct str chain;
-    struct str key;
-    snprintf(chain_path, sizeof chain_path, "%.*s/" MATERIAL_SELF_SIGNED_NAME ".pem",
-             STR_ARG(config->directories.state));
-    snprintf(key_path, sizeof key_path, "%.*s/" MATERIAL_SELF_SIGNED_NAME ".key",
-             STR_ARG(config->directories.state));
-    material->self_signed = true;
-    if (read_file(secrets, chain_path, MATERIAL_PEM_MAX, &chain) != STATUS_OK ||
-        read_file(secrets, key_path, MATERIAL_PEM_MAX, &key) != STATUS_OK) {
-        enum status status =
-            tls_self_signed_create(secrets, config->hostname, clock_wall_ms(), &chain, &key);
-        if (status == STATUS_OK) {
-            status = write_private(key_path, key);
-        }
-        if (status == STATUS_OK) {
-            status = write_private(chain_path, chain);
-        }
-        if (status != STATUS_OK) {
-            *report_out = arena_printf(material->arena,
-                                       "%s: a self-signed certificate cannot be made there: %s",
-                                       chain_path, strerror(errno));
-            return status;
-        }
+    struct own_certificate own;
+    struct preflight_pair pair;
+    char error[TLS_ERROR_MAX];
+    enum status status = own_certificate_obtain(config, clock_wall_ms(), secrets, &own);
+    if (status != STATUS_OK) {
+        *report_out = arena_printf(material->arena,
+                                   "%.*s/" OWN_CERTIFICATE_NAME
+                                   ".pem: a self-signed certificate cannot be made there: %s",
+                                   STR_ARG(config->directories.state), strerror(errno));
+        return status;
     }
-    return keep_certificate(material, arena_str_dup(material->arena, str_from_cstr(chain_path)),
-                            chain, key);
+    pair = (struct preflight_pair){.chain = own.chain, .key = own.key};
+    material->self_signed = true;
+    status = tls_identity_parse(own.chain, own.key, &pair.identity, error);
+    if (status == STATUS_OK) {
+        status = keep_pair(material, &pair, arena_str_dup(material->arena, own.path));
+    } else {
+        *report_out = arena_printf(material->arena, "%.*s: %s", STR_ARG(own.path), error);
+    }
+    tls_identity_unref(&pair.identity);
+    return status;
 }
 
 static enum status
 load_certificates(struct material *material, struct str *report_out)
 {
     const struct config_certificates *listed = &material->config->tls.certificates;
-    struct arena *secrets = arena_create(64u << 20);
+    struct config_errors *errors = arena_alloc(material->arena, sizeof *errors);
+    struct arena *secrets = arena_create(SECRETS_ARENA_MAX);
     enum status status = STATUS_OK;
     material->certificates =
         arena_alloc_array(material->arena, listed->count + 1, sizeof *material->certificates);
-    if (material->certificates == NULL) {
+    if (material->certificates == NULL || errors == NULL) {
         status = STATUS_LIMIT;
     }
+    struct preflight preflight = {material->config, material->text, material->arena, errors};
     for (size_t i = 0; status == STATUS_OK && i < listed->count; i++) {
-        status = load_pair(material, secrets, &listed->items[i], report_out);
+        struct preflight_pair pair;
+        status = preflight_pair(&preflight, i, secrets, &pair);
+        if (status == STATUS_OK) {
+            status = keep_pair(material, &pair, listed->items[i].certificate);
+            tls_identity_unref(&pair.identity);
+        } else {
+            *report_out = format_errors(material->arena, material->file_name, errors);
+        }
     }
     if (status == STATUS_OK && listed->count == 0 && material->config->tls.self_signed) {
         status = load_self_signed(material, secrets, report_out);
@@ -217,23 +167,45 @@ load_certificates(struct material *material, struct str *report_out)
     return status;
 }
 
-/* ---- the whole */
+/* ---- warnings */
 
 static struct str
-format_errors(struct arena *arena, struct str file_name, const struct config_errors *errors)
+certificate_warning(struct arena *arena, const struct material_certificate *certificate,
+                    int64_t wall_ms)
 {
-    struct buf lines;
-    buf_init(&lines, 1u << 20);
-    for (size_t i = 0; i < errors->count; i++) {
-        struct str line = config_error_format(arena, file_name, &errors->items[i]);
-        if (buf_printf(&lines, "%s%.*s", i > 0 ? "\n" : "", STR_ARG(line)) != STATUS_OK) {
-            break;
+    int64_t const left_ms = certificate->not_after_ms - wall_ms;
+    if (left_ms <= 0) {
+        return arena_printf(arena,
+                            "the certificate %.*s has expired: mail clients and strict servers "
+                            "refuse it; renew it",
+                            STR_ARG(certificate->name));
+    }
+    if (left_ms < MATERIAL_EXPIRY_WARNING_DAYS * DAY_MS) {
+        return arena_printf(arena, "the certificate %.*s ends in less than %lld day(s); renew it",
+                            STR_ARG(certificate->name), (long long)(left_ms / DAY_MS + 1));
+    }
+    return STR("");
+}
+
+size_t
+material_warnings(const struct material *material, int64_t wall_ms, struct arena *arena,
+                  struct str *warnings_out, size_t most)
+{
+    size_t count = 0;
+    if (material->self_signed && count < most) {
+        warnings_out[count++] =
+            STR("TLS uses a self-signed certificate; list one under tls.certificates");
+    }
+    for (size_t i = 0; i < material->certificate_count && count < most; i++) {
+        struct str warning = certificate_warning(arena, &material->certificates[i], wall_ms);
+        if (warning.n > 0) {
+            warnings_out[count++] = warning;
         }
     }
-    struct str report = arena_str_dup(arena, buf_str(&lines));
-    buf_free(&lines);
-    return report;
+    return count;
 }
+
+/* ---- the whole */
 
 static enum status
 load_config(struct material *material, struct str *report_out)
@@ -247,6 +219,12 @@ load_config(struct material *material, struct str *report_out)
     if (status != STATUS_OK) {
         *report_out = format_errors(material->arena, material->file_name, errors);
         return status;
+    }
+    struct preflight preflight = {material->config, material->text, material->arena, errors};
+    preflight_settings(&preflight);
+    if (errors->count > 0) {
+        *report_out = format_errors(material->arena, material->file_name, errors);
+        return STATUS_SYNTAX;
     }
     return ipc_memfd_create("configuration", material->text, &material->config_fd);
 }
@@ -292,9 +270,13 @@ material_read(const char *file_name, struct arena *arena, struct material **mate
     if (material == NULL) {
         return STATUS_LIMIT;
     }
-    enum status status = read_file(material->arena, file_name, CONFIG_TEXT_MAX, &material->text);
-    if (status != STATUS_OK) {
-        *report_out = read_reason(material->arena, file_name, status);
+    enum status status =
+        preflight_read(material->arena, file_name, CONFIG_TEXT_MAX, &material->text);
+    if (status == STATUS_LIMIT) {
+        *report_out = arena_printf(material->arena, "%s: larger than is allowed", file_name);
+    } else if (status != STATUS_OK) {
+        *report_out =
+            arena_printf(material->arena, "%s: cannot be read: %s", file_name, strerror(errno));
     }
     return material_finish(material, status, arena, material_out, report_out);
 }
@@ -320,8 +302,18 @@ material_equip(struct material *material, struct arena *arena, struct str *repor
     enum status status = load_certificates(material, &report);
     if (status != STATUS_OK) {
         *report_out = arena_str_dup(arena, report);
+        return status;
     }
-    return status;
+    if (material->self_signed) {
+        material->fingerprint = material_fingerprint(material->config); /* it is no longer due */
+    }
+    struct str warnings[MATERIAL_WARNINGS_MAX];
+    size_t count =
+        material_warnings(material, clock_wall_ms(), arena, warnings, MATERIAL_WARNINGS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        LOG_WARN("a warning about certificates", LOG_STR("text", warnings[i]));
+    }
+    return STATUS_OK;
 }
 
 void

@@ -7,15 +7,16 @@
 
 #include "config/config.h"
 
-#define MATERIAL_CERTIFICATES_MAX 1000
-#define MATERIAL_PEM_MAX          (1u << 20)
-/* The certificate of Postern's own making: this name with .pem and .key, in the state directory. */
-#define MATERIAL_SELF_SIGNED_NAME "self-signed"
+#define MATERIAL_CERTIFICATES_MAX    1000
+#define MATERIAL_WARNINGS_MAX        16
+/* A certificate that ends so soon is warned of. */
+#define MATERIAL_EXPIRY_WARNING_DAYS 7
 
 struct material_certificate {
     struct str name; /* file of the certificate */
     int chain_fd;    /* owned */
     int key_fd;      /* owned */
+    int64_t not_after_ms;
 };
 
 /* One generation of everything; immutable once loaded. */
@@ -49,7 +50,17 @@ struct material {
                                          struct str *report_out);
 void material_destroy(struct material **material);
 
-/* The fingerprint that the certificate files have now. */
+/*
+ * What is wrong with the certificates at that time, for status and log: at most `most` texts, in
+ * `arena` or static. Returns how many.
+ */
+size_t material_warnings(const struct material *material, int64_t wall_ms, struct arena *arena,
+                         struct str *warnings_out, size_t most);
+
+/*
+ * The fingerprint that the certificate files have now; of Postern's own certificate only whether it
+ * is to be made anew.
+ */
 uint64_t material_fingerprint(const struct config *config);
 
 #endif

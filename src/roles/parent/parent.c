@@ -475,7 +475,7 @@ fill_report(void *context, struct report_facts *facts_out)
     facts_out->uptime_ms = (uint64_t)(clock_monotonic_ms() - parent->started_ms);
     facts_out->children = parent->children;
     facts_out->child_count = parent->child_count;
-    facts_out->self_signed = parent->material->self_signed;
+    facts_out->material = parent->material;
 }
 
 /* ---- start */
@@ -578,10 +578,6 @@ parent_main(const char *config_file)
     arena_destroy(&arena);
     LOG_INFO("starting", LOG_STR("hostname", parent->material->config->hostname),
              LOG_INT("listeners", parent->listeners.count), LOG_INT("pid", getpid()));
-    if (parent->material->self_signed) {
-        LOG_WARN("TLS uses a self-signed certificate: other servers cannot check who we are",
-                 LOG_STR("certificate", parent->material->certificates[0].name));
-    }
     parent_run(parent);
     directories_forget(parent->material->config, parent->lock_fd);
     LOG_INFO("stopped");

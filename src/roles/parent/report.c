@@ -11,9 +11,11 @@
 #include "roles/parent/restart.h"
 #include "roles/role.h"
 
-#define ROLE_ANSWER_TIMEOUT_MS 1000
+/* A role that is at work answers in milliseconds; a disk may hold one up for a moment. */
+#define ROLE_ANSWER_TIMEOUT_MS 3000
 #define REPORT_ROLES_MAX       80
 #define REPORT_WARNINGS_MAX    32
+#define REPORT_WARNING_SIZE    512 /* as in messages.def */
 #define COMMANDS_MAX           16
 #define REPORT_ARENA_MAX       (4u << 20)
 
@@ -40,6 +42,8 @@ struct report {
     struct channel *to;
     uint64_t request;
     struct msg_status_report fields;
+    struct record_role_status *roles; /* what `fields` points to */
+    struct record_warning *warnings;
     size_t waiting;
 };
 
@@ -88,11 +92,57 @@ keep_metrics(struct part *part, const struct msg_status_reply *reply)
 }
 
 static void
+add_warning(struct report *report, struct str text)
+{
+    struct record_warning *warnings = report->warnings;
+    if (text.n > 0 && report->fields.warnings.n < REPORT_WARNINGS_MAX) {
+        warnings[report->fields.warnings.n++].text = str_head(text, REPORT_WARNING_SIZE);
+    }
+}
+
+static bool
+already_warned(const struct report *report, struct str text)
+{
+    for (size_t i = 0; i < report->fields.warnings.n; i++) {
+        if (str_eq(report->warnings[i].text, text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Edges warn of the same: it is told once. */
+static void
+keep_warnings(struct report *report, const struct msg_status_reply *reply)
+{
+    for (size_t i = 0; i < reply->warnings.n; i++) {
+        struct str text = reply->warnings.items[i].text;
+        if (!already_warned(report, text)) {
+            add_warning(report, arena_str_dup(report->arena, text));
+        }
+    }
+}
+
+static void
+tell_silent(const struct part *part)
+{
+    part->status->answering = false;
+    part->status->ready = false;
+    add_warning(part->report,
+                arena_printf(part->report->arena, "the role %s %u (process %u) is not answering",
+                             ipc_role_name((enum role)part->status->role), part->status->instance,
+                             part->status->pid));
+}
+
+static void
 on_part(void *context, enum status status, struct ipc_message *message)
 {
     struct part *part = context;
     if (status == STATUS_OK && message->type == MSG_STATUS_REPLY) {
         keep_metrics(part, MSG_BODY(message, status_reply));
+        keep_warnings(part->report, MSG_BODY(message, status_reply));
+    } else if (part->status->ready) {
+        tell_silent(part);
     }
     ipc_message_free(&message);
     if (--part->report->waiting == 0) {
@@ -110,6 +160,7 @@ ask_role(struct report *report, struct child *child, struct record_role_status *
         .restarts = child->restarts,
         .uptime_ms = child->pid > 0 ? (uint64_t)(clock_monotonic_ms() - child->started_ms) : 0,
         .ready = child->ready,
+        .answering = child->pid > 0,
     };
     struct part *part = arena_alloc(report->arena, sizeof *part);
     if (part == NULL || child->pid == 0) {
@@ -123,15 +174,20 @@ ask_role(struct report *report, struct child *child, struct record_role_status *
 }
 
 static void
-add_warning(struct report *report, struct record_warning *warnings, struct str text)
+add_certificate_warnings(struct report *report, const struct material *material)
 {
-    warnings[report->fields.warnings.n++].text = text;
+    struct str texts[MATERIAL_WARNINGS_MAX];
+    size_t count =
+        material_warnings(material, clock_wall_ms(), report->arena, texts, MATERIAL_WARNINGS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        add_warning(report, texts[i]);
+    }
 }
 
-void
-report_to_channel(struct report_server *server, struct channel *channel, uint64_t request)
+/* NULL without memory; then nothing is kept. */
+static struct report *
+report_create(void)
 {
-    struct report_facts facts;
     struct arena *arena = arena_create(REPORT_ARENA_MAX);
     struct report *report = arena_alloc(arena, sizeof *report);
     struct record_role_status *roles = arena_alloc_array(arena, REPORT_ROLES_MAX, sizeof *roles);
@@ -139,34 +195,46 @@ report_to_channel(struct report_server *server, struct channel *channel, uint64_
         arena_alloc_array(arena, REPORT_WARNINGS_MAX, sizeof *warnings);
     if (report == NULL || roles == NULL || warnings == NULL) {
         arena_destroy(&arena);
+        return NULL;
+    }
+    *report = (struct report){.arena = arena, .roles = roles, .warnings = warnings, .waiting = 1};
+    report->fields.roles.items = roles;
+    report->fields.warnings.items = warnings;
+    return report;
+}
+
+static void
+add_role(struct report *report, struct child *child)
+{
+    struct record_role_status *status = &report->roles[report->fields.roles.n++];
+    ask_role(report, child, status);
+    if (!status->ready) {
+        add_warning(report, arena_printf(report->arena, "the role %s %u is not ready: %s",
+                                         ipc_role_name(child->role), status->instance,
+                                         status->pid == 0 ? "it has ended and will be started again"
+                                                          : "it is starting"));
+    }
+}
+
+void
+report_to_channel(struct report_server *server, struct channel *channel, uint64_t request)
+{
+    struct report_facts facts;
+    struct report *report = report_create();
+    if (report == NULL) {
         return;
     }
     server->fill(server->context, &facts);
-    *report = (struct report){.server = server,
-                              .arena = arena,
-                              .to_role = channel_peer(channel),
-                              .to = channel,
-                              .request = request,
-                              .waiting = 1};
-    report->fields = (struct msg_status_report){.generation = facts.generation,
-                                                .uptime_ms = facts.uptime_ms,
-                                                .version = str_from_cstr(POSTERN_VERSION)};
-    report->fields.roles.items = roles;
-    report->fields.warnings.items = warnings;
-    if (facts.self_signed) {
-        add_warning(report, warnings,
-                    STR("TLS uses a self-signed certificate; list one under tls.certificates"));
-    }
+    report->server = server;
+    report->to_role = channel_peer(channel);
+    report->to = channel;
+    report->request = request;
+    report->fields.generation = facts.generation;
+    report->fields.uptime_ms = facts.uptime_ms;
+    report->fields.version = str_from_cstr(POSTERN_VERSION);
+    add_certificate_warnings(report, facts.material);
     for (size_t i = 0; i < facts.child_count && i < REPORT_ROLES_MAX; i++) {
-        ask_role(report, &facts.children[i], &roles[i]);
-        if (!roles[i].ready && report->fields.warnings.n < REPORT_WARNINGS_MAX) {
-            add_warning(report, warnings,
-                        arena_printf(arena, "the role %s %u is not ready: %s",
-                                     ipc_role_name(facts.children[i].role), roles[i].instance,
-                                     roles[i].pid == 0 ? "it has ended and will be started again"
-                                                       : "it is starting"));
-        }
-        report->fields.roles.n++;
+        add_role(report, &facts.children[i]);
     }
     if (--report->waiting == 0) {
         report_finish(report);

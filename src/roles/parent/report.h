@@ -1,6 +1,7 @@
 /*
  * report.h - answers `postern status`, `postern reload` and the console: asks every role for its
- * metrics, waits for the slowest a second, and sends one report.
+ * metrics, waits for the slowest a few seconds, and sends one report. A role that has started and
+ * says nothing in that time is told as not answering.
  */
 #ifndef POSTERN_ROLES_PARENT_REPORT_H
 #define POSTERN_ROLES_PARENT_REPORT_H
@@ -14,7 +15,7 @@ struct report_facts {
     uint64_t uptime_ms;
     struct child *children;
     size_t child_count;
-    bool self_signed;
+    const struct material *material;
 };
 
 struct report_server;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "roles/relay/internal.h"
+#include "tls/configured.h"
 
 /* Idle sessions, the end of a stop. */
 #define TICK_MS              250
@@ -84,13 +85,7 @@ static enum status
 make_tls(const struct relay *relay, const struct config *config, struct tls_client **tls_out)
 {
     char error[TLS_ERROR_MAX];
-    struct tls_client_settings settings = {
-        .only_1_3 = config->tls.minimum == CONFIG_TLS_1_3,
-        .groups = config->tls.groups,
-        .ciphers = config->tls.ciphers,
-        .ciphersuites = config->tls.ciphersuites,
-        .trust_pem = relay->trust_pem,
-    };
+    struct tls_client_settings settings = tls_client_settings_of(&config->tls, relay->trust_pem);
     enum status status = tls_client_create(&settings, tls_out, error);
     if (status != STATUS_OK) {
         LOG_ERROR("the TLS settings cannot be used", LOG_CSTR("reason", error));
