@@ -38,7 +38,8 @@ read_part(struct timeline *timeline, const struct timeline_part *part, size_t *r
 
 /*
  * Where an event stands among those of the same millisecond. What one role did because of another
- * comes after it: the answer to the client after the queue's commit, attempts after the answer.
+ * comes after it: the answer to the client after the queue's commit, the end of the connection after
+ * the answer, and attempts after both.
  */
 static int
 rank_in_time(const struct trace_event *event)
@@ -47,11 +48,14 @@ rank_in_time(const struct trace_event *event)
         event->number == TRACE_QUEUE_UNKNOWN) {
         return 1;
     }
-    if (event->number == TRACE_MESSAGE_ANSWERED || event->number == TRACE_CONNECTION_CLOSED) {
+    if (event->number == TRACE_MESSAGE_ANSWERED) {
         return 2;
     }
+    if (event->number == TRACE_CONNECTION_CLOSED) {
+        return 3;
+    }
     bool in_relay = event->number >= TRACE_ATTEMPT_STARTED && event->number < TRACE_ERROR;
-    return event->number == TRACE_FINISHED ? 4 : in_relay ? 3 : 0;
+    return event->number == TRACE_FINISHED ? 5 : in_relay ? 4 : 0;
 }
 
 static int
