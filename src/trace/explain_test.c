@@ -274,31 +274,37 @@ static void
 cause_stands_before_effect(void **state)
 {
     (void)state;
-    static const uint16_t want[] = {TRACE_CONTENT_RECEIVED, TRACE_QUEUED, TRACE_MESSAGE_ANSWERED,
-                                    TRACE_ATTEMPT_STARTED, TRACE_FINISHED};
+    static const uint16_t want[] = {TRACE_CONTENT_RECEIVED, TRACE_QUEUED,
+                                    TRACE_MESSAGE_ANSWERED, TRACE_CONNECTION_CLOSED,
+                                    TRACE_ATTEMPT_STARTED,  TRACE_FINISHED};
+    struct trace session;
     struct trace edge;
     struct trace spool;
     struct trace relay;
+    trace_init(&session, test_clock);
     trace_init(&edge, test_clock);
     trace_init(&spool, test_clock);
     trace_init(&relay, test_clock);
+    TRACE(&session, connection_closed, .reason = STR("quit"));
     TRACE(&edge, content_received, .size = 1);
     TRACE(&edge, message_answered, .code = 250);
     TRACE(&spool, queued, .recipients = 1);
     TRACE(&spool, finished, .delivered = 1);
     TRACE(&relay, attempt_started, .host = STR("mx.example"));
     struct timeline_part parts[] = {
+        {STR("0000000000SESSIO"), trace_events(&session)},
         {STR("0000000000MESSAG"), trace_events(&relay)},
         {STR("0000000000MESSAG"), trace_events(&edge)},
         {STR("0000000000MESSAG"), trace_events(&spool)},
     };
     struct timeline timeline;
-    assert_int_equal(timeline_init(&timeline, parts, 3), STATUS_OK);
+    assert_int_equal(timeline_init(&timeline, parts, 4), STATUS_OK);
     assert_int_equal(timeline.count, sizeof want / sizeof want[0]);
     for (size_t i = 0; i < timeline.count; i++) {
         assert_int_equal(timeline.items[i].event.number, want[i]);
     }
     timeline_fini(&timeline);
+    trace_free(&session);
     trace_free(&edge);
     trace_free(&spool);
     trace_free(&relay);
