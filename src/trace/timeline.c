@@ -38,8 +38,8 @@ read_part(struct timeline *timeline, const struct timeline_part *part, size_t *r
 
 /*
  * Where an event stands among those of the same millisecond. What one role did because of another
- * comes after it: the answer to the client after the queue's commit, the end of the connection after
- * the answer, and attempts after both.
+ * comes after it: the answer to the client after the queue's commit, the end of the connection
+ * after the answer, and attempts after both.
  */
 static int
 rank_in_time(const struct trace_event *event)
