@@ -77,9 +77,9 @@ parse_domain(struct str *rest, struct str *domain_out)
     return mail_token_skip_cfws(rest);
 }
 
-/* obs-route: "@a,@b:" before the address proper. */
+/* obs-route: "@a,@b:" before the address proper; *any_out tells whether there was one. */
 static enum status
-skip_route(struct str *rest)
+skip_route(struct str *rest, bool *any_out)
 {
     struct str domain;
     bool any = false;
@@ -97,6 +97,7 @@ skip_route(struct str *rest)
     if (any && (!mail_token_char(rest, ':') || mail_token_skip_cfws(rest) != STATUS_OK)) {
         return STATUS_SYNTAX;
     }
+    *any_out = any;
     return STATUS_OK;
 }
 
@@ -106,7 +107,7 @@ parse_angle(struct parser *parser, struct str display)
 {
     struct str *rest = &parser->rest;
     struct mail_mailbox mailbox = {.display = display};
-    if (mail_token_skip_cfws(rest) != STATUS_OK || skip_route(rest) != STATUS_OK ||
+    if (mail_token_skip_cfws(rest) != STATUS_OK || skip_route(rest, &mailbox.routed) != STATUS_OK ||
         parse_local(rest, &mailbox.local) != STATUS_OK || mail_token_skip_cfws(rest) != STATUS_OK ||
         !mail_token_char(rest, '@') || parse_domain(rest, &mailbox.domain) != STATUS_OK ||
         !mail_token_char(rest, '>') || mail_token_skip_cfws(rest) != STATUS_OK) {

@@ -3,8 +3,8 @@
  * 6532).
  *
  * Read strictly but for what other software writes every day: dots in display names and empty
- * places in lists (RFC 5322 4.1, 4.4). A source route (4.4) is skipped. Whether the parts are good
- * for SMTP is told by smtp/address.h.
+ * places in lists (RFC 5322 4.1, 4.4). A source route (4.4) is skipped and noted. Whether the parts
+ * are good for SMTP is told by smtp/address.h.
  */
 #ifndef POSTERN_MAIL_ADDRESS_LIST_H
 #define POSTERN_MAIL_ADDRESS_LIST_H
@@ -16,6 +16,7 @@ struct mail_mailbox {
     struct str display; /* as written, with quotes, folding and encoded words; may be empty */
     struct str local;   /* as written, with quotes if it has them */
     struct str domain;  /* or a literal with its brackets */
+    bool routed;        /* a source route stood before it */
 };
 
 struct mail_address_list {

@@ -1,0 +1,255 @@
+#include "mail/author.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct mail_head_limits ample = {65536, 1000};
+
+static struct mail_author
+author_of(struct arena *arena, struct str content)
+{
+    struct mail_head head;
+    struct mail_author author;
+    assert_int_equal(mail_head_parse(arena, content, &ample, &head), STATUS_OK);
+    assert_int_equal(mail_author_read(arena, &head, &author), STATUS_OK);
+    return author;
+}
+
+/* "kind domain" or "kind doubt". */
+static const char *
+author_text(struct arena *arena, struct str content)
+{
+    struct mail_author author = author_of(arena, content);
+    const char *kind = mail_author_kind_name(author.kind);
+    assert_int_equal(mail_author_is_known(&author), author.domain.n > 0);
+    if (author.domain.n > 0) {
+        assert_int_equal(author.doubt, MAIL_DOUBT_NONE);
+        return arena_printf(arena, "%s %.*s", kind, STR_ARG(author.domain)).p;
+    }
+    return arena_printf(arena, "%s %s", kind, mail_author_doubt_name(author.doubt)).p;
+}
+
+struct author_case {
+    struct str content;
+    const char *want;
+};
+
+static void
+check(const struct author_case *cases, size_t count, const char *before, const char *behind)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct arena *arena = arena_create(1 << 20);
+        struct str content =
+            arena_printf(arena, "%s%.*s%s", before, STR_ARG(cases[i].content), behind);
+        /* printf would stop at a NUL */
+        content = str_find_char(cases[i].content, '\0') == STR_NPOS ? content : cases[i].content;
+        const char *got = author_text(arena, content);
+        if (strcmp(got, cases[i].want) != 0) {
+            fail_msg("case %zu \"%.*s\": got \"%s\"", i, STR_ARG(cases[i].content), got);
+        }
+        arena_destroy(&arena);
+    }
+}
+
+/* The value of the only From field. */
+static const struct author_case values[] = {
+    {STR_INIT("jack@mail.example"), "one mail.example"},
+    {STR_INIT("Jack <jack@MAIL.Example>"), "one mail.example"},
+    {STR_INIT("\"Jack\" <jack@mail.example>"), "one mail.example"},
+    {STR_INIT("(Jack) jack@mail.example (at home)"), "one mail.example"},
+    {STR_INIT("jack@mail.example (jack@mail.example)"), "one mail.example"},
+    {STR_INIT("\r\n Jack\r\n <jack@mail.example>"), "one mail.example"},
+    {STR_INIT("\"jack smith\"@mail.example"), "one mail.example"},
+    {STR_INIT("jack@a_b.mail.example"), "one a_b.mail.example"},
+    {STR_INIT("a@b.example, c@B.example"), "several b.example"},
+    {STR_INIT("a@b.example, c@d.example"), "several_domains none"},
+    {STR_INIT("a@b.example, c@x.b.example"), "several_domains none"},
+    /* RFC 9989 5.3.1: U-labels become A-labels */
+    {STR_INIT("j\xc3\xb6rg <j\xc3\xb6rg@b\xc3\xbc"
+              "cher.example>"),
+     "one xn--bcher-kva.example"},
+    {STR_INIT("a@b\xc3\xbc"
+              "cher.example, b@xn--bcher-kva.example"),
+     "several xn--bcher-kva.example"},
+    /* no domain */
+    {STR_INIT(""), "malformed none"},
+    {STR_INIT("Jack"), "malformed none"},
+    {STR_INIT("\"Test 1.1.5\""), "malformed none"},
+    {STR_INIT("team:;"), "malformed none"},
+    {STR_INIT("jack@[192.0.2.1]"), "malformed none"},
+    {STR_INIT("jack@mail_.-x"), "malformed none"},
+    {STR_INIT("jack@mail.example."), "malformed none"},
+    {STR_INIT("a@b.example, jack@[192.0.2.1]"), "malformed none"},
+    {STR_INIT("jack@\xff.example"), "malformed none"},
+    /* grammar that some readers overlook */
+    {STR_INIT("admin@legitimate.example <x@attack.example>"), "malformed none"},
+    {STR_INIT("<x@attack.example>admin@legitimate.example"), "malformed none"},
+    {STR_INIT("<admin@legitimate.example>\\,<x@attack.example>"), "malformed none"},
+    {STR_INIT("<<<><joe@mail.example>>>"), "malformed none"},
+    {STR_INIT("\"(bob@bob.example)\" joe@mail.example"), "malformed none"},
+    {STR_INIT("Mail From:<joe@mail.example>"), "malformed none"},
+    {STR_INIT("=?utf-8?b?PGFkbWluQGxlZ2l0aW1hdGUuZXhhbXBsZT4=?=,<x@attack.example>"),
+     "malformed none"},
+    {STR_INIT("admin@legitimate.example,<x@attack.example>"), "several_domains none"},
+    /* grammar that readers take differently */
+    {STR_INIT("<@legitimate.example,@any.example:x@attack.example>"), "ambiguous route"},
+    {STR_INIT("team: a@b.example;"), "ambiguous group"},
+    {STR_INIT("(<admin@legitimate.example>) x@attack.example"), "ambiguous comment"},
+    {STR_INIT("x@attack.example (was admin@legitimate.example.)"), "ambiguous comment"},
+    {STR_INIT("\"a\\\" <admin@legitimate.example>, \\\"\" <x@attack.example>"),
+     "ambiguous quoted_address"},
+    {STR_INIT("\"a \\\"x\\\" b\" <x@attack.example>"), "one attack.example"},
+    {STR_INIT("\"admin@legitimate.example\" <x@attack.example>"), "one attack.example"},
+    {STR_INIT("\"admin@legitimate.example>\"@attack.example"), "ambiguous local_part"},
+    {STR_INIT("admin\xef\xbc\xa0legitimate.example@attack.example"), "ambiguous local_part"},
+    {STR_INIT("caf\xe9@attack.example"), "ambiguous local_part"},
+    {STR_INIT("caf\xe9 <x@attack.example>"), "one attack.example"},
+    {STR_INIT("=?utf-8?q?admin=40legitimate.example?=@attack.example"), "ambiguous encoded_word"},
+    {STR_INIT("=?utf-8?b?PGFkbWluQGxlZ2l0aW1hdGUuZXhhbXBsZT4=?= <x@attack.example>"),
+     "ambiguous encoded_word"},
+    {STR_INIT("=?utf-8?q?admin=40legitimate.example=2C?= <x@attack.example>"),
+     "ambiguous encoded_word"},
+    {STR_INIT("=?utf-8?q?admin=40legitimate.example=00?= <x@attack.example>"),
+     "ambiguous encoded_word"},
+    {STR_INIT("=?utf-8?q?M=C3=BCller=2C_Bob_(bob=40mail.example)_via_list?= <x@list.example>"),
+     "one list.example"},
+    {STR_INIT("=?utf-8?q?=3Cx=40attack.example=3E?= <x@attack.example>"), "one attack.example"},
+    {STR_INIT("\"a\x01\" <x@attack.example>"), "ambiguous control"},
+    {STR_INIT("a\x7f <x@attack.example>"), "malformed none"},
+};
+
+static void
+test_values(void **state)
+{
+    (void)state;
+    check(values, COUNT_OF(values), "Subject: x\r\nFrom: ", "\r\nTo: a@b\r\n\r\nFrom: y@z\r\n");
+}
+
+/* Whole headers. */
+static const struct author_case heads[] = {
+    {STR_INIT("\r\n"), "none none"},
+    {STR_INIT("From: x@a.example\r\n\r\n"), "one a.example"},
+    {STR_INIT("fROM: x@a.example\r\n\r\n"), "one a.example"},
+    {STR_INIT("Sender: x@a.example\r\nResent-From: x@a.example\r\n\r\n"), "none none"},
+    {STR_INIT("From: x@a.example\r\nFrom: x@a.example\r\n\r\n"), "several_fields none"},
+    {STR_INIT("From: x@a.example\r\nFROM: y@b.example\r\n\r\n"), "several_fields none"},
+    {STR_INIT("From: x@a.example\r\nFrom : y@b.example\r\n\r\n"), "several_fields none"},
+    {STR_INIT("From : x@a.example\r\n\r\n"), "ambiguous field_name"},
+    {STR_INIT(" From: x@a.example\r\nFrom: y@b.example\r\n\r\n"), "several_fields hidden_field"},
+    {STR_INIT("From\r\n : x@a.example\r\nFrom: y@b.example\r\n\r\n"),
+     "several_fields hidden_field"},
+    {STR_INIT("From\r\n : x@a.example\r\nSender: y@b.example\r\n\r\n"), "none hidden_field"},
+    {STR_INIT("Junk\r\n From: x@a.example\r\nFrom: y@b.example\r\n\r\n"),
+     "several_fields hidden_field"},
+    {STR_INIT("Subject: a\nFrom: x@a.example\r\nFrom: y@b.example\r\n\r\n"),
+     "several_fields hidden_field"},
+    {STR_INIT("Subject: a\rFrom: x@a.example\r\nFrom: y@b.example\r\n\r\n"),
+     "several_fields hidden_field"},
+    {STR_INIT("Subject: a\0From: x@a.example\r\nFrom: y@b.example\r\n\r\n"),
+     "several_fields hidden_field"},
+    {STR_INIT("From\0: x@a.example\r\n\r\n"), "none hidden_field"},
+    /* a signature lists From on a folded line */
+    {STR_INIT("DKIM-Signature: h=To:\r\n\tFrom:Subject\r\nFrom: y@b.example\r\n\r\n"),
+     "one b.example"},
+    {STR_INIT("Junk\r\nFrom: y@b.example\r\n\r\n"), "ambiguous header_end"},
+    {STR_INIT("A: b\r\n \r\nFrom: y@b.example\r\n\r\n"), "ambiguous header_end"},
+    {STR_INIT("A: b\n\nFrom\r\nFrom: y@b.example\r\n\r\n"), "ambiguous header_end"},
+    {STR_INIT("From: y@b.example\r\nJunk\r\n\r\n"), "one b.example"},
+    {STR_INIT("From: y@b.example\r\nA: b\r\n \r\n\r\n"), "one b.example"},
+    {STR_INIT("From: y@b.example\0\r\n\r\n"), "malformed none"},
+    {STR_INIT("From: (\0) y@b.example\r\n\r\n"), "malformed none"},
+};
+
+static void
+test_heads(void **state)
+{
+    (void)state;
+    check(heads, COUNT_OF(heads), "", "");
+}
+
+static void
+test_what_is_kept(void **state)
+{
+    struct arena *arena = arena_create(1 << 20);
+    struct mail_author author =
+        author_of(arena, STR("From: Jack <Jack@a.example>\r\nFrom: y@b.example\r\n\r\n"));
+    (void)state;
+    assert_int_equal(author.field_count, 2);
+    assert_int_equal(author.field->offset, 0);
+    assert_int_equal(author.mailbox_count, 1);
+    assert_true(str_eq(author.mailboxes[0].local, STR("Jack")));
+    assert_true(str_eq(author.mailboxes[0].domain, STR("a.example")));
+    arena_destroy(&arena);
+}
+
+static void
+test_limits(void **state)
+{
+    struct arena *arena = arena_create(1 << 20);
+    struct mail_head head;
+    struct mail_author author = {.field_count = 4711};
+    size_t used = 6;
+    char *text = arena_alloc(arena, 16 + 4 * (MAIL_AUTHORS_MAX + 1));
+    (void)state;
+    memcpy(text, "From: ", used);
+    for (size_t i = 0; i <= MAIL_AUTHORS_MAX; i++) {
+        memcpy(text + used, "a@b,", 4);
+        used += 4;
+    }
+    memcpy(text + used, "\r\n\r\n", 4);
+    assert_int_equal(mail_head_parse(arena, str_make(text, used + 4), &ample, &head), STATUS_OK);
+    assert_int_equal(mail_author_read(arena, &head, &author), STATUS_LIMIT);
+    assert_int_equal(author.field_count, 4711);
+    arena_destroy(&arena);
+}
+
+static void
+test_domains(void **state)
+{
+    static const struct {
+        struct str domain;
+        const char *want; /* NULL: none */
+    } cases[] = {
+        {STR_INIT("Example.COM"), "example.com"},
+        {STR_INIT("b\xc3\xbc"
+                  "cher.example"),
+         "xn--bcher-kva.example"},
+        {STR_INIT("_x.example.com"), "_x.example.com"},
+        {STR_INIT("localhost"), "localhost"},
+        {STR_INIT(""), NULL},
+        {STR_INIT("example.com."), NULL},
+        {STR_INIT("a..b"), NULL},
+        {STR_INIT("legitimate.com'a.attack.com"), NULL},
+        {STR_INIT("legitimate.com\0.attack.com"), NULL},
+        {STR_INIT("a b.example"), NULL},
+        {STR_INIT("[192.0.2.1]"), NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct arena *arena = arena_create(65536);
+        struct str got = STR("");
+        enum status status = mail_domain_normalize(arena, cases[i].domain, &got);
+        const char *want = cases[i].want != NULL ? cases[i].want : "";
+        if ((status == STATUS_OK) != (cases[i].want != NULL) || !str_eq(got, str_from_cstr(want))) {
+            fail_msg("case %zu: %s \"%.*s\"", i, status_name(status), STR_ARG(got));
+        }
+        arena_destroy(&arena);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),       cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_what_is_kept), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_domains),
+    };
+    return cmocka_run_group_tests_name("mail author", tests, NULL, NULL);
+}
