@@ -69,13 +69,8 @@ static void
 test_there_and_back(void **state)
 {
     static const char *const senders[] = {
-        "bob@a.example",
-        "b=o=b@a.example",
-        "Bob+x@a-b.example",
-        "SRS2=x@a.example",
-        "b\xc3\xb6"
-        "b@a.example",
-        "SRS1=x@a.example",
+        "bob@a.example",    "b=o=b@a.example",    "Bob+x@a-b.example",
+        "SRS2=x@a.example", "\xc3\xb6@a.example", "SRS1=x@a.example",
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(senders); i++) {
