@@ -1,0 +1,53 @@
+/* The hash over the signed header (RFC 6376 3.7, 5.4.2). See dkim_signature.h. */
+#include "auth/dkim_signature.h"
+
+/* The last field of that name that is not taken; takes it. NULL: none. */
+static const struct mail_field *
+take_field(const struct mail_head *head, struct str name, bool *taken)
+{
+    for (size_t i = head->field_count; i-- > 0;) {
+        if (!taken[i] && head->fields[i].name.n == name.n &&
+            str_eq_nocase(head->fields[i].name, name)) {
+            taken[i] = true;
+            return &head->fields[i];
+        }
+    }
+    return NULL;
+}
+
+static enum status
+write_fields(const struct dkim_header_hash *what, bool *taken, struct buf *out)
+{
+    for (size_t i = 0; i < what->name_count; i++) {
+        const struct mail_field *field = take_field(what->head, what->names[i], taken);
+        if (field != NULL) {
+            enum status status = canonical_header(what->form, field->raw, out);
+            if (status != STATUS_OK) {
+                return status;
+            }
+        }
+    }
+    return canonical_signature_header(what->form, what->raw, what->without, out);
+}
+
+enum status
+dkim_header_hash(struct arena *arena, const struct dkim_header_hash *what,
+                 uint8_t hash_out[CANONICAL_HASH_SIZE])
+{
+    struct buf text;
+    bool *taken = arena_alloc_array(arena, what->head->field_count + 1, sizeof *taken);
+    if (taken == NULL) {
+        return STATUS_LIMIT;
+    }
+    if (what->own != NULL) {
+        taken[what->own - what->head->fields] = true;
+    }
+    /* Each field is taken once at most; a final CRLF may be added to the last of the message. */
+    buf_init(&text, what->head->raw.n + what->raw.n + 2);
+    enum status status = write_fields(what, taken, &text);
+    if (status == STATUS_OK) {
+        status = crypto_hash(buf_str(&text), hash_out);
+    }
+    buf_free(&text);
+    return status;
+}

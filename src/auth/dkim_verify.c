@@ -1,0 +1,185 @@
+#include "auth/dkim_verify.h"
+
+/* The canonical bodies of a message that were hashed already. */
+struct body_hash {
+    enum canonical form;
+    uint64_t limit;
+    uint64_t length; /* of the canonical body */
+    uint8_t octets[CANONICAL_HASH_SIZE];
+};
+
+struct verifier {
+    struct arena *arena;
+    const struct dkim_verify_input *input;
+    struct dkim_lookup *lookup;
+    struct body_hash bodies[DKIM_SIGNATURES_MAX]; /* one for each signature at most */
+    size_t body_count;
+};
+
+bool
+dkim_field_is_signature(const struct mail_field *field)
+{
+    return str_eq_nocase(field->name, STR("DKIM-Signature"));
+}
+
+/* NULL: OpenSSL would not. */
+static const struct body_hash *
+hash_body(struct verifier *verifier, enum canonical form, uint64_t limit)
+{
+    struct canonical_hash hash;
+    for (size_t i = 0; i < verifier->body_count; i++) {
+        if (verifier->bodies[i].form == form && verifier->bodies[i].limit == limit) {
+            return &verifier->bodies[i];
+        }
+    }
+    struct body_hash *body = &verifier->bodies[verifier->body_count];
+    if (canonical_hash_init(&hash, form, limit) != STATUS_OK) {
+        return NULL;
+    }
+    canonical_hash_feed(&hash, verifier->input->body);
+    if (canonical_hash_finish(&hash, body->octets) != STATUS_OK) {
+        return NULL;
+    }
+    body->form = form;
+    body->limit = limit;
+    body->length = hash.body.length;
+    verifier->body_count++;
+    return body;
+}
+
+/* RFC 6376 6.1.3: the body hash first, since it needs no key. */
+static enum dkim_problem
+check_body(struct verifier *verifier, struct dkim_outcome *outcome)
+{
+    const struct dkim_signature *signature = &outcome->signature;
+    const struct body_hash *body = hash_body(verifier, signature->body, signature->length);
+    if (body == NULL) {
+        return DKIM_PROBLEM_FAILED;
+    }
+    if (signature->length != CANONICAL_NO_LIMIT) {
+        /* 3.5: l= must not be larger than the canonical body. */
+        if (signature->length > body->length) {
+            return DKIM_PROBLEM_LENGTH_OVER;
+        }
+        outcome->body_uncovered = body->length - signature->length;
+        outcome->body_limited = outcome->body_uncovered > 0;
+    }
+    return memcmp(signature->body_hash.p, body->octets, sizeof body->octets) == 0
+               ? DKIM_PROBLEM_NONE
+               : DKIM_PROBLEM_BODY_CHANGED;
+}
+
+static enum dkim_problem
+check_header(struct verifier *verifier, const struct dkim_key_set *keys,
+             struct dkim_outcome *outcome)
+{
+    const struct dkim_signature *signature = &outcome->signature;
+    uint8_t hash[CANONICAL_HASH_SIZE];
+    struct dkim_key_use use;
+    const struct dkim_header_hash what = {
+        .head = verifier->input->head,
+        .form = signature->head,
+        .names = signature->names,
+        .name_count = signature->name_count,
+        .own = outcome->field,
+        .raw = outcome->field->raw,
+        .without = signature->signature_raw,
+    };
+    if (dkim_header_hash(verifier->arena, &what, hash) != STATUS_OK) {
+        return DKIM_PROBLEM_FAILED;
+    }
+    const struct dkim_trial trial = {
+        .algorithm = signature->algorithm,
+        .identity_below = signature->identity_below,
+        .hash = str_make((const char *)hash, sizeof hash),
+        .signature = signature->signature,
+    };
+    enum dkim_problem problem = dkim_key_set_verify(keys, verifier->lookup->cache, &trial, &use);
+    outcome->key_bits = use.bits;
+    outcome->testing = use.key != NULL && use.key->testing;
+    return problem;
+}
+
+/* RFC 6376 6.1.1 to 6.1.3 */
+static enum dkim_problem
+verify_one(struct verifier *verifier, struct dkim_outcome *outcome)
+{
+    struct dkim_signature *signature = &outcome->signature;
+    unsigned flags = verifier->input->utf8 ? DKIM_SIGNATURE_UTF8 : 0;
+    enum dkim_problem problem =
+        dkim_signature_parse(verifier->arena, outcome->field->value, flags, signature);
+    if (problem == DKIM_PROBLEM_NONE) {
+        problem = dkim_signature_time(signature, verifier->input->now);
+    }
+    if (problem != DKIM_PROBLEM_NONE) {
+        return problem;
+    }
+    const struct dkim_key_set *keys =
+        dkim_lookup_find(verifier->lookup, signature->selector, signature->domain);
+    problem = dkim_key_set_fits(keys, signature->algorithm, signature->identity_below);
+    if (problem == DKIM_PROBLEM_NONE) {
+        problem = check_body(verifier, outcome);
+    }
+    return problem == DKIM_PROBLEM_NONE ? check_header(verifier, keys, outcome) : problem;
+}
+
+static void
+verify_all(struct verifier *verifier, struct dkim_outcome *items, size_t count)
+{
+    const struct mail_head *head = verifier->input->head;
+    size_t n = 0;
+    for (size_t i = 0; i < head->field_count && n < count; i++) {
+        if (!dkim_field_is_signature(&head->fields[i])) {
+            continue;
+        }
+        struct dkim_outcome *outcome = &items[n];
+        outcome->field = &head->fields[i];
+        outcome->problem =
+            n < DKIM_SIGNATURES_MAX ? verify_one(verifier, outcome) : DKIM_PROBLEM_COUNT;
+        outcome->result = dkim_problem_result(outcome->problem);
+        n++;
+    }
+}
+
+enum status
+dkim_verify(struct arena *arena, const struct dkim_verify_input *input, struct dkim_lookup *lookup,
+            struct dkim_outcomes *outcomes_out)
+{
+    struct verifier verifier = {.arena = arena, .input = input, .lookup = lookup};
+    struct dkim_outcomes outcomes = {0};
+    for (size_t i = 0; i < input->head->field_count; i++) {
+        outcomes.total += dkim_field_is_signature(&input->head->fields[i]) ? 1 : 0;
+    }
+    outcomes.count = outcomes.total < DKIM_OUTCOMES_MAX ? outcomes.total : DKIM_OUTCOMES_MAX;
+    struct dkim_outcome *items = arena_alloc_array(arena, outcomes.count, sizeof *items);
+    if (items == NULL) {
+        return STATUS_LIMIT;
+    }
+    verify_all(&verifier, items, outcomes.count);
+    outcomes.items = items;
+    *outcomes_out = outcomes;
+    return STATUS_OK;
+}
+
+enum dkim_result
+dkim_outcomes_best(const struct dkim_outcomes *outcomes)
+{
+    static const enum dkim_result order[] = {
+        DKIM_RESULT_PASS,      DKIM_RESULT_FAIL,      DKIM_RESULT_POLICY,
+        DKIM_RESULT_TEMPERROR, DKIM_RESULT_PERMERROR,
+    };
+    for (size_t r = 0; r < sizeof order / sizeof order[0]; r++) {
+        for (size_t i = 0; i < outcomes->count; i++) {
+            if (outcomes->items[i].result == order[r]) {
+                return order[r];
+            }
+        }
+    }
+    return DKIM_RESULT_NONE;
+}
+
+bool
+dkim_outcome_authenticates(const struct dkim_outcome *outcome)
+{
+    return outcome->result == DKIM_RESULT_PASS && !outcome->body_limited;
+}
