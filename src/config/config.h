@@ -272,7 +272,7 @@ struct config_limits {
     uint32_t commands;       /* [100000, 100..10000000] of a connection */
     uint32_t junk_commands;  /* [100, 10..10000] that bring no mail forward, per message */
     uint32_t errors;         /* [20, 1..1000] refused commands of a connection */
-    uint32_t command_length; /* [2048, 512..65536] octets of a command line with CRLF */
+    uint32_t command_length; /* [2048, 1200..65536] octets of a command line with CRLF */
     uint32_t auth_length;    /* [12288, 1024..65536] of a line within AUTH (RFC 4954 4) */
     uint32_t line_length;    /* [8192, 1000..1048576] of a line of message data with CRLF */
     uint64_t header_size;    /* [256KiB, 4KiB..16MiB] of the header section */
@@ -283,15 +283,18 @@ struct config_limits {
     uint32_t connections_per_network; /* [200, 1..1000000] per /24 (IPv4) or /56 (IPv6) */
     uint32_t connection_rate; /* [120, 0..1000000] new ones per address and minute; 0: any */
     uint32_t connection_rate_per_network; /* [600, 0..1000000] the same per /24 or /56 */
-    uint32_t message_rate;           /* [600, 0..1000000] messages per address and minute; 0: any */
-    uint32_t auth_failures_per_user; /* [10, 1..10000] within auth_failure_window */
-    uint32_t auth_failures_per_address; /* [20, 1..10000] */
-    int64_t auth_failure_window_ms;     /* [15m, 1m..1d] */
-    uint64_t data_rate;                 /* [128, 0..1MiB] least octets a second of message data */
-    int64_t data_rate_grace_ms;         /* [30s, 1s..10m] before data_rate is measured */
-    uint64_t memory;                    /* [512MiB, 16MiB..1TiB] of an edge process; then 421 */
-    enum config_bare_lf bare_lf;        /* [refuse] */
-    int64_t pregreet_delay_ms;          /* [200ms, 0..10s] wait on mx listeners for early talkers */
+    uint32_t message_rate; /* [600, 0..1000000] messages per address and minute; 0: any */
+    uint32_t auth_failures_per_connection; /* [3, 1..100] then 421 */
+    uint32_t auth_failures_per_user;       /* [10, 1..10000] within auth_failure_window */
+    uint32_t auth_failures_per_address;    /* [20, 1..10000] */
+    int64_t auth_failure_window_ms;        /* [15m, 1m..1d] */
+    uint32_t small_chunks;       /* [1000, 1..1000000] BDAT chunks below 1 KiB a message */
+    uint64_t discard_size;       /* [64MiB, 64KiB..16GiB] of refused data read past */
+    uint64_t data_rate;          /* [128, 0..1MiB] least octets a second of message data */
+    int64_t data_rate_grace_ms;  /* [30s, 1s..10m] before data_rate is measured */
+    uint64_t memory;             /* [512MiB, 16MiB..1TiB] of an edge process; then 421 */
+    enum config_bare_lf bare_lf; /* [refuse] */
+    int64_t pregreet_delay_ms;   /* [200ms, 0..10s] wait on mx listeners for early talkers */
     struct config_server_timeouts timeouts;
 };
 

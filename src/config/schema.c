@@ -261,11 +261,12 @@ static const struct schema_field limits_fields[] = {
           "message."),
     COUNT(config_limits, errors, "20", 1, 1000,
           "Refused commands over one connection; then 421 and it is closed."),
-    COUNT(config_limits, command_length, "2048", 512, 65536,
-          "Octets of a command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 at "
-          "least, extensions for more."),
+    COUNT(config_limits, command_length, "2048", 1200, 65536,
+          "Octets of a command line with its CRLF; longer ones are answered 500. RFC 5321 section "
+          "4.5.3.1.4 asks for 512 at least; with what SIZE, BODY, SMTPUTF8, AUTH and DSN add, it "
+          "is 1200."),
     COUNT(config_limits, auth_length, "12288", 1024, 65536,
-          "Octets of a line while logging in (RFC 4954 section 4)."),
+          "Octets of the AUTH command and of a line while logging in (RFC 4954 section 4)."),
     COUNT(config_limits, line_length, "8192", 1000, 1048576,
           "Octets of a line of message data with its CRLF. RFC 5321 section 4.5.3.1.6 asks for "
           "1000; much real mail has longer ones."),
@@ -285,6 +286,8 @@ static const struct schema_field limits_fields[] = {
           "New connections from one /24 or /56 within a minute. 0 is any number."),
     COUNT(config_limits, message_rate, "600", 0, 1000000,
           "Messages from one address within a minute. 0 is any number."),
+    COUNT(config_limits, auth_failures_per_connection, "3", 1, 100,
+          "Failed log-ins over one connection; then 421 and it is closed."),
     COUNT(config_limits, auth_failures_per_user, "10", 1, 10000,
           "Failed log-ins of one user within auth_failure_window; then log-in is refused for the "
           "rest of it, with the right password too."),
@@ -292,8 +295,16 @@ static const struct schema_field limits_fields[] = {
           "The same for one client address."),
     DURATION(config_limits, auth_failure_window, "15m", MINUTE, DAY,
              "How long a failed log-in counts."),
-    SIZE(config_limits, data_rate, "128", 0, MIB,
-         "Least octets a second of message data; slower clients are cut off. 0 is any speed."),
+    COUNT(config_limits, small_chunks, "1000", 1, 1000000,
+          "Chunks of less than 1 KiB (BDAT, RFC 3030) of one message, its last one not counted; "
+          "then 421 and the connection is closed."),
+    SIZE(config_limits, discard_size, "64MiB", 64 * KIB, 16 * GIB,
+         "Octets of a refused message that are read past, so that the reply to it is heard and the "
+         "connection can go on; then it is closed."),
+    SIZE(
+        config_limits, data_rate, "128", 0, MIB,
+        "Least octets a second of message data, refused data too; slower clients are cut off. 0 is "
+        "any speed."),
     DURATION(config_limits, data_rate_grace, "30s", SECOND, 10 * MINUTE,
              "How long a client may be slower than data_rate."),
     SIZE(config_limits, memory, "512MiB", 16 * MIB, TIB,

@@ -228,7 +228,7 @@ swallow(struct smtp_content *content, const struct smtp_content_rules *rules, st
         content->place = SMTP_CONTENT_ENDED;
         return STATUS_END;
     }
-    return content->swallowed > SMTP_CONTENT_DISCARD_MAX ? STATUS_LIMIT : STATUS_AGAIN;
+    return content->swallowed > rules->discard_max ? STATUS_LIMIT : STATUS_AGAIN;
 }
 
 /* ---- the header ---- */

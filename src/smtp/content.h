@@ -13,9 +13,6 @@
 
 #include "smtp/envelope.h"
 
-/* Octets of a refused message that are swallowed before the peer is given up. */
-#define SMTP_CONTENT_DISCARD_MAX (64u * 1024u * 1024u)
-
 enum smtp_content_error {
     SMTP_CONTENT_OK,
     SMTP_CONTENT_LINE_TOO_LONG,
@@ -31,6 +28,7 @@ struct smtp_content_rules {
     uint64_t size_max;    /* 0: none */
     size_t text_line_max; /* without CRLF */
     unsigned received_max;
+    uint64_t discard_max; /* octets of a refused message that are swallowed; then it is given up */
     bool bare_lf_is_data;
     bool refuse_malformed_header;
 };
@@ -74,7 +72,7 @@ void smtp_content_start(struct smtp_content *content, bool dots);
  * Takes octets from the front of input, *used_out of them. STATUS_OK: *piece_out is content to keep
  * (borrowed from input); call again with the rest. STATUS_AGAIN: all input is used. STATUS_END: the
  * end of DATA has been taken (never for BDAT: the caller counts its chunks). STATUS_LIMIT: more
- * than SMTP_CONTENT_DISCARD_MAX octets were swallowed; give up.
+ * than rules->discard_max octets were swallowed; give up.
  */
 [[nodiscard]] enum status smtp_content_read(struct smtp_content *content,
                                             const struct smtp_content_rules *rules,

@@ -79,6 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .size_max = data[0] & 1 ? 100 : 0,
         .text_line_max = data[0] & 2 ? 20 : 998,
         .received_max = data[0] & 4 ? 1 : 50,
+        .discard_max = 64u << 20,
         .bare_lf_is_data = (data[0] & 8) != 0,
         .refuse_malformed_header = (data[0] & 16) != 0,
     };

@@ -22,7 +22,9 @@ smtp_server_settings_init(struct smtp_server_settings *settings, enum smtp_liste
         .dsn = true,
         .long_local_parts = true,
         .refuse_early_talk = mx,
-        .limits = {.message_size = 50u * 1024u * 1024u,
+        .limits = {.command_line = 2048,
+                   .auth_line = SMTP_SERVER_AUTH_LINE,
+                   .message_size = 50u * 1024u * 1024u,
                    .text_line = 998,
                    .recipients = mx ? 1000 : 500,
                    .transactions = 1000,
@@ -31,7 +33,8 @@ smtp_server_settings_init(struct smtp_server_settings *settings, enum smtp_liste
                    .errors = 20,
                    .auth_failures = 3,
                    .received = 50,
-                   .small_chunks = 1000},
+                   .small_chunks = 1000,
+                   .discard = 64u * 1024u * 1024u},
         .timeouts = {.command_ms = 300000, .data_ms = 180000, .auth_ms = 60000},
     };
 }
@@ -40,7 +43,10 @@ static bool
 settings_are_usable(const struct smtp_server_settings *settings)
 {
     const struct smtp_server_limits *limits = &settings->limits;
-    bool limits_set = limits->text_line > 0 && limits->recipients > 0 &&
+    bool lines_set = limits->command_line > 2 && limits->auth_line > 2 &&
+                     limits->command_line <= SMTP_SERVER_LINE_CEILING &&
+                     limits->auth_line <= SMTP_SERVER_LINE_CEILING;
+    bool limits_set = lines_set && limits->text_line > 0 && limits->recipients > 0 &&
                       limits->recipients <= SMTP_SERVER_RECIPIENTS_CEILING &&
                       limits->idle_commands > 0 && limits->errors > 0 &&
                       limits->auth_failures > 0 && limits->received > 0;
@@ -322,9 +328,13 @@ state_waits(enum smtp_server_state state)
 static struct smtp_action
 feed_line(struct smtp_server *server, struct str input, size_t *used_out)
 {
+    const struct smtp_server_limits *limits = &server->settings->limits;
+    /* AUTH may bring its first answer along: how long a command may be is known with its verb. */
+    size_t most = server->state == SMTP_STATE_AUTH || limits->auth_line > limits->command_line
+                      ? limits->auth_line
+                      : limits->command_line;
     struct str line;
-    enum smtp_line_result result =
-        smtp_line_read(&server->line, input, SMTP_SERVER_AUTH_LINE_MAX, used_out, &line);
+    enum smtp_line_result result = smtp_line_read(&server->line, input, most, used_out, &line);
     if (result == SMTP_LINE_MORE) {
         return server_no_action();
     }

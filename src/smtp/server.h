@@ -38,8 +38,10 @@
 #define SMTP_SERVER_TRANSACTION_CEILING (4u * 1024u * 1024u)
 /* feed returns FLUSH while at least this much output waits. */
 #define SMTP_SERVER_OUTPUT_HIGH         (16u * 1024u)
-/* RFC 4954 4: the longest line of an AUTH exchange, with its CRLF. */
-#define SMTP_SERVER_AUTH_LINE_MAX       12288u
+/* Most octets of a command line, and of a line of an AUTH exchange, that can be configured. */
+#define SMTP_SERVER_LINE_CEILING        65536u
+/* What RFC 4954 4 names for the latter, with its CRLF. */
+#define SMTP_SERVER_AUTH_LINE           12288u
 /* BDAT chunks under this size are counted against limits.small_chunks. */
 #define SMTP_SERVER_SMALL_CHUNK         1024u
 /* Recipients above this cannot be configured. */
@@ -74,6 +76,8 @@ enum smtp_auth_mechanism {
 
 /* 0 is no limit only where it says so. */
 struct smtp_server_limits {
+    size_t command_line;    /* octets of a command line with its CRLF; to the ceiling above */
+    size_t auth_line;       /* the same of AUTH and the lines of its exchange */
     uint64_t message_size;  /* octets of content (RFC 1870); 0: none */
     size_t text_line;       /* octets of a content line without CRLF; RFC 5321: 998 */
     unsigned recipients;    /* a transaction; told as RCPTMAX; 1 to the ceiling above */
@@ -84,6 +88,7 @@ struct smtp_server_limits {
     unsigned auth_failures; /* a connection; the last is answered 421 */
     unsigned received;      /* Received fields; above: a loop, 554 5.4.6 (RFC 5321 6.3) */
     unsigned small_chunks;  /* BDAT chunks under SMTP_SERVER_SMALL_CHUNK octets a message */
+    uint64_t discard;       /* octets of refused content that are read past; then it closes */
 };
 
 /* Milliseconds; RFC 5321 4.5.3.2 asks for 5 minutes for a command, 3 for data. */

@@ -3,8 +3,10 @@
 #include "base/random.h"
 #include "smtp/server_internal.h"
 
-/* A line of an exchange, decoded and copied a few times. */
-#define AUTH_CEILING (4u * SMTP_SERVER_AUTH_LINE_MAX)
+/* A line of an exchange is decoded and copied a few times. */
+#define AUTH_COPIES 4u
+/* For what the exchange needs besides. */
+#define AUTH_ROOM   (4u * SMTP_SERVER_AUTH_LINE)
 
 static const struct smtp_reply reply_malformed =
     SMTP_REPLY(501, 5, 5, 2, "Malformed authentication response");
@@ -147,7 +149,8 @@ static bool
 auth_begin(struct smtp_server *server, enum smtp_auth_mechanism mechanism)
 {
     const struct smtp_session *session = &server->session;
-    struct arena *arena = arena_create(AUTH_CEILING);
+    struct arena *arena =
+        arena_create(AUTH_ROOM + AUTH_COPIES * server->settings->limits.auth_line);
     struct auth *auth = arena_alloc(arena, sizeof *auth);
     if (auth == NULL) {
         arena_destroy(&arena);

@@ -299,14 +299,14 @@ static void
 test_long_lines(void **state)
 {
     (void)state;
-    static char text[SMTP_SERVER_AUTH_LINE_MAX + 1];
+    static char text[SMTP_SERVER_AUTH_LINE + 1];
     memset(text, 'a', sizeof text);
     struct test_edge edge;
     test_edge_open(&edge, SMTP_LISTENER_SMTPS, NULL);
     test_edge_tls(&edge);
     test_edge_start(&edge);
     test_edge_feed(&edge, STR(EHLO "AUTH PLAIN\r\n"), 0);
-    test_edge_feed(&edge, str_make(text, SMTP_SERVER_AUTH_LINE_MAX - 1), 0);
+    test_edge_feed(&edge, str_make(text, SMTP_SERVER_AUTH_LINE - 1), 0);
     test_edge_feed(&edge, STR("\r\nNOOP\r\n"), 0);
     assert_str(buf_str(&edge.log), "220, 250, 334, 500 5.5.6, 250 2.0.0");
     test_edge_close(&edge);

@@ -12,15 +12,9 @@ struct command {
     struct str verb;
     unsigned states; /* set of 1 << enum smtp_server_state */
     unsigned flags;
-    size_t line_max; /* with CRLF */
     struct smtp_action (*handler)(struct smtp_server *server, struct str argument);
     const char *rfc;
 };
-
-/* RFC 5321 4.5.3.1.4: a command line with its CRLF. */
-#define LINE     512u
-/* And what SIZE (26), BODY (17), SMTPUTF8 (10), AUTH (500) and DSN (NOTIFY, ORCPT, ENVID) add. */
-#define EXTENDED 1200u
 
 #define IN(state)      (1u << SMTP_STATE_##state)
 #define IN_TRANSACTION (IN(MAIL) | IN(RCPT) | IN(BDAT) | IN(BDAT_FAILED))
@@ -238,21 +232,21 @@ quit(struct smtp_server *server, struct str argument)
 /* BDAT is allowed everywhere: its octets follow at once and have to be read past in any case. */
 /* clang-format off */
 static const struct command command_table[] = {
-    /* verb, states, flags, longest line, handler, RFC and section */
-    {STR_INIT("HELO"), ANYWHERE, 0, LINE, helo, "RFC 5321 4.1.1.1"},
-    {STR_INIT("EHLO"), ANYWHERE, BEFORE_TLS, LINE, ehlo, "RFC 5321 4.1.1.1"},
-    {STR_INIT("MAIL"), IN(READY), NEEDS_AUTH, EXTENDED, server_mail, "RFC 5321 4.1.1.2"},
-    {STR_INIT("RCPT"), IN(MAIL) | IN(RCPT), 0, EXTENDED, server_rcpt, "RFC 5321 4.1.1.3"},
-    {STR_INIT("DATA"), IN(MAIL) | IN(RCPT), NO_ARGUMENT, LINE, server_data, "RFC 5321 4.1.1.4"},
-    {STR_INIT("BDAT"), ANYWHERE, BEFORE_TLS, LINE, server_bdat, "RFC 3030 2"},
-    {STR_INIT("RSET"), ANYWHERE, NO_ARGUMENT | IDLE, LINE, rset, "RFC 5321 4.1.1.5"},
-    {STR_INIT("VRFY"), ANYWHERE, NEEDS_AUTH | IDLE, LINE, vrfy, "RFC 5321 4.1.1.6"},
-    {STR_INIT("EXPN"), ANYWHERE, NEEDS_AUTH | IDLE, LINE, expn, "RFC 5321 4.1.1.7"},
-    {STR_INIT("HELP"), ANYWHERE, IDLE, LINE, help, "RFC 5321 4.1.1.8"},
-    {STR_INIT("NOOP"), ANYWHERE, BEFORE_TLS | IDLE, LINE, noop, "RFC 5321 4.1.1.9"},
-    {STR_INIT("QUIT"), ANYWHERE, BEFORE_TLS | NO_ARGUMENT, LINE, quit, "RFC 5321 4.1.1.10"},
-    {STR_INIT("STARTTLS"), IN(READY), BEFORE_TLS | NO_ARGUMENT, LINE, starttls, "RFC 3207 4"},
-    {STR_INIT("AUTH"), IN(READY), 0, SMTP_SERVER_AUTH_LINE_MAX, server_auth, "RFC 4954 4"},
+    /* verb, states, flags, handler, RFC and section */
+    {STR_INIT("HELO"), ANYWHERE, 0, helo, "RFC 5321 4.1.1.1"},
+    {STR_INIT("EHLO"), ANYWHERE, BEFORE_TLS, ehlo, "RFC 5321 4.1.1.1"},
+    {STR_INIT("MAIL"), IN(READY), NEEDS_AUTH, server_mail, "RFC 5321 4.1.1.2"},
+    {STR_INIT("RCPT"), IN(MAIL) | IN(RCPT), 0, server_rcpt, "RFC 5321 4.1.1.3"},
+    {STR_INIT("DATA"), IN(MAIL) | IN(RCPT), NO_ARGUMENT, server_data, "RFC 5321 4.1.1.4"},
+    {STR_INIT("BDAT"), ANYWHERE, BEFORE_TLS, server_bdat, "RFC 3030 2"},
+    {STR_INIT("RSET"), ANYWHERE, NO_ARGUMENT | IDLE, rset, "RFC 5321 4.1.1.5"},
+    {STR_INIT("VRFY"), ANYWHERE, NEEDS_AUTH | IDLE, vrfy, "RFC 5321 4.1.1.6"},
+    {STR_INIT("EXPN"), ANYWHERE, NEEDS_AUTH | IDLE, expn, "RFC 5321 4.1.1.7"},
+    {STR_INIT("HELP"), ANYWHERE, IDLE, help, "RFC 5321 4.1.1.8"},
+    {STR_INIT("NOOP"), ANYWHERE, BEFORE_TLS | IDLE, noop, "RFC 5321 4.1.1.9"},
+    {STR_INIT("QUIT"), ANYWHERE, BEFORE_TLS | NO_ARGUMENT, quit, "RFC 5321 4.1.1.10"},
+    {STR_INIT("STARTTLS"), IN(READY), BEFORE_TLS | NO_ARGUMENT, starttls, "RFC 3207 4"},
+    {STR_INIT("AUTH"), IN(READY), 0, server_auth, "RFC 4954 4"},
 };
 /* clang-format on */
 
@@ -357,8 +351,9 @@ server_command(struct smtp_server *server, struct str line)
     if (!command_count(server, command)) {
         return server_no_action();
     }
-    size_t line_max = command != NULL ? command->line_max : LINE;
-    if (line.n + 2 > line_max) {
+    const struct smtp_server_limits *limits = &server->settings->limits;
+    bool auth = command != NULL && command->handler == server_auth;
+    if (line.n + 2 > (auth ? limits->auth_line : limits->command_line)) {
         server_note(server, SMTP_ANOMALY_LINE_TOO_LONG);
         server_reply(server, SMTP_REPLY(500, 5, 5, 2, "Line too long")); /* 5321 4.5.3.1.9 */
     } else if (command == NULL) {

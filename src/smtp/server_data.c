@@ -46,6 +46,7 @@ content_rules(const struct smtp_server_settings *settings)
         .size_max = settings->limits.message_size,
         .text_line_max = settings->limits.text_line,
         .received_max = settings->limits.received,
+        .discard_max = settings->limits.discard,
         .bare_lf_is_data = settings->bare_lf == SMTP_BARE_LF_DATA,
         .refuse_malformed_header = settings->refuse_malformed_header,
     };
@@ -244,7 +245,7 @@ server_bdat(struct smtp_server *server, struct str argument)
         return server_no_action();
     }
     bool swallow = chunk.refused || server->transaction->content.error != SMTP_CONTENT_OK;
-    if (swallow && chunk.left > SMTP_CONTENT_DISCARD_MAX) {
+    if (swallow && chunk.left > server->settings->limits.discard) {
         server_reply_and_close(server, chunk.refused ? chunk.reply
                                                      : content_row(SMTP_CONTENT_TOO_LARGE)->reply);
         return server_no_action();

@@ -68,6 +68,12 @@ short_local_parts(struct smtp_server_settings *settings)
 #define ENVELOPE "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
 #define EHLO     "EHLO client.example\r\n"
 
+static void
+short_lines(struct smtp_server_settings *settings)
+{
+    settings->limits.command_line = sizeof "NOOP " A512 "\r\n" - 1;
+}
+
 static const struct dialogue session_table[] = {
     ROW("greeting and quit", NULL, "QUIT\r\n", "220, 221 2.0.0, closed"),
     ROW("nothing is read behind QUIT", NULL, "QUIT\r\nNOOP\r\n", "220, 221 2.0.0, closed"),
@@ -95,11 +101,10 @@ static const struct dialogue session_table[] = {
         "NOOP " A64 A64 A64 A64 A64 A64 A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
         "aaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
         "220, 250 2.0.0"),
-    ROW("line of 513", NULL,
-        "NOOP " A64 A64 A64 A64 A64 A64 A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
-        "220, 500 5.5.2"),
-    ROW("line too long", NULL, "HELO " A512 A512 "\r\nNOOP\r\n", "220, 500 5.5.2, 250 2.0.0"),
+    ROW("line too long", NULL, "HELO " A512 A512 A512 A512 "\r\nNOOP\r\n",
+        "220, 500 5.5.2, 250 2.0.0"),
+    ROW("the longest line", short_lines, "NOOP " A512 "\r\nNOOP " A512 "x\r\nNOOP\r\n",
+        "220, 250 2.0.0, 500 5.5.2, 250 2.0.0"),
     ROW("BDAT may come before anything", NULL, "BDAT 3 LAST\r\nabcNOOP\r\n",
         "220, 503 5.5.1, 250 2.0.0"),
     ROW("DATA argument", NULL, EHLO ENVELOPE "DATA x\r\n",

@@ -77,14 +77,15 @@ struct connection {
     char id[ID_LENGTH + 1];          /* of the session */
     struct trace trace;
     /* What record.c remembers of the command that is being answered. */
-    struct str verb;      /* static text */
-    struct str argument;  /* borrowed from the input; empty once the feed has returned */
-    struct str mechanism; /* of AUTH; static text */
-    char *claimed_user;   /* in AUTH; owned */
-    const char *why;      /* of the next refusal; static; NULL: it speaks for itself */
-    bool recorded;        /* the next reply is in the trace already */
-    int64_t opened_ms;    /* monotonic */
-    int64_t content_started_ms;
+    struct str verb;            /* static text */
+    struct str argument;        /* borrowed from the input; empty once the feed has returned */
+    struct str mechanism;       /* of AUTH; static text */
+    char *claimed_user;         /* in AUTH; owned */
+    const char *why;            /* of the next refusal; static; NULL: it speaks for itself */
+    bool recorded;              /* the next reply is in the trace already */
+    int64_t opened_ms;          /* monotonic */
+    int64_t content_started_ms; /* of the message data, or chunk, that is coming in */
+    uint64_t content_octets;    /* of it since then, those of refused data too */
     uint64_t octets_in;
     uint64_t octets_out;
     uint64_t octets_dropped; /* while lingering */

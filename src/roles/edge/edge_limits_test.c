@@ -225,6 +225,96 @@ slow_content_ends_a_session(void **state)
     world_end(&world);
 }
 
+/* A NUL refuses the message, but its end has to come before the client can be told. */
+static void
+slow_refused_content_is_answered(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, WITH("data_rate: 0, timeouts: {data: 1s}"));
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_begin_message(&client);
+    client_say(&client, "DATA", "354");
+    client_send_octets(&client, STR("Subject: x\r\n\r\n\0\r\n"));
+    for (int i = 0; i < 10; i++) {
+        assert_false(world_wait(&world, client.fd, 250)); /* 2.5 seconds in all */
+        client_send(&client, "slow\r\n");
+    }
+    client_send(&client, ".\r\n");
+    client_expect(&client, "554 5.6.0");
+    client_say(&client, "NOOP", "250");
+    client_close(&client);
+    world_end(&world);
+}
+
+static void
+slow_refused_content_ends_a_session(void **state)
+{
+    static const char *const begin[] = {"DATA", "BDAT 100000 LAST"};
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, WITH("data_rate: 1000, data_rate_grace: 1s"));
+    for (size_t i = 0; i < sizeof begin / sizeof begin[0]; i++) {
+        client_connect(&client, &world, WORLD_MX, 1);
+        client_greet(&client);
+        if (i == 0) { /* the chunk belongs to no message */
+            client_begin_message(&client);
+            client_say(&client, begin[i], "354");
+            client_send_octets(&client, STR("Subject: x\r\n\r\n\0\r\n"));
+        } else {
+            client_send(&client, begin[i]);
+            client_send(&client, "\r\n");
+        }
+        for (int k = 0; k < 40 && !world_wait(&world, client.fd, 50); k++) {
+            client_send(&client, "slow\r\n");
+        }
+        client_expect(&client, "421 4.4.2");
+        client_close(&client);
+    }
+    world_end(&world);
+}
+
+/* Each of these was once a number in the code. */
+static void
+what_a_client_can_do_is_configured(void **state)
+{
+    char long_line[1400];
+    struct world world;
+    struct client client;
+    (void)state;
+    memset(long_line, 'x', sizeof long_line);
+    memcpy(long_line, "NOOP ", 5);
+    long_line[sizeof long_line - 1] = '\0';
+    world_start(&world, WITH("command_length: 1400, auth_length: 1024, small_chunks: 2, "
+                             "discard_size: 64KiB, auth_failures_per_connection: 2"));
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_say(&client, long_line, "500 5.5.2");
+    long_line[1398] = '\0';
+    client_say(&client, long_line, "250");
+    client_begin_message(&client);
+    client_say(&client, "BDAT 2\r\nab", "250");
+    client_close(&client);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_say(&client, "BDAT 65537", "503");
+    client_expect_end(&client);
+    client_close(&client);
+    client_connect(&client, &world, WORLD_SMTPS, 1);
+    client_starttls(&client);
+    client_greet(&client);
+    memcpy(long_line, "AUTH ", 5);
+    long_line[1100] = '\0';
+    client_say(&client, long_line, "500 5.5.2");
+    client_say(&client, "AUTH PLAIN AGJvYkBvdXJzLmV4YW1wbGUAd3Jvbmc=", "535");
+    client_say(&client, "AUTH PLAIN AGJvYkBvdXJzLmV4YW1wbGUAd3Jvbmc=", "421 4.7.0");
+    client_close(&client);
+    world_end(&world);
+}
+
 static void
 memory_is_bounded(void **state)
 {
@@ -341,6 +431,9 @@ main(void)
         cmocka_unit_test(broken_tls_takes_no_mail),
         cmocka_unit_test(silence_ends_a_session),
         cmocka_unit_test(slow_content_ends_a_session),
+        cmocka_unit_test(slow_refused_content_is_answered),
+        cmocka_unit_test(slow_refused_content_ends_a_session),
+        cmocka_unit_test(what_a_client_can_do_is_configured),
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(reload_leaves_sessions_alone),
         cmocka_unit_test(stopping_lets_messages_finish),

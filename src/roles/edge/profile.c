@@ -37,6 +37,8 @@ core_tls(const struct profile_listener *listener)
 static void
 settings_apply_limits(struct smtp_server_settings *settings, const struct config_limits *limits)
 {
+    settings->limits.command_line = limits->command_length;
+    settings->limits.auth_line = limits->auth_length;
     settings->limits.message_size = limits->message_size;
     settings->limits.text_line = limits->line_length - CRLF_SIZE;
     settings->limits.recipients = limits->recipients < SMTP_SERVER_RECIPIENTS_CEILING
@@ -46,7 +48,10 @@ settings_apply_limits(struct smtp_server_settings *settings, const struct config
     settings->limits.commands = limits->commands;
     settings->limits.idle_commands = limits->junk_commands;
     settings->limits.errors = limits->errors;
+    settings->limits.auth_failures = limits->auth_failures_per_connection;
     settings->limits.received = limits->received_count;
+    settings->limits.small_chunks = limits->small_chunks;
+    settings->limits.discard = limits->discard_size;
     settings->timeouts.command_ms = limits->timeouts.command_ms;
     settings->timeouts.data_ms = limits->timeouts.data_ms;
     settings->timeouts.auth_ms = limits->timeouts.auth_ms;

@@ -209,13 +209,17 @@ record_content_end(struct connection *connection, const struct smtp_reply *reply
           .why = str_from_cstr(connection->why), .size = (int64_t)transaction->content_size);
 }
 
+/* The message's data begins; of BDAT the first chunk, or one that belongs to no message. */
 static void
 content_begins(struct connection *connection)
 {
     struct transaction *transaction = connection->transaction;
-    if (!transaction->content_started) {
-        transaction->content_started = true;
+    if (transaction == NULL || !transaction->content_started) {
         connection->content_started_ms = edge_now_ms();
+        connection->content_octets = 0;
+    }
+    if (transaction != NULL && !transaction->content_started) {
+        transaction->content_started = true;
         TRACE(&transaction->trace, content_started, .verb = connection->verb);
     }
 }
@@ -331,13 +335,11 @@ record_anomaly(struct connection *connection, enum smtp_anomaly anomaly)
 static void
 record_state(struct connection *connection, enum smtp_server_state to)
 {
-    if (connection->transaction == NULL) {
-        return;
-    }
     if (to == SMTP_STATE_DATA || to == SMTP_STATE_CHUNK) {
         content_begins(connection);
     }
-    if (to == SMTP_STATE_CLOSING && smtp_server_envelope(connection->core) == NULL) {
+    if (connection->transaction != NULL && to == SMTP_STATE_CLOSING &&
+        smtp_server_envelope(connection->core) == NULL) {
         transaction_over(connection);
     }
 }

@@ -104,9 +104,8 @@ comes_too_slowly(const struct connection *connection)
 {
     const struct config_limits *limits = &connection->profile->config->limits;
     int64_t elapsed_ms = edge_now_ms() - connection->content_started_ms;
-    uint64_t size = connection->transaction->content_size;
     return limits->data_rate > 0 && elapsed_ms > limits->data_rate_grace_ms &&
-           size < limits->data_rate * (uint64_t)elapsed_ms / 1000;
+           connection->content_octets < limits->data_rate * (uint64_t)elapsed_ms / 1000;
 }
 
 static void
@@ -122,7 +121,6 @@ take_content(struct connection *connection, struct str content)
 {
     struct transaction *transaction = connection->transaction;
     transaction->content_size += content.n;
-    connection->progressed = true;
     if (body_append(&transaction->body, content) != STATUS_OK) {
         LOG_ERROR("no room for a message", LOG_CSTR("id", transaction->id),
                   LOG_INT("size", transaction->content_size));
@@ -133,9 +131,6 @@ take_content(struct connection *connection, struct str content)
     if (edge_memory_is_spent(connection->edge)) {
         connection->edge->counters.refused_memory++;
         give_up_content(connection, &reply_full, "limit");
-    } else if (comes_too_slowly(connection)) {
-        connection->edge->counters.timeouts++;
-        give_up_content(connection, &reply_slow, "timeout");
     }
 }
 
@@ -148,6 +143,31 @@ drop_content(struct connection *connection)
 }
 
 /* ---- feeding */
+
+static bool
+reads_content(const struct connection *connection)
+{
+    enum smtp_server_state state = smtp_server_state(connection->core);
+    return state == SMTP_STATE_DATA || state == SMTP_STATE_CHUNK;
+}
+
+/*
+ * Octets have come in while the core was reading content. That holds off the time-out whether they
+ * are kept or read past: the reply that says why they are refused comes at their end.
+ */
+static void
+note_content(struct connection *connection, size_t n)
+{
+    if (n == 0) {
+        return;
+    }
+    connection->content_octets += n;
+    connection->progressed = true;
+    if (reads_content(connection) && comes_too_slowly(connection)) {
+        connection->edge->counters.timeouts++;
+        give_up_content(connection, &reply_slow, "timeout");
+    }
+}
 
 /* Carries out an action; true when the core can be fed on at once. */
 static bool
@@ -206,9 +226,13 @@ session_feed(struct connection *connection, struct str input, size_t *used_out)
     bool more;
     do {
         size_t n = 0;
+        bool content = reads_content(connection);
         struct smtp_action action = smtp_server_feed(connection->core, str_skip(input, used), &n);
         used += n;
         more = session_act(connection, &action, &need);
+        if (content) {
+            note_content(connection, n);
+        }
     } while (more);
     record_input_gone(connection);
     *used_out = used;
