@@ -267,58 +267,6 @@ check_zone_networks(struct checker *checker)
     report_repeated(checker, "the network", networks, n);
 }
 
-/*
- * Whether a network holds every address of a family. Any that covers ::ffff:0:0/96 holds all of
- * IPv4, in the form in which addresses are compared.
- */
-static bool
-is_everybody(const struct ip_network *network)
-{
-    static const struct ip_network v4 = {{{[10] = 0xff, [11] = 0xff}}, 96};
-    return network->prefix <= v4.prefix && ip_network_contains(network, &v4.base);
-}
-
-/* Reports the networks of a list that hold the whole internet; `why` says what that would mean. */
-static void
-check_not_everybody(struct checker *checker, const struct config_networks *list,
-                    const struct yaml_node *node, const char *why)
-{
-    for (size_t i = 0; i < list->count; i++, node = node->next) {
-        if (!node->wrong && is_everybody(&list->items[i])) {
-            struct str text = report_quote(checker->report, node->text);
-            report_add(checker->report, node->place, "%.*s is the whole internet: %s",
-                       STR_ARG(text), why);
-        }
-    }
-}
-
-/* An open relay by configuration, and addresses that everybody could invent. */
-static void
-check_trusted_networks(struct checker *checker)
-{
-    const struct config_zones *zones = &checker->config->zones;
-    const struct config_listeners *listeners = &checker->config->listeners;
-    const struct yaml_node *node =
-        zones->count > 0 ? yaml_map_get(checker->tree, "zones")->first : NULL;
-    for (size_t i = 0; i < zones->count; i++, node = node->next) {
-        const struct config_networks *list = &zones->items[i].networks;
-        if (zones->items[i].relay && list->count > 0) {
-            check_not_everybody(checker, list, yaml_map_get(node, "networks")->first,
-                                "with relay: true this would be an open relay; list the networks "
-                                "of your own hosts");
-        }
-    }
-    node = listeners->count > 0 ? yaml_map_get(checker->tree, "listeners")->first : NULL;
-    for (size_t i = 0; i < listeners->count; i++, node = node->next) {
-        const struct config_networks *list = &listeners->items[i].proxy_protocol;
-        if (list->count > 0) {
-            check_not_everybody(checker, list, yaml_map_get(node, "proxy_protocol")->first,
-                                "anybody could claim any client address, one in a zone with relay "
-                                "too; list your load balancers");
-        }
-    }
-}
-
 /* The page has no log-in and no encryption. */
 static void
 check_metrics(struct checker *checker)

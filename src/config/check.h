@@ -31,6 +31,8 @@ const struct named *named_find(const struct named *items, size_t count, struct s
 /* Reports each that is not the first of its name; `what` as in "the domain". Sorts. */
 void report_repeated(struct checker *checker, const char *what, struct named *items, size_t count);
 
+/* check_networks.c: networks trusted with relaying or PROXY headers are not too wide. */
+void check_trusted_networks(struct checker *checker);
 /* check_domains.c: domains, lists, catch-alls, postmasters, and aliases with their loops. */
 void check_domains(struct checker *checker);
 /* check_authentication.c: the verdict's field, the domain of SRS, exceptions that are repeated. */

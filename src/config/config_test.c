@@ -244,6 +244,11 @@ static const char *const good_cases[] = {
     HEAD "metrics: {enabled: false, address: 192.0.2.1}\n",
     HEAD "metrics: {address: \"::1\"}\n",
     HEAD "zones: [{name: all, networks: [0.0.0.0/0, \"::/0\"]}]\n",
+    /* What nobody outside can have may be trusted as widely as it goes. */
+    HEAD "zones: [{name: a, relay: true, networks: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, "
+         "127.0.0.0/8, 100.64.0.0/10, \"fc00::/7\", \"fe80::/10\", 192.0.0.0/9, 192.128.0.0/9, "
+         "192.0.2.0/24, \"2001::/16\", \"2001:db8::/32\"]}]\n",
+    HEAD "zones: [{name: a, relay: true, networks: [11.0.0.0/8, 11.1.0.0/16]}]\n",
     HEAD "domains: [{name: a.example, delivery: mx, recipients: callout}]\n",
     HEAD "domains: [{name: a.example, delivery: mx, recipients: list, list: [postmaster@a.example]"
          "}]\n",

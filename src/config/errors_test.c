@@ -290,19 +290,37 @@ static const struct broken_case cross_cases[] = {
      "5:19: routes[0].domain: mail for a.example goes where its delivery under domains says; leave "
      "out one of the two\n"},
     {HEAD "zones: [{name: a, relay: true, networks: [10.0.0.0/8, 0.0.0.0/0, \"::/0\"]}]\n",
-     "3:55: \"0.0.0.0/0\" is the whole internet: with relay: true this would be an open relay; "
-     "list "
-     "the networks of your own hosts\n"
-     "3:66: \"::/0\" is the whole internet: with relay: true this would be an open relay; list the "
+     "3:55: 0.0.0.0/0 is wider than a /8: with relay: true this would be an open relay; list the "
+     "networks of your own hosts\n"
+     "3:66: ::/0 is wider than a /16: with relay: true this would be an open relay; list the "
      "networks of your own hosts\n"},
     {HEAD "zones: [{name: a, relay: true, networks: [\"::/16\"]}]\n",
-     "3:43: \"::/16\" is the whole internet: with relay: true this would be an open relay; list "
-     "the "
+     "3:43: ::/16 is wider than a /8: with relay: true this would be an open relay; list the "
+     "networks of your own hosts\n"}, /* all of IPv4 is in it */
+    {HEAD "zones: [{name: a, relay: true, networks: [0.0.0.0/1, 128.0.0.0/1, \"2000::/3\"]}]\n",
+     "3:43: 0.0.0.0/1 is wider than a /8: with relay: true this would be an open relay; list the "
+     "networks of your own hosts\n"
+     "3:54: 128.0.0.0/1 is wider than a /8: with relay: true this would be an open relay; list the "
+     "networks of your own hosts\n"
+     "3:67: 2000::/3 is wider than a /16: with relay: true this would be an open relay; list the "
      "networks of your own hosts\n"},
+    {HEAD "zones:\n  - {name: a, relay: true, networks: [11.0.0.0/8]}\n"
+          "  - {name: b, networks: [0.0.0.0/0]}\n"
+          "  - {name: c, relay: true, networks: [11.1.0.0/16, 192.0.2.0/24]}\n",
+     "6:5: the networks of zones with relay come to more than a /8 together: with relay: true this "
+     "would be an open relay; list the networks of your own hosts\n"},
+    {HEAD "zones: [{name: a, relay: true, networks: [\"2001::/16\", \"2002:1::/32\"]}]\n",
+     "3:9: the networks of zones with relay come to more than a /16 together: with relay: true "
+     "this "
+     "would be an open relay; list the networks of your own hosts\n"},
     {"hostname: mx.example.com\nlisteners: [{address: 127.0.0.1, port: 25, kind: mx, "
      "proxy_protocol: [0.0.0.0/0]}]\n",
-     "2:71: \"0.0.0.0/0\" is the whole internet: anybody could claim any client address, one in a "
-     "zone with relay too; list your load balancers\n"},
+     "2:71: 0.0.0.0/0 is wider than a /8: anybody could claim any client address, one in a zone "
+     "with relay too; list your load balancers\n"},
+    {"hostname: mx.example.com\nlisteners: [{address: 127.0.0.1, port: 25, kind: mx, "
+     "proxy_protocol: [11.0.0.0/8, 12.0.0.0/8]}]\n",
+     "2:13: the networks under proxy_protocol come to more than a /8 together: anybody could claim "
+     "any client address, one in a zone with relay too; list your load balancers\n"},
     {HEAD "metrics: {address: 0.0.0.0}\n", "3:20: metrics.address: expected a loopback address "
                                            "such as 127.0.0.1 or ::1, because the page "
                                            "has no log-in; let a reverse proxy publish it\n"},

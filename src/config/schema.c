@@ -90,8 +90,9 @@ static const struct schema_field listener_fields[] = {
         .example = "opportunistic"),
     ROW(config_listener, proxy_protocol, SCHEMA_NETWORK, struct config_networks,
         "Load balancers: peers in these networks must send a PROXY header (version 1 or 2), "
-        "and the client's address is taken from it. Nobody else may send one. A network of "
-        "everybody (0.0.0.0/0, ::/0) is refused.",
+        "and the client's address is taken from it. Nobody else may send one. Refused are networks "
+        "wider than /8 (IPv4) or /16 (IPv6), and lists that come to more together, private "
+        "addresses not counted.",
         .is_list = true, .most = 100, .unset = "nobody", .example = "[10.0.0.0/24]"),
 };
 static const struct schema_map listener_map =
@@ -214,7 +215,8 @@ static const struct schema_field zone_fields[] = {
         .example = "[192.0.2.0/24, \"2001:db8::/32\"]"),
     BOOL(config_zone, relay, "false",
          "Its hosts may send to any domain without logging in. Only for hosts that you answer "
-         "for: a network of everybody (0.0.0.0/0, ::/0) is refused."),
+         "for: networks wider than /8 (IPv4) or /16 (IPv6) are refused, and zones with relay that "
+         "come to more together, private addresses not counted."),
     CHOICE(config_zone, minimum_tls, enum config_tls_mode, "none", schema_tls_modes,
            "Least TLS on connections from and to its hosts; where listener, route and domain say "
            "less, this counts."),

@@ -81,6 +81,30 @@ def test_reload_tells_what_takes_a_restart(world):
     wait_for(running.gateway.ready, 10)
 
 
+def test_a_listener_moves_between_one_address_and_all(world):
+    running = world.gateway(listeners=("mx",))
+    port = running.port("mx")
+    with running.dialogue() as old:
+        old.ehlo()
+        for address in ("0.0.0.0", running.address):
+            listener = {"address": address, "port": port, "kind": "mx"}
+            running.gateway.file.write_text(json.dumps(
+                dict(running.gateway.configuration, listeners=[listener])))
+            assert running.gateway.command("reload").returncode == 0
+            wait_for(running.gateway.ready, 10)
+            elsewhere = "127.0.0.1" if running.address != "127.0.0.1" else "127.0.0.2"
+            with running.dialogue() as client:
+                assert client.greeting.code == 220
+            with socket.socket() as probe:
+                assert (probe.connect_ex((elsewhere, port)) == 0) == (address == "0.0.0.0")
+        assert old.command("NOOP").code == 250
+    # Another gateway does not come in beside it and take a part of what arrives.
+    for address in (running.address, "0.0.0.0"):
+        second = world.gateway({"listeners": [{"address": address, "port": port, "kind": "mx"}]},
+                               start=False)
+        refused_start(second.gateway, "another program listens there")
+
+
 def test_new_certificates_leave_the_configuration_file_alone(world):
     running = world.gateway()
     good = running.gateway.file.read_text()

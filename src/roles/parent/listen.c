@@ -12,8 +12,12 @@
 #define BIND_TRIES     10
 #define BIND_WAIT_MS   100
 
+/*
+ * With `shared`, beside a socket of ours that has been made shareable (socket_share): the same port
+ * on another address that would clash, as 0.0.0.0 does with every other.
+ */
 static int
-socket_bound(const struct ip_address *address, uint16_t port)
+socket_bound(const struct ip_address *address, uint16_t port, bool shared)
 {
     struct sockaddr_storage sa;
     socklen_t length = ip_to_sockaddr(address, port, &sa);
@@ -26,6 +30,7 @@ socket_bound(const struct ip_address *address, uint16_t port)
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         /* One address, one family: ":: " does not silently take IPv4 as well. */
         (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
         bind(fd, (const struct sockaddr *)&sa, length) != 0) {
         int reason = errno;
         close(fd);
@@ -42,18 +47,18 @@ socket_bound(const struct ip_address *address, uint16_t port)
 static int
 socket_bound_soon(const struct ip_address *address, uint16_t port)
 {
-    int fd = socket_bound(address, port);
+    int fd = socket_bound(address, port, false);
     for (int i = 0; fd < 0 && errno == EADDRINUSE && i < BIND_TRIES; i++) {
         usleep(BIND_WAIT_MS * 1000);
-        fd = socket_bound(address, port);
+        fd = socket_bound(address, port, false);
     }
     return fd;
 }
 
-enum status
-listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out)
+/* A bound socket listens; closes it otherwise. */
+static enum status
+socket_listen(int fd, int *fd_out)
 {
-    int fd = socket_bound_soon(address, port);
     if (fd < 0) {
         return STATUS_IO;
     }
@@ -65,6 +70,49 @@ listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out)
     }
     *fd_out = fd;
     return STATUS_OK;
+}
+
+enum status
+listen_tcp(const struct ip_address *address, uint16_t port, int *fd_out)
+{
+    return socket_listen(socket_bound_soon(address, port), fd_out);
+}
+
+/* Allows, or no longer allows, another socket of this user beside those of `old` on that port. */
+static size_t
+socket_share(const struct listen_set *old, uint16_t port, int on)
+{
+    size_t count = 0;
+    for (size_t i = 0; old != NULL && i < old->count; i++) {
+        if (old->items[i].port == port &&
+            setsockopt(old->items[i].fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) {
+            count++;
+        }
+    }
+    return count;
+}
+
+/*
+ * As listen_tcp, where a socket of the generation before may hold the port on an address that
+ * clashes: from 127.0.0.1 to 0.0.0.0, or back. Both listen until the roles have let go of the old
+ * one, so that no connection is lost. The option is set for this moment only, and never on a first
+ * start: a second Postern on the port is told so, and does not take a part of the connections.
+ */
+static enum status
+listen_beside(const struct listen_set *old, const struct config_listener *wanted, int *fd_out)
+{
+    int const off = 0;
+    if (socket_share(old, wanted->port, 1) == 0) {
+        return listen_tcp(&wanted->address, wanted->port, fd_out);
+    }
+    enum status status = socket_listen(socket_bound(&wanted->address, wanted->port, true), fd_out);
+    int reason = errno;
+    if (status == STATUS_OK) {
+        setsockopt(*fd_out, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+    }
+    socket_share(old, wanted->port, 0);
+    errno = reason;
+    return status;
 }
 
 static enum status
@@ -146,7 +194,7 @@ listen_set_open(const struct config *config, const struct listen_set *old, struc
             fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
             status = fd >= 0 ? STATUS_OK : STATUS_IO;
         } else {
-            status = listen_tcp(&wanted->address, wanted->port, &fd);
+            status = listen_beside(old, wanted, &fd);
         }
         if (status != STATUS_OK) {
             char text[IP_TEXT_MAX];

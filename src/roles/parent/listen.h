@@ -22,7 +22,8 @@ struct listen_set {
 
 /*
  * Opens what `config` lists into *set_out; sockets of `old` (may be NULL) with the same address and
- * port are duplicated instead of bound again. On failure everything new is closed, `old` untouched,
+ * port are duplicated instead of bound again; one with the same port on a clashing address (0.0.0.0
+ * and another) does not stand in the way. On failure everything new is closed, `old` untouched,
  * and the log and *reason_out (in `arena`) say which address failed and why.
  */
 [[nodiscard]] enum status listen_set_open(const struct config *config, const struct listen_set *old,
