@@ -12,6 +12,7 @@ import fnmatch
 import addresses
 import authres
 import smuggling
+import spf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,9 @@ TABLE = Table(
     Entry("smuggling/eod-sequences", smuggling.EndOfData),
     Entry("smuggling/smtp-dialogs", smuggling.Dialogues),
     Entry("mime/isemail-addresses", addresses.Addresses),
-    later("spf/*", "SPF"),
+    Entry("spf/macro-expand", spf.Macros),
+    Entry("spf/mox-record-parse", spf.Records),
+    Entry("spf/*", spf.Evaluation),
     later("dkim/*", "DKIM"),
     later("dmarc/*", "DMARC"),
     later("arc/*", "ARC"),
