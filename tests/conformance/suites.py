@@ -11,6 +11,8 @@ import fnmatch
 
 import addresses
 import authres
+import dmarc
+import espoofer
 import smuggling
 import spf
 
@@ -45,13 +47,17 @@ TABLE = Table(
     Entry("spf/mox-record-parse", spf.Records),
     Entry("spf/*", spf.Evaluation),
     later("dkim/*", "DKIM"),
-    later("dmarc/*", "DMARC"),
+    later("dmarc/reports-*", "DMARC reports"),
+    Entry("dmarc/publicsuffix", dmarc.Publicsuffix),
+    Entry("dmarc/record-parse", dmarc.Records),
+    Entry("dmarc/identifiers", dmarc.Identifiers),
+    Entry("dmarc/*", dmarc.Evaluation),
     later("arc/*", "ARC"),
     later("crypto/*", "signatures (DKIM)"),
     later("auth-e2e/*", "SPF, DKIM, DMARC and ARC together"),
     Entry("spoofing/authentication-results-syntax", authres.Syntax),
     Entry("spoofing/authentication-results-headers", authres.Stripping),
-    later("spoofing/*", "the sender's identity"),
+    Entry("spoofing/espoofer", espoofer.Espoofer),
     later("mta-sts/*", "MTA-STS"),
     later("dane/*", "DANE"),
     later("tlsrpt/*", "TLS reports"),

@@ -86,6 +86,15 @@ def test_advisory_cases_fail_nothing(tmp_path, flag):
         [2, 1, 0, 1]
 
 
+def test_cases_of_replaced_rules_are_advisory(tmp_path):
+    write_suite(tmp_path / "data", "made/rules", [{"id": 1, "says": "fail", "rules": "rfc7489"},
+                                                  {"id": 2, "says": "pass", "rules": "both"}])
+    status, report = run(tmp_path)
+    assert status == 0
+    assert [report["suites"][0][key] for key in ("run", "passed", "failed", "advisory")] == \
+        [2, 1, 0, 1]
+
+
 def test_set_aside_with_reason(tmp_path, capsys):
     write_suite(tmp_path / "data", "made/some", [{"says": "aside"}, {"says": "pass"}])
     write_suite(tmp_path / "data", "made/later", [{"id": 1}, {"id": 2}])

@@ -1,0 +1,66 @@
+"""spoofing/espoofer: mail that one component takes for attack.com and the next shows as
+legitimate.com.
+
+The judge plays a receiver whose SPF and DKIM are as generous as they can be: whatever the attacker
+can bring to pass through his own zone has passed. DMARC and the reading of From must hold alone.
+"""
+
+from driver import octets_if_wide
+from verdict import failed, passed, set_aside
+
+ATTACKER = "attack.com"
+VICTIM = "legitimate.com"
+
+ZONE = {
+    "_dmarc." + VICTIM: [{"type": "TXT", "strings": ["v=DMARC1; p=reject"]}],
+    "_dmarc." + ATTACKER: [{"type": "TXT", "strings": ["v=DMARC1; p=none"]}],
+    VICTIM: [{"type": "TXT", "strings": ["v=spf1 -all"]}],
+    # His key; the place that his odd selectors want a resolver to find it at.
+    "selector._domainkey." + ATTACKER: [{"type": "TXT", "strings": ["v=DKIM1; p=his"]}],
+}
+
+
+class Espoofer:
+    def __init__(self, drivers, content, path):
+        self.driver = drivers["postern"]
+
+    def judge(self, case):
+        if case["mode"] == "client":
+            return set_aside("whether a user may send as another is decided where users are known: "
+                             "the submission service, not a message by itself")
+        message = octets_if_wide(case["message"])
+        answer = self.driver.ask({"op": "dmarc", "message": message, "zone": ZONE,
+                                  "spf": self.spf(case), "dkim": self.dkim(case)})
+        if answer["result"] != "pass":
+            return passed()
+        if answer["author_domain"].endswith(ATTACKER) and VICTIM not in self.shown(case):
+            return passed()  # his own name, and nothing else could be shown
+        return failed(f"dmarc=pass for {answer['author_domain']}", "no pass")
+
+    @staticmethod
+    def shown(case):
+        """What a careless reader may take for the author."""
+        return "".join(case["headers_raw"].values()).lower()
+
+    @staticmethod
+    def spf(case):
+        """The names that a careless checker may take out of MAIL FROM and HELO."""
+        path = octets_if_wide(case["mailfrom"]).strip("<>")
+        names = {path.rsplit("@", 1)[-1]} | {octets_if_wide(case["helo"])}
+        return [{"domain": name, "result": "pass" if name.endswith(ATTACKER) else "fail"}
+                for name in sorted(names)]
+
+    def dkim(self, case):
+        """His signature passes where the name of its key can be asked for and is his."""
+        if "dkim" not in case:
+            return []
+        domain, selector = (octets_if_wide(case["dkim"][key]) for key in ("d", "s"))
+        good = domain.endswith(ATTACKER) or self.has_key(f"{selector}._domainkey.{domain}")
+        return [{"domain": domain, "result": "pass" if good else "permerror"}]
+
+    def has_key(self, name):
+        try:
+            answer = self.driver.ask({"op": "dns", "name": name, "type": "TXT", "zone": ZONE})
+        except ValueError:
+            return False
+        return answer["outcome"] == "answer"
