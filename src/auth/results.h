@@ -1,0 +1,31 @@
+/*
+ * results.h - what the checks of this folder have learnt about one message, for each other and for
+ * whoever writes it down (Authentication-Results, the verdict header, reports, the trace).
+ *
+ * The caller of the checks makes one of these for a message, all NULL. Each check fills its own
+ * members, once, with what lives in the message's arena; NULL stays where a check did not run or
+ * could not be made. DMARC reads the others, so its row stands behind theirs in policy/checks.def.
+ */
+#ifndef POSTERN_AUTH_RESULTS_H
+#define POSTERN_AUTH_RESULTS_H
+
+#include "base/arena.h"
+
+struct arc_verification;
+struct dkim_outcomes;
+struct dmarc_outcome;
+struct iprev_outcome;
+struct mail_author;
+struct spf_outcome;
+
+struct auth_results {
+    const struct iprev_outcome *iprev;
+    const struct spf_outcome *spf_helo;
+    const struct spf_outcome *spf_mailfrom; /* also for the null path (RFC 7208 2.4) */
+    const struct dkim_outcomes *dkim;
+    const struct arc_verification *arc;
+    const struct mail_author *author;
+    const struct dmarc_outcome *dmarc;
+};
+
+#endif
