@@ -6,9 +6,7 @@
  */
 #include "check/check.h"
 #include "mail/address_list.h"
-
-/* Authors of one message; more are no real From field. */
-#define AUTHORS_MAX 1000u
+#include "mail/author.h"
 
 static struct str
 first_value(const struct check_input *input, enum mail_field_id id)
@@ -50,27 +48,40 @@ check_anomalies(const struct check_input *input, struct finding_list *findings)
 
 /* ---- fields that must be there once */
 
+/* The author as everything else reads it: mail/author.h. */
 static void
 check_from(const struct check_input *input, struct finding_list *findings)
 {
     const struct mail_head *head = input->head;
-    struct mail_address_list authors;
+    struct mail_author author;
     size_t count = head->counts[MAIL_FIELD_FROM];
-    if (count == 0) {
-        FINDING_ADD(findings, FROM_MISSING);
+    enum status status = mail_author_read(input->arena, head, &author);
+    struct str value = count > 0 ? first_value(input, MAIL_FIELD_FROM) : STR("");
+    if (status != STATUS_OK) {
+        FINDING_ADD(findings, FROM_MALFORMED, EVIDENCE("from", value)); /* too many authors */
         return;
     }
-    struct str value = first_value(input, MAIL_FIELD_FROM);
-    if (count > 1) {
+    if (count == 0) {
+        FINDING_ADD(findings, FROM_MISSING);
+    } else if (count > 1) {
         FINDING_ADD(findings, FROM_REPEATED, EVIDENCE("count", finding_number(findings, count)),
                     EVIDENCE("first", value));
     }
-    if (mail_address_list_parse(input->arena, value, AUTHORS_MAX, &authors) != STATUS_OK ||
-        authors.count == 0) {
+    if (author.kind == MAIL_AUTHOR_MALFORMED) {
         FINDING_ADD(findings, FROM_MALFORMED, EVIDENCE("from", value));
-    } else if (authors.count > 1 && head->counts[MAIL_FIELD_SENDER] == 0) {
+    } else if (author.kind == MAIL_AUTHOR_SEVERAL_DOMAINS) {
+        FINDING_ADD(findings, FROM_SEVERAL_DOMAINS,
+                    EVIDENCE("authors", finding_number(findings, author.mailbox_count)),
+                    EVIDENCE("from", value));
+    }
+    if (author.doubt != MAIL_DOUBT_NONE) {
+        FINDING_ADD(findings, FROM_AMBIGUOUS,
+                    EVIDENCE("reason", str_from_cstr(mail_author_doubt_name(author.doubt))),
+                    EVIDENCE("from", value));
+    }
+    if (author.mailbox_count > 1 && head->counts[MAIL_FIELD_SENDER] == 0) {
         FINDING_ADD(findings, SENDER_MISSING,
-                    EVIDENCE("authors", finding_number(findings, authors.count)));
+                    EVIDENCE("authors", finding_number(findings, author.mailbox_count)));
     }
 }
 
