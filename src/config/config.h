@@ -284,6 +284,7 @@ struct config_limits {
     uint32_t connection_rate; /* [120, 0..1000000] new ones per address and minute; 0: any */
     uint32_t connection_rate_per_network; /* [600, 0..1000000] the same per /24 or /56 */
     uint32_t message_rate; /* [600, 0..1000000] messages per address and minute; 0: any */
+    uint32_t message_rate_per_network;     /* [3000, 0..1000000] the same per /24 or /56 */
     uint32_t auth_failures_per_connection; /* [3, 1..100] then 421 */
     uint32_t auth_failures_per_user;       /* [10, 1..10000] within auth_failure_window */
     uint32_t auth_failures_per_address;    /* [20, 1..10000] */

@@ -277,7 +277,8 @@ static const struct schema_field limits_fields[] = {
     COUNT(config_limits, received_count, "50", 10, 1000,
           "Received fields of a message; with more it is taken for a loop and refused."),
     COUNT(config_limits, connections, "20000", 1, 1000000,
-          "Open connections in all; then 421 at once."),
+          "Open connections in all; then 421 at once. This and the limits by address and network "
+          "below are of all edge processes together."),
     COUNT(config_limits, connections_per_address, "50", 1, 1000000,
           "Open connections from one address."),
     COUNT(config_limits, connections_per_network, "200", 1, 1000000,
@@ -288,6 +289,8 @@ static const struct schema_field limits_fields[] = {
           "New connections from one /24 or /56 within a minute. 0 is any number."),
     COUNT(config_limits, message_rate, "600", 0, 1000000,
           "Messages from one address within a minute. 0 is any number."),
+    COUNT(config_limits, message_rate_per_network, "3000", 0, 1000000,
+          "Messages from one /24 or /56 within a minute. 0 is any number."),
     COUNT(config_limits, auth_failures_per_connection, "3", 1, 100,
           "Failed log-ins over one connection; then 421 and it is closed."),
     COUNT(config_limits, auth_failures_per_user, "10", 1, 10000,

@@ -319,6 +319,16 @@ take_listener(struct role_runtime *runtime, struct ipc_message *message)
 }
 
 static void
+take_clients(struct role_runtime *runtime, struct ipc_message *message)
+{
+    struct msg_clients *fields = MSG_BODY(message, clients);
+    if (runtime->definition->clients != NULL) {
+        int fd = ipc_message_take_fd(message, &fields->table);
+        runtime->definition->clients(runtime->state, fd, fields->processes);
+    }
+}
+
+static void
 adopt_config(struct role_runtime *runtime, uint64_t generation)
 {
     pthread_mutex_lock(&runtime->config_mutex);
@@ -399,6 +409,9 @@ on_control_message(void *context, struct channel *channel, struct ipc_message *m
         break;
     case MSG_LISTENER:
         take_listener(runtime, message);
+        break;
+    case MSG_CLIENTS:
+        take_clients(runtime, message);
         break;
     case MSG_CONTROL_LISTENER:
         status = listen_for_commands(

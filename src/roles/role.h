@@ -60,6 +60,8 @@ struct role_definition {
     void (*certificate)(void *state, struct str name, int chain_pem_fd, int key_pem_fd);
     /* A listening socket, by its index in config->listeners; the callee owns it. */
     void (*listener)(void *state, uint32_t index, int fd);
+    /* The counts of clients that the edges share (tally.h), before start; the callee owns it. */
+    void (*clients)(void *state, int fd, uint32_t processes);
     /*
      * Stop taking work; finish what is under way, then call role_stopped. After `grace_ms` the
      * parent ends the role.

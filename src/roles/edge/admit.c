@@ -56,7 +56,7 @@ connection_check_limits(struct connection *connection)
         return false;
     }
     enum admission_verdict verdict =
-        admission_enter(edge->admission, &edge->admission_limits, &connection->client, rated,
+        admission_enter(edge->clients, &edge->admission_limits, &connection->client, rated,
                         edge_now_ms(), &connection->place);
     if (verdict != ADMISSION_OK) {
         struct smtp_reply reply = admission_reply(verdict);

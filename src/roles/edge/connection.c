@@ -150,7 +150,7 @@ connection_free(struct connection *connection)
     transaction_destroy(connection);
     request_detach(connection);
     wheel_clear(&edge->wheel, &connection->deadline);
-    admission_leave(edge->admission, &connection->place);
+    admission_leave(edge->clients, &connection->place);
     edge_memory_remove(edge, connection->charged);
     event_free(connection->event);
     tls_connection_destroy(&connection->tls);

@@ -84,8 +84,8 @@ struct edge {
     struct trace_sender *traces;
     struct wheel wheel;
     struct event *tick;
-    struct admission *admission;
-    struct admission_limits admission_limits; /* this process's share */
+    struct tally *clients; /* counts that all edges share */
+    struct admission_limits admission_limits;
     struct certificate_store certificates;
     struct profile *profile; /* of new connections; NULL before the start */
     struct edge_listener listeners[EDGE_LISTENERS_MAX];
@@ -94,8 +94,7 @@ struct edge {
     struct event *grace;             /* until what is open is ended; NULL: not stopping */
     struct event *resume;            /* listening again after a pause */
     int reserve_fd;                  /* given up to accept and refuse when there are no others */
-    uint32_t processors;
-    struct connection *connections; /* doubly linked */
+    struct connection *connections;  /* doubly linked */
     size_t connection_count;
     uint64_t memory; /* octets held for clients: connections, input, bodies */
     bool stopping;

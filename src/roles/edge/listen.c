@@ -9,7 +9,7 @@
 
 /*
  * Connections accepted before others get their turn: few, so that a burst is shared by the edge
- * processes, which all wait at the same socket, as the limits are (admission.h).
+ * processes, which all wait at the same socket.
  */
 #define ACCEPT_BATCH 8
 /* Without descriptors or memory the listeners rest so long instead of spinning. */
@@ -63,7 +63,7 @@ accept_one(struct edge_listener *listener, int fd, const struct sockaddr *peer)
 {
     struct edge *edge = listener->edge;
     const struct profile *profile = edge->profile;
-    /* Those whose PROXY header is still to come are not in the admission table yet. */
+    /* Those whose PROXY header is still to come are not counted among the clients yet. */
     if (listener->index >= profile->listener_count ||
         edge->connection_count >= edge->admission_limits.connections) {
         edge->counters.refused[ADMISSION_CONNECTIONS]++;

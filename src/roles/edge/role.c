@@ -51,32 +51,18 @@ edge_memory_is_spent(const struct edge *edge)
 
 /* ---- generations */
 
-static uint32_t
-edge_processes(const struct edge *edge, const struct config *config)
-{
-    uint32_t wanted = config->workers.edge > 0 ? config->workers.edge : edge->processors;
-    return wanted < ROLE_INSTANCES_MAX ? wanted : ROLE_INSTANCES_MAX;
-}
-
-/* This process's part of a limit that is meant for all of them. */
-static uint32_t
-share(uint32_t limit, uint32_t processes)
-{
-    return limit / processes + (limit % processes > 0 ? 1 : 0);
-}
-
 static void
-edge_share_limits(struct edge *edge, const struct config *config)
+edge_take_limits(struct edge *edge, const struct config *config)
 {
     const struct config_limits *limits = &config->limits;
-    uint32_t const n = edge_processes(edge, config);
     edge->admission_limits = (struct admission_limits){
-        .connections = share(limits->connections, n),
-        .connections_per_address = share(limits->connections_per_address, n),
-        .connections_per_network = share(limits->connections_per_network, n),
-        .connection_rate = share(limits->connection_rate, n),
-        .connection_rate_per_network = share(limits->connection_rate_per_network, n),
-        .message_rate = share(limits->message_rate, n),
+        .connections = limits->connections,
+        .connections_per_address = limits->connections_per_address,
+        .connections_per_network = limits->connections_per_network,
+        .connection_rate = limits->connection_rate,
+        .connection_rate_per_network = limits->connection_rate_per_network,
+        .message_rate = limits->message_rate,
+        .message_rate_per_network = limits->message_rate_per_network,
     };
 }
 
@@ -87,7 +73,7 @@ edge_adopt(struct edge *edge, const struct config *config)
     size_t count = certificate_store_select(&edge->certificates, config, identities);
     profile_unref(&edge->profile);
     edge->profile = profile_create(config, identities, count);
-    edge_share_limits(edge, config);
+    edge_take_limits(edge, config);
     edge_listen(edge);
 }
 
@@ -171,7 +157,6 @@ static enum status
 edge_open(struct role_runtime *runtime, void **state_out)
 {
     struct edge *edge = calloc(1, sizeof *edge);
-    long processors = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file: not possible later */
     if (edge == NULL) {
         return STATUS_LIMIT;
     }
@@ -182,13 +167,19 @@ edge_open(struct role_runtime *runtime, void **state_out)
     }
     edge->runtime = runtime;
     edge->loop = role_loop(runtime);
-    edge->processors = processors > 0 ? (uint32_t)processors : 1;
     edge->reserve_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     for (size_t i = 0; i < EDGE_LISTENERS_MAX; i++) {
         edge->offered[i] = -1;
     }
     *state_out = edge;
     return STATUS_OK;
+}
+
+static struct tally *
+edge_clients_alone(void)
+{
+    int fd;
+    return tally_create(TALLY_ENTRIES_MIN, 1, &fd) == STATUS_OK ? tally_open(fd, 1, 0) : NULL;
 }
 
 static enum status
@@ -200,10 +191,12 @@ edge_start(struct role_runtime *runtime, void *state)
     edge->ledger = role_channel(runtime, ROLE_LEDGER, 0);
     edge->relay = role_channel(runtime, ROLE_RELAY, 0);
     edge->traces = trace_sender_create(edge->loop, edge->ledger, TRACE_SENDER_CEILING);
-    edge->admission = admission_create();
+    if (edge->clients == NULL) { /* it runs alone, in a test */
+        edge->clients = edge_clients_alone();
+    }
     edge->tick = event_new(edge->loop, -1, EV_PERSIST, on_tick, edge);
     wheel_init(&edge->wheel, edge_now_ms());
-    if (edge->traces == NULL || edge->admission == NULL || edge->tick == NULL ||
+    if (edge->traces == NULL || edge->clients == NULL || edge->tick == NULL ||
         event_add(edge->tick, &tick) != 0) {
         return STATUS_LIMIT;
     }
@@ -248,10 +241,25 @@ edge_listener(void *state, uint32_t index, int fd)
 }
 
 static void
+edge_clients(void *state, int fd, uint32_t processes)
+{
+    struct edge *edge = state;
+    struct tally *clients = tally_open(fd, processes, role_instance(edge->runtime));
+    if (clients == NULL) {
+        LOG_ERROR("the counts of clients cannot be shared with the other edges",
+                  LOG_INT("processes", processes));
+        return;
+    }
+    tally_close(&edge->clients);
+    edge->clients = clients;
+}
+
+static void
 edge_metrics(void *state, struct role_metrics *metrics)
 {
     const struct edge *edge = state;
     const struct edge_counters *c = &edge->counters;
+    bool first = role_instance(edge->runtime) == 0;
     const struct {
         const char *name;
         int64_t value;
@@ -263,6 +271,8 @@ edge_metrics(void *state, struct role_metrics *metrics)
         {"edge_refused_network", c->refused[ADMISSION_NETWORK]},
         {"edge_refused_address_rate", c->refused[ADMISSION_ADDRESS_RATE]},
         {"edge_refused_network_rate", c->refused[ADMISSION_NETWORK_RATE]},
+        {"edge_refused_address_messages", c->refused[ADMISSION_ADDRESS_MESSAGES]},
+        {"edge_refused_network_messages", c->refused[ADMISSION_NETWORK_MESSAGES]},
         {"edge_refused_table_full", c->refused[ADMISSION_TABLE_FULL]},
         {"edge_refused_memory", c->refused_memory},
         {"edge_refused_no_tls", c->refused_no_tls},
@@ -281,7 +291,8 @@ edge_metrics(void *state, struct role_metrics *metrics)
         {"edge_timeouts", c->timeouts},
         {"edge_peer_failures", c->peer_failures},
         {"edge_memory_octets", (int64_t)edge->memory},
-        {"edge_admission_entries", (int64_t)admission_entries(edge->admission)},
+        /* All edges share the table: told once, so that sums are right. */
+        {"edge_admission_entries", first ? (int64_t)tally_entries(edge->clients) : 0},
         {"edge_traces_dropped", (int64_t)trace_sender_dropped(edge->traces)},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -311,7 +322,7 @@ edge_close(void *state)
     if (edge->traces != NULL) {
         trace_sender_destroy(&edge->traces);
     }
-    admission_destroy(&edge->admission);
+    tally_close(&edge->clients);
     certificate_store_fini(&edge->certificates);
     profile_unref(&edge->profile);
     free(edge);
@@ -333,6 +344,7 @@ const struct role_definition edge_role = {
     .reload = edge_reload,
     .certificate = edge_certificate,
     .listener = edge_listener,
+    .clients = edge_clients,
     .stop = edge_stop,
     .metrics = edge_metrics,
     .close = edge_close,

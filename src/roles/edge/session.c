@@ -10,6 +10,8 @@ static const struct smtp_reply reply_busy =
     SMTP_REPLY(452, 4, 3, 1, "Too much mail to hold now; try again later");
 static const struct smtp_reply reply_message_rate =
     SMTP_REPLY(450, 4, 7, 1, "Too many messages from your address; try again later");
+static const struct smtp_reply reply_network_message_rate =
+    SMTP_REPLY(450, 4, 7, 1, "Too many messages from your network; try again later");
 static const struct smtp_reply reply_full =
     SMTP_REPLY(421, 4, 3, 1, "No room for the rest of this message; try again later");
 static const struct smtp_reply reply_slow =
@@ -74,11 +76,16 @@ sender_refusal(struct connection *connection, const char **why_out)
         *why_out = "limits.memory";
         return &reply_busy;
     }
-    if (rated && !admission_message(&edge->admission_limits, &connection->place, edge_now_ms())) {
-        *why_out = "limits.message_rate";
-        return &reply_message_rate;
+    enum admission_verdict verdict =
+        rated ? admission_message(&edge->admission_limits, &connection->place, edge_now_ms())
+              : ADMISSION_OK;
+    if (verdict == ADMISSION_OK) {
+        return NULL;
     }
-    return NULL;
+    edge->counters.refused[verdict]++;
+    *why_out = admission_limit_name(verdict);
+    return verdict == ADMISSION_ADDRESS_MESSAGES ? &reply_message_rate
+                                                 : &reply_network_message_rate;
 }
 
 static void

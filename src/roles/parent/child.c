@@ -112,6 +112,13 @@ child_send_start(struct child *child, uint64_t generation)
 }
 
 enum status
+child_send_clients(struct child *child, int table, uint32_t processes)
+{
+    struct msg_clients fields = {processes, table};
+    return channel_send(child->control, MSG_CLIENTS, 0, &fields);
+}
+
+enum status
 child_send_socket(struct child *child, enum msg_type type, int fd)
 {
     if (type == MSG_LISTENER) {

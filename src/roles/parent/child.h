@@ -43,6 +43,8 @@ struct child {
 [[nodiscard]] enum status child_send_material(struct child *child, const struct material *material,
                                               const struct listen_set *listeners);
 [[nodiscard]] enum status child_send_start(struct child *child, uint64_t generation);
+/* Hands an edge the counts that it shares with the others. */
+[[nodiscard]] enum status child_send_clients(struct child *child, int table, uint32_t processes);
 [[nodiscard]] enum status child_send_socket(struct child *child, enum msg_type type, int fd);
 
 /* Logs how it ended, as waitpid has told. */

@@ -21,6 +21,7 @@
 #include "roles/parent/report.h"
 #include "roles/parent/restart.h"
 #include "roles/role.h"
+#include "roles/tally.h"
 
 #define CHILDREN_MAX     (ROLE_INSTANCES_MAX + ROLE_COUNT)
 /* What a role may take to end in order. */
@@ -52,7 +53,8 @@ struct parent {
     int64_t started_ms;
     struct child children[CHILDREN_MAX];
     size_t child_count;
-    bool edges_started;
+    uint32_t edges; /* 0: not started yet */
+    int clients_fd; /* the counts that the edges share (tally.h) */
     bool stopping;
     size_t stop_stage; /* index into role_order, counted from its end */
     struct event *stop_timer;
@@ -78,6 +80,9 @@ parent_equip(struct parent *parent, struct child *child)
         if (command_roles[i] == child->role) {
             status = child_send_socket(child, MSG_CONTROL_LISTENER, parent->command_sockets[i]);
         }
+    }
+    if (status == STATUS_OK && child->role == ROLE_EDGE) {
+        status = child_send_clients(child, parent->clients_fd, parent->edges);
     }
     if (status == STATUS_OK && child->role == ROLE_CONSOLE && parent->metrics_fd >= 0) {
         status = child_send_socket(child, MSG_LISTENER, parent->metrics_fd);
@@ -153,13 +158,20 @@ parent_consider_edges(struct parent *parent)
     if (!parent_all_ready(parent) || parent->stopping) {
         return;
     }
-    if (parent->edges_started) {
+    if (parent->edges > 0) {
         LOG_INFO("all roles are ready", LOG_INT("generation", parent->generation));
         return;
     }
-    parent->edges_started = true;
-    uint32_t const edges = parent_edge_count(parent);
-    for (uint32_t i = 0; i < edges; i++) {
+    parent->edges = parent_edge_count(parent);
+    /* Two entries a connection, and as many again so that the table is never crowded. */
+    uint64_t entries = 4ull * parent->material->config->limits.connections;
+    if (tally_create(entries < TALLY_ENTRIES_MAX ? (uint32_t)entries : TALLY_ENTRIES_MAX,
+                     parent->edges, &parent->clients_fd) != STATUS_OK) {
+        LOG_ERROR("no memory for counting clients", LOG_CSTR("reason", strerror(errno)));
+        parent_stop(parent, EXIT_FAILURE);
+        return;
+    }
+    for (uint32_t i = 0; i < parent->edges; i++) {
         parent_add_child(parent, ROLE_EDGE, i);
     }
 }
