@@ -34,12 +34,12 @@ dkim_key_is_record(struct str text)
     struct tag_list list;
     enum tag_list_result result = tag_list_parse(text, TAG_LIST_UTF8, &list);
     /* What stands before a fault has been read, which is enough for the version. */
-    bool versioned = list.count > 0 && str_eq(list.tags[0].name, STR("v"));
-    if (versioned) {
-        return str_eq(list.tags[0].value, STR("DKIM1"));
+    const struct tag *version = tag_list_find(&list, STR("v"));
+    if (version != NULL) {
+        return str_eq(version->value, STR("DKIM1"));
     }
     return (result == TAG_LIST_OK || result == TAG_LIST_DUPLICATE) &&
-           tag_list_find(&list, STR("p")) != NULL && tag_list_find(&list, STR("v")) == NULL;
+           tag_list_find(&list, STR("p")) != NULL;
 }
 
 static void
@@ -217,6 +217,23 @@ load_problem(enum crypto_key_result result)
         break;
     }
     return DKIM_PROBLEM_FAILED;
+}
+
+enum dkim_problem
+dkim_key_usable(const struct dkim_key *key, unsigned *bits_out)
+{
+    struct public_key *public = NULL;
+    *bits_out = 0;
+    if (!key->type_known) {
+        return DKIM_PROBLEM_KEY_TYPE;
+    }
+    if (key->revoked) {
+        return DKIM_PROBLEM_KEY_REVOKED;
+    }
+    enum dkim_problem problem =
+        load_problem(public_key_load(key->algorithm, key->public, &public, bits_out));
+    public_key_release(&public);
+    return problem;
 }
 
 static enum dkim_problem

@@ -35,10 +35,17 @@ struct dkim_key {
 [[nodiscard]] enum dkim_problem dkim_key_parse(struct arena *arena, struct str text,
                                                struct dkim_key *key_out);
 /*
- * True when the text means to be a key record: it begins with "v=DKIM1", or it has no version and
- * is a list of tags with "p=". Other TXT records at the name (wildcards) are none of ours.
+ * True when the text means to be a key record: it says "v=DKIM1", or it has no version and is a
+ * list of tags with "p=". Other TXT records at the name (wildcards) are none of ours.
  */
 bool dkim_key_is_record(struct str text);
+
+/*
+ * Whether anything could be verified with a well-formed record, for those who look at records
+ * alone: KEY_TYPE, KEY_REVOKED, KEY_MALFORMED, KEY_SMALL, KEY_LARGE, FAILED or NONE. *bits_out is 0
+ * where the size is not known.
+ */
+enum dkim_problem dkim_key_usable(const struct dkim_key *key, unsigned *bits_out);
 
 /* What a signature wants of a key record. */
 enum dkim_problem dkim_key_fits(const struct dkim_key *key, enum crypto_algorithm algorithm,

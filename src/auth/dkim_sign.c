@@ -169,9 +169,7 @@ sign_with(const struct signing *signing, struct buf *out)
     buf_init(&text, DKIM_SIGN_FIELDS_MAX);
     fold_init(&fold, &text, DKIM_SIGN_COLUMNS, STR("DKIM-Signature"));
     write_field(&fold, signing->arena, signing->request, signing->key, signing->names);
-    fold_word(&fold, STR("bh="));
-    fold_run(&fold, signing->body_hash);
-    fold_join(&fold, STR(";"));
+    fold_printf(&fold, signing->arena, "bh=%.*s;", STR_ARG(signing->body_hash));
     fold_word(&fold, STR("b="));
     enum status status =
         fold.status == STATUS_OK ? sign_field(signing, &fold, buf_str(&text)) : fold.status;

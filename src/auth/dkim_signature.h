@@ -21,8 +21,8 @@
 /* Characters of l= (RFC 6376 3.5) and of t= and x=. */
 #define DKIM_LENGTH_DIGITS  76u
 #define DKIM_TIME_DIGITS    12u
-/* t= may be so far ahead of our clock, in seconds. */
-#define DKIM_FUTURE_MAX_S   3600
+/* t= may be so far ahead of our clock, in seconds: a day, since some set theirs to a wrong zone. */
+#define DKIM_FUTURE_MAX_S   86400
 /* Where no clock is to be looked at, and where a time is absent. */
 #define DKIM_NO_TIME        INT64_MIN
 

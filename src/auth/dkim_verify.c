@@ -165,8 +165,8 @@ enum dkim_result
 dkim_outcomes_best(const struct dkim_outcomes *outcomes)
 {
     static const enum dkim_result order[] = {
-        DKIM_RESULT_PASS,      DKIM_RESULT_FAIL,      DKIM_RESULT_POLICY,
-        DKIM_RESULT_TEMPERROR, DKIM_RESULT_PERMERROR,
+        DKIM_RESULT_PASS,      DKIM_RESULT_FAIL,   DKIM_RESULT_TEMPERROR,
+        DKIM_RESULT_PERMERROR, DKIM_RESULT_POLICY,
     };
     for (size_t r = 0; r < sizeof order / sizeof order[0]; r++) {
         for (size_t i = 0; i < outcomes->count; i++) {

@@ -55,7 +55,7 @@ struct dkim_verify_input {
 
 /*
  * One word for the message: NONE without signatures, PASS when one passes, else that of the
- * outcome that came furthest (fail, policy, temperror, permerror). For people; DMARC looks at each.
+ * outcome that comes first of fail, temperror, permerror, policy. For people; DMARC looks at each.
  */
 enum dkim_result dkim_outcomes_best(const struct dkim_outcomes *outcomes);
 

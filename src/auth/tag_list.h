@@ -39,7 +39,8 @@ enum tag_list_flag {
     TAG_LIST_UTF8 = 1 << 0, /* values may hold UTF-8 (RFC 8616 5) */
 };
 
-/* Reads the whole of `text`. *list_out is only meaningful with TAG_LIST_OK. */
+/* Reads the whole of `text`. With another result than OK, *list_out has the tags before the fault.
+ */
 [[nodiscard]] enum tag_list_result tag_list_parse(struct str text, unsigned flags,
                                                   struct tag_list *list_out);
 
