@@ -18,98 +18,99 @@ parse(struct arena *arena, const char *text, unsigned flags, struct dkim_signatu
     return dkim_signature_parse(arena, str_from_cstr(text), flags, signature);
 }
 
+static const struct {
+    const char *text;
+    enum dkim_problem want;
+} problem_cases[] = {
+    {ALL, DKIM_PROBLEM_NONE},
+    {ALL "; unknown=x", DKIM_PROBLEM_NONE},
+    {"", DKIM_PROBLEM_TAGS_SYNTAX},
+    {ALL "; c", DKIM_PROBLEM_TAGS_SYNTAX},
+    {ALL "; i=\xc3\xa9@a.example", DKIM_PROBLEM_TAGS_SYNTAX},
+    {ALL "; v=1", DKIM_PROBLEM_TAGS_DUPLICATE},
+    /* v= */
+    {"a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
+    {"v=2; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_VERSION},
+    {"v=1.0; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_VERSION},
+    /* a= */
+    {"v=1; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
+    {"v=1; a=RSA-SHA256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_NONE},
+    {"v=1; a=ed25519-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_NONE},
+    {"v=1; a=rsa-sha1; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_ALGORITHM_SHA1},
+    {"v=1; a=rsa-sha512; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_ALGORITHM},
+    /* b= and bh= */
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=", DKIM_PROBLEM_SIGNATURE},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=!", DKIM_PROBLEM_SIGNATURE},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; " BH, DKIM_PROBLEM_TAG_MISSING},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=YWJj; b=YWJj", DKIM_PROBLEM_BODY_HASH},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=; b=YWJj", DKIM_PROBLEM_BODY_HASH},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; b=YWJj", DKIM_PROBLEM_TAG_MISSING},
+    /* c= */
+    {ALL "; c=relaxed", DKIM_PROBLEM_NONE},
+    {ALL "; c=relaxed/simple", DKIM_PROBLEM_NONE},
+    {ALL "; c=", DKIM_PROBLEM_CANONICAL},
+    {ALL "; c=relaxed/", DKIM_PROBLEM_CANONICAL},
+    {ALL "; c=relaxed/relaxed/simple", DKIM_PROBLEM_CANONICAL},
+    {ALL "; c=nofws", DKIM_PROBLEM_CANONICAL},
+    /* d= and s= */
+    {"v=1; a=rsa-sha256; d=com; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
+    {"v=1; a=rsa-sha256; d=; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
+    {"v=1; a=rsa-sha256; d=a..example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
+    {"v=1; a=rsa-sha256; d=a.example.; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
+    {"v=1; a=rsa-sha256; d=a b.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
+    {"v=1; a=rsa-sha256; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
+    {"v=1; a=rsa-sha256; d=a.example; s=; h=from; " BH "b=YWJj", DKIM_PROBLEM_SELECTOR},
+    {"v=1; a=rsa-sha256; d=a.example; s=a_b.c; h=from; " BH "b=YWJj", DKIM_PROBLEM_NONE},
+    {"v=1; a=rsa-sha256; d=a.example; s=a/b; h=from; " BH "b=YWJj", DKIM_PROBLEM_SELECTOR},
+    {"v=1; a=rsa-sha256; d=a.example; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
+    /* h= */
+    {"v=1; a=rsa-sha256; d=a.example; s=s; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=to; " BH "b=YWJj", DKIM_PROBLEM_NAMES_FROM},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=; " BH "b=YWJj", DKIM_PROBLEM_NAMES},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from:; " BH "b=YWJj", DKIM_PROBLEM_NAMES},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=from:a b; " BH "b=YWJj", DKIM_PROBLEM_NAMES},
+    {"v=1; a=rsa-sha256; d=a.example; s=s; h=to :\r\n FROM; " BH "b=YWJj", DKIM_PROBLEM_NONE},
+    /* i= */
+    {ALL "; i=@a.example", DKIM_PROBLEM_NONE},
+    {ALL "; i=joe@A.Example", DKIM_PROBLEM_NONE},
+    {ALL "; i=joe=40x@b.a.example", DKIM_PROBLEM_NONE},
+    {ALL "; i=joe@ba.example", DKIM_PROBLEM_IDENTITY},
+    {ALL "; i=joe@example", DKIM_PROBLEM_IDENTITY},
+    {ALL "; i=a.example", DKIM_PROBLEM_IDENTITY},
+    {ALL "; i=joe=4@a.example", DKIM_PROBLEM_IDENTITY},
+    {ALL "; i=joe=0A@a.example", DKIM_PROBLEM_IDENTITY},
+    {ALL "; i=", DKIM_PROBLEM_IDENTITY},
+    /* l= */
+    {ALL "; l=0", DKIM_PROBLEM_NONE},
+    {ALL "; l=99999999999999999999999999", DKIM_PROBLEM_NONE},
+    {ALL "; l=", DKIM_PROBLEM_LENGTH},
+    {ALL "; l=-1", DKIM_PROBLEM_LENGTH},
+    {ALL "; l=1 0", DKIM_PROBLEM_LENGTH},
+    /* q= */
+    {ALL "; q=dns/txt", DKIM_PROBLEM_NONE},
+    {ALL "; q=other : dns/txt", DKIM_PROBLEM_NONE},
+    {ALL "; q=http", DKIM_PROBLEM_QUERY},
+    {ALL "; q=dns/special", DKIM_PROBLEM_QUERY},
+    /* t= and x= */
+    {ALL "; t=1; x=2", DKIM_PROBLEM_NONE},
+    {ALL "; t=2; x=2", DKIM_PROBLEM_TIME_ORDER},
+    {ALL "; t=3; x=2", DKIM_PROBLEM_TIME_ORDER},
+    {ALL "; t=", DKIM_PROBLEM_TIME},
+    {ALL "; x=-1", DKIM_PROBLEM_TIME},
+    {ALL "; t=1234567890123", DKIM_PROBLEM_TIME},
+};
+
 static void
 test_problems(void **state)
 {
-    static const struct {
-        const char *text;
-        enum dkim_problem want;
-    } cases[] = {
-        {ALL, DKIM_PROBLEM_NONE},
-        {ALL "; unknown=x", DKIM_PROBLEM_NONE},
-        {"", DKIM_PROBLEM_TAGS_SYNTAX},
-        {ALL "; c", DKIM_PROBLEM_TAGS_SYNTAX},
-        {ALL "; i=\xc3\xa9@a.example", DKIM_PROBLEM_TAGS_SYNTAX},
-        {ALL "; v=1", DKIM_PROBLEM_TAGS_DUPLICATE},
-        /* v= */
-        {"a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
-        {"v=2; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_VERSION},
-        {"v=1.0; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_VERSION},
-        /* a= */
-        {"v=1; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
-        {"v=1; a=RSA-SHA256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_NONE},
-        {"v=1; a=ed25519-sha256; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_NONE},
-        {"v=1; a=rsa-sha1; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_ALGORITHM_SHA1},
-        {"v=1; a=rsa-sha512; d=a.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_ALGORITHM},
-        /* b= and bh= */
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=", DKIM_PROBLEM_SIGNATURE},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; " BH "b=!", DKIM_PROBLEM_SIGNATURE},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; " BH, DKIM_PROBLEM_TAG_MISSING},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=YWJj; b=YWJj", DKIM_PROBLEM_BODY_HASH},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=; b=YWJj", DKIM_PROBLEM_BODY_HASH},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from; b=YWJj", DKIM_PROBLEM_TAG_MISSING},
-        /* c= */
-        {ALL "; c=relaxed", DKIM_PROBLEM_NONE},
-        {ALL "; c=relaxed/simple", DKIM_PROBLEM_NONE},
-        {ALL "; c=", DKIM_PROBLEM_CANONICAL},
-        {ALL "; c=relaxed/", DKIM_PROBLEM_CANONICAL},
-        {ALL "; c=relaxed/relaxed/simple", DKIM_PROBLEM_CANONICAL},
-        {ALL "; c=nofws", DKIM_PROBLEM_CANONICAL},
-        /* d= and s= */
-        {"v=1; a=rsa-sha256; d=com; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
-        {"v=1; a=rsa-sha256; d=; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
-        {"v=1; a=rsa-sha256; d=a..example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
-        {"v=1; a=rsa-sha256; d=a.example.; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
-        {"v=1; a=rsa-sha256; d=a b.example; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_DOMAIN},
-        {"v=1; a=rsa-sha256; s=s; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
-        {"v=1; a=rsa-sha256; d=a.example; s=; h=from; " BH "b=YWJj", DKIM_PROBLEM_SELECTOR},
-        {"v=1; a=rsa-sha256; d=a.example; s=a_b.c; h=from; " BH "b=YWJj", DKIM_PROBLEM_NONE},
-        {"v=1; a=rsa-sha256; d=a.example; s=a/b; h=from; " BH "b=YWJj", DKIM_PROBLEM_SELECTOR},
-        {"v=1; a=rsa-sha256; d=a.example; h=from; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
-        /* h= */
-        {"v=1; a=rsa-sha256; d=a.example; s=s; " BH "b=YWJj", DKIM_PROBLEM_TAG_MISSING},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=to; " BH "b=YWJj", DKIM_PROBLEM_NAMES_FROM},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=; " BH "b=YWJj", DKIM_PROBLEM_NAMES},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from:; " BH "b=YWJj", DKIM_PROBLEM_NAMES},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=from:a b; " BH "b=YWJj", DKIM_PROBLEM_NAMES},
-        {"v=1; a=rsa-sha256; d=a.example; s=s; h=to :\r\n FROM; " BH "b=YWJj", DKIM_PROBLEM_NONE},
-        /* i= */
-        {ALL "; i=@a.example", DKIM_PROBLEM_NONE},
-        {ALL "; i=joe@A.Example", DKIM_PROBLEM_NONE},
-        {ALL "; i=joe=40x@b.a.example", DKIM_PROBLEM_NONE},
-        {ALL "; i=joe@ba.example", DKIM_PROBLEM_IDENTITY},
-        {ALL "; i=joe@example", DKIM_PROBLEM_IDENTITY},
-        {ALL "; i=a.example", DKIM_PROBLEM_IDENTITY},
-        {ALL "; i=joe=4@a.example", DKIM_PROBLEM_IDENTITY},
-        {ALL "; i=joe=0A@a.example", DKIM_PROBLEM_IDENTITY},
-        {ALL "; i=", DKIM_PROBLEM_IDENTITY},
-        /* l= */
-        {ALL "; l=0", DKIM_PROBLEM_NONE},
-        {ALL "; l=99999999999999999999999999", DKIM_PROBLEM_NONE},
-        {ALL "; l=", DKIM_PROBLEM_LENGTH},
-        {ALL "; l=-1", DKIM_PROBLEM_LENGTH},
-        {ALL "; l=1 0", DKIM_PROBLEM_LENGTH},
-        /* q= */
-        {ALL "; q=dns/txt", DKIM_PROBLEM_NONE},
-        {ALL "; q=other : dns/txt", DKIM_PROBLEM_NONE},
-        {ALL "; q=http", DKIM_PROBLEM_QUERY},
-        {ALL "; q=dns/special", DKIM_PROBLEM_QUERY},
-        /* t= and x= */
-        {ALL "; t=1; x=2", DKIM_PROBLEM_NONE},
-        {ALL "; t=2; x=2", DKIM_PROBLEM_TIME_ORDER},
-        {ALL "; t=3; x=2", DKIM_PROBLEM_TIME_ORDER},
-        {ALL "; t=", DKIM_PROBLEM_TIME},
-        {ALL "; x=-1", DKIM_PROBLEM_TIME},
-        {ALL "; t=1234567890123", DKIM_PROBLEM_TIME},
-    };
     struct arena *arena = arena_create(1u << 20);
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < COUNT_OF(problem_cases); i++) {
         struct dkim_signature signature;
-        enum dkim_problem got = parse(arena, cases[i].text, 0, &signature);
-        if (got != cases[i].want) {
-            fail_msg("\"%s\": got %s, want %s", cases[i].text, dkim_problem_name(got),
-                     dkim_problem_name(cases[i].want));
+        enum dkim_problem got = parse(arena, problem_cases[i].text, 0, &signature);
+        if (got != problem_cases[i].want) {
+            fail_msg("\"%s\": got %s, want %s", problem_cases[i].text, dkim_problem_name(got),
+                     dkim_problem_name(problem_cases[i].want));
         }
     }
     arena_destroy(&arena);
