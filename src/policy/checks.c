@@ -1,5 +1,7 @@
 #include "policy/checks.h"
 
+#include "auth/checks.h"
+
 static const struct check table[] = {
 #define CHECK(name, stage, role, directions, function, meaning)                                    \
     {#name, CHECK_STAGE_##stage, ROLE_##role, directions, function, meaning},

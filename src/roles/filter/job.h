@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "config/config.h"
+#include "dns/dns.h"
 #include "ipc/body.h"
 #include "ipc/channel.h"
 #include "policy/decision.h"
@@ -51,8 +52,9 @@ enum filter_outcome {
 struct filter_shared {
     struct channel *spool;
     struct trace_sender *sender;
-    atomic_size_t active; /* jobs that have not been answered */
-    atomic_size_t memory; /* octets of their messages */
+    struct dns_source dns; /* what the checks ask; resolve is NULL where there is no DNS */
+    atomic_size_t active;  /* jobs that have not been answered */
+    atomic_size_t memory;  /* octets of their messages */
     atomic_uint_fast64_t outcomes[FILTER_OUTCOME_COUNT];
 };
 

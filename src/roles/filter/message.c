@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "auth/results.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/message.h"
@@ -24,6 +25,7 @@ struct work {
     const struct config *config;
     struct mail_head head;
     struct check_input input;
+    struct auth_results auth;
     struct finding_list findings;
     struct decision decision;
     struct mail_edits edits;
@@ -77,6 +79,8 @@ read_message(struct work *work)
         .content = content,
         .head = &work->head,
         .head_over_limit = status != STATUS_OK,
+        .dns = work->shared->dns.resolve != NULL ? &work->shared->dns : NULL,
+        .auth = &work->auth,
     };
     memcpy(&work->input.client, submit->client_ip.p, sizeof work->input.client);
     finding_list_init(&work->findings, work->arena);

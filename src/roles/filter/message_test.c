@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "dns/source_zone.h"
 #include "ipc/message.h"
 #include "roles/filter/job.h"
 #include "smtp/envelope.h"
@@ -45,6 +46,7 @@ struct world {
     struct channel *ledger[2];
     struct arena *arena;
     struct filter_shared shared;
+    struct dns_zone *zone; /* has no names */
     struct filter_settings *settings;
     enum spool_outcome outcome; /* what the spool will say */
     /* What the others saw. */
@@ -193,6 +195,10 @@ world_open(void **state)
     }
     w->settings = filter_settings_create(config);
     config_unref(&config);
+    struct str error;
+    assert_int_equal(dns_zone_create(w->arena, STR("{}"), DNS_SECURITY_INSECURE, &w->zone, &error),
+                     STATUS_OK);
+    w->shared.dns = dns_source_from_zone(w->zone);
     *state = w;
     return 0;
 }
@@ -210,6 +216,7 @@ world_close(void **state)
         channel_destroy(&w->ledger[i]);
     }
     filter_settings_unref(&w->settings);
+    dns_zone_destroy(&w->zone);
     event_base_free(w->loop);
     arena_destroy(&w->arena);
     free(w->committed);

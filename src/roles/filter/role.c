@@ -3,16 +3,20 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "dns/source_channel.h"
 #include "roles/filter.h"
 #include "roles/filter/job.h"
 #include "roles/filter/pool.h"
 
 /* How often a filter that is to stop looks whether all messages are answered. */
-#define STOP_POLL_MS 20
+#define STOP_POLL_MS  20
+/* What the way to the resolver and back may take, beside the time that it has for a question. */
+#define DNS_MARGIN_MS 1000
 
 struct filter {
     struct role_runtime *runtime;
     struct filter_shared shared;
+    struct dns_source_channel dns; /* behind shared.dns */
     struct filter_settings *settings;
     struct pool *pool;
     struct event *stop_poll;
@@ -72,6 +76,12 @@ filter_on_message(void *state, struct channel *channel, struct ipc_message *mess
 
 /* ---- start, reload, stop */
 
+static int
+dns_timeout_ms(const struct config *config)
+{
+    return (int)config->resolver.timeout_ms + DNS_MARGIN_MS;
+}
+
 static enum status
 filter_open(struct role_runtime *runtime, void **state_out)
 {
@@ -110,6 +120,9 @@ filter_start(struct role_runtime *runtime, void *state)
     struct filter *filter = state;
     struct event_base *loop = role_loop(runtime);
     filter->shared.spool = role_channel(runtime, ROLE_SPOOL, 0);
+    filter->dns.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
+    filter->dns.timeout_ms = dns_timeout_ms(filter->settings->config);
+    filter->shared.dns = dns_source_from_channel(&filter->dns);
     filter->shared.sender =
         trace_sender_create(loop, role_channel(runtime, ROLE_LEDGER, 0), TRACE_SENDER_CEILING);
     filter->stop_poll = event_new(loop, -1, EV_PERSIST, on_stop_poll, filter);
@@ -131,6 +144,7 @@ filter_reload(void *state, const struct config *config)
     }
     filter_settings_unref(&filter->settings);
     filter->settings = filter_settings_create(config);
+    filter->dns.timeout_ms = dns_timeout_ms(config);
 }
 
 static void

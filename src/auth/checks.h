@@ -1,0 +1,15 @@
+/*
+ * checks.h - the rows of the table of checks that ask who sent a message.
+ *
+ * All of them need input->dns: without it they return STATUS_TEMPORARY and have learnt nothing.
+ * What they learn beside their findings goes to input->auth (results.h), when there is one.
+ */
+#ifndef POSTERN_AUTH_CHECKS_H
+#define POSTERN_AUTH_CHECKS_H
+
+#include "check/check.h"
+
+check_function check_iprev;
+check_function check_spf;
+
+#endif
