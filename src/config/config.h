@@ -386,8 +386,15 @@ struct config_resolver {
     struct config_texts trust_anchors;  /* files with DS or DNSKEY records */
     struct config_texts local_zones;    /* special-use names that are looked up nonetheless */
     bool dnssec;                        /* [true] validate */
+    int64_t anchor_hold_down_ms;        /* [30d, 1s..365d] before a new key is trusted */
+    struct str self_test;               /* a signed name that is asked too; may be empty */
     int64_t timeout_ms;                 /* [10s, 100ms..5m] for a question in all */
+    int64_t message_timeout_ms;         /* [30s, 1s..5m] for all questions of one message */
+    uint32_t message_questions;         /* [300, 20..10000] of one message */
     uint64_t cache_size;                /* [64MiB, 1MiB..64GiB] */
+    int64_t cache_ttl_min_ms;           /* [0s, 0..1h] */
+    int64_t cache_ttl_max_ms;           /* [1d, 1m..7d] */
+    int64_t cache_negative_ttl_max_ms;  /* [1h, 1s..1d] */
 };
 
 /* A domain whose DMARC policy is not followed. */

@@ -452,8 +452,18 @@ static const struct schema_field resolver_fields[] = {
         "Server of a root of one's own, for laboratories and closed networks.",
         .unset = "the root servers of the internet", .example = "127.0.53.1@5353"),
     ROW(config_resolver, trust_anchors, SCHEMA_PATH, struct config_texts,
-        "Files with DS or DNSKEY records that DNSSEC starts from.", .is_list = true, .most = 16,
-        .unset = "those of the internet's root", .example = "[/etc/postern/root.key]"),
+        "Files with DS or DNSKEY records, one a line, that DNSSEC starts from. When their zone "
+        "changes its keys, Postern follows (RFC 5011) and keeps what it has learnt in its state "
+        "directory.",
+        .is_list = true, .most = 16, .unset = "those of the internet's root",
+        .example = "[/etc/postern/root.key]"),
+    DURATION(config_resolver, anchor_hold_down, "30d", SECOND, 365 * DAY,
+             "How long a new key must have been seen before it is trusted. RFC 5011 says 30 days; "
+             "less is for laboratories."),
+    ROW(config_resolver, self_test, SCHEMA_DOMAIN, struct str,
+        "A signed domain that is asked for besides the zones of the trust anchors when Postern "
+        "looks whether DNSSEC validation works.",
+        .unset = "only the zones of the trust anchors", .example = "example.com"),
     ROW(config_resolver, local_zones, SCHEMA_DOMAIN, struct config_texts,
         "Special-use names (RFC 6761), such as test, that are looked up like others. Without "
         "this the resolver answers itself that they do not exist.",
@@ -461,7 +471,17 @@ static const struct schema_field resolver_fields[] = {
     BOOL(config_resolver, dnssec, "true", "Validate with DNSSEC; DANE needs it."),
     DURATION(config_resolver, timeout, "10s", 100 * MILLISECOND, 5 * MINUTE,
              "How long an answer is waited for in all."),
+    DURATION(config_resolver, message_timeout, "30s", SECOND, 5 * MINUTE,
+             "How long the checks of one message may wait for names in all."),
+    COUNT(config_resolver, message_questions, "300", 20, 10000,
+          "Questions that the checks of one message may ask in all."),
     SIZE(config_resolver, cache_size, "64MiB", MIB, 64 * GIB, "Memory for the cache."),
+    DURATION(config_resolver, cache_ttl_min, "0s", 0, HOUR,
+             "Answers are kept at least this long, even if their zone says less."),
+    DURATION(config_resolver, cache_ttl_max, "1d", MINUTE, 7 * DAY,
+             "Answers are kept at most this long."),
+    DURATION(config_resolver, cache_negative_ttl_max, "1h", SECOND, DAY,
+             "How long at most it is kept that a name does not exist."),
 };
 static const struct schema_map resolver_map = MAP_OF("Resolver", config_resolver, resolver_fields);
 

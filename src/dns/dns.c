@@ -20,7 +20,7 @@ static const struct {
     {DNS_TYPE_A, "A"},     {DNS_TYPE_NS, "NS"},     {DNS_TYPE_CNAME, "CNAME"},
     {DNS_TYPE_SOA, "SOA"}, {DNS_TYPE_PTR, "PTR"},   {DNS_TYPE_MX, "MX"},
     {DNS_TYPE_TXT, "TXT"}, {DNS_TYPE_AAAA, "AAAA"}, {DNS_TYPE_TLSA, "TLSA"},
-    {DNS_TYPE_SPF, "SPF"},
+    {DNS_TYPE_SPF, "SPF"}, {DNS_TYPE_DS, "DS"},     {DNS_TYPE_DNSKEY, "DNSKEY"},
 };
 
 enum status
@@ -33,6 +33,46 @@ dns_resolve(const struct dns_source *source, struct arena *arena, struct str nam
         *answer_out = answer;
     }
     return status;
+}
+
+void
+dns_prefetch(const struct dns_source *source, struct str name, uint16_t type)
+{
+    if (source->prefetch != NULL) {
+        source->prefetch(source->ctx, name, type);
+    }
+}
+
+void
+dns_prefetch_send(const struct dns_source *source)
+{
+    if (source->prefetch_send != NULL) {
+        source->prefetch_send(source->ctx);
+    }
+}
+
+enum status
+dns_answer_copy(struct arena *arena, const struct dns_answer *answer, struct dns_answer *copy_out)
+{
+    struct dns_answer copy = *answer;
+    struct str *records = arena_alloc_array(arena, answer->record_count + 1, sizeof *records);
+    if (records == NULL) {
+        return STATUS_LIMIT;
+    }
+    for (size_t i = 0; i < answer->record_count; i++) {
+        records[i] = arena_str_dup(arena, answer->records[i]);
+        if (records[i].p == NULL) {
+            return STATUS_LIMIT;
+        }
+    }
+    copy.canonical = arena_str_dup(arena, answer->canonical);
+    copy.detail = arena_str_dup(arena, answer->detail);
+    copy.records = records;
+    if (copy.canonical.p == NULL || copy.detail.p == NULL) {
+        return STATUS_LIMIT;
+    }
+    *copy_out = copy;
+    return STATUS_OK;
 }
 
 bool

@@ -20,6 +20,8 @@
 /* Most records of one answer, and octets of one record; what is more makes the answer SERVFAIL. */
 #define DNS_RECORDS_MAX 256u
 #define DNS_RDATA_MAX   65535u
+/* Most questions that travel together. */
+#define DNS_BATCH_MAX   64u
 
 /* IANA numbers of the record types that are asked for. */
 enum dns_type {
@@ -31,6 +33,8 @@ enum dns_type {
     DNS_TYPE_MX = 15,
     DNS_TYPE_TXT = 16,
     DNS_TYPE_AAAA = 28,
+    DNS_TYPE_DS = 43,
+    DNS_TYPE_DNSKEY = 48,
     DNS_TYPE_TLSA = 52,
     DNS_TYPE_SPF = 99, /* RFC 7208 3.1: obsolete, known so that tests can hold it */
 };
@@ -75,12 +79,33 @@ struct dns_source {
     enum status (*resolve)(void *ctx, struct arena *arena, struct str name, uint16_t type,
                            struct dns_answer *out);
     void *ctx;
+    /*
+     * For sources that can ask without waiting (source_cache.h); both NULL in others. prefetch
+     * notes a question that will come, prefetch_send asks all that were noted.
+     */
+    void (*prefetch)(void *ctx, struct str name, uint16_t type);
+    void (*prefetch_send)(void *ctx);
 };
 
 /* Asks `source`; errors as above. *answer_out is untouched on failure. */
 [[nodiscard]] enum status dns_resolve(const struct dns_source *source, struct arena *arena,
                                       struct str name, uint16_t type,
                                       struct dns_answer *answer_out);
+
+/*
+ * Says that (name, type) will be asked soon. Does not wait and cannot fail: what is no name, or too
+ * much, is left out, and a source that has no such thing ignores it. The question goes out with
+ * others at dns_prefetch_send, or at the next dns_resolve.
+ */
+void dns_prefetch(const struct dns_source *source, struct str name, uint16_t type);
+void dns_prefetch_send(const struct dns_source *source);
+
+/*
+ * A copy of `answer` whose text and octets live in the arena. STATUS_LIMIT: the arena is full,
+ * *copy_out is untouched.
+ */
+[[nodiscard]] enum status dns_answer_copy(struct arena *arena, const struct dns_answer *answer,
+                                          struct dns_answer *copy_out);
 
 /* True when asking again later may give another outcome: SERVFAIL, TIMEOUT, REFUSED. */
 bool dns_outcome_is_temporary(enum dns_outcome outcome);

@@ -2,45 +2,49 @@
 
 #include "dns/name.h"
 
-static enum status
-answer_copy(struct arena *arena, const struct msg_resolve_reply *reply, struct dns_answer *answer)
+enum status
+dns_answer_from_record(struct arena *arena, const struct record_answer *record,
+                       struct dns_answer *answer_out)
 {
-    struct str *records = arena_alloc_array(arena, reply->records.n + 1, sizeof *records);
+    bool has_records = record->records.n > 0;
+    if (record->outcome >= DNS_OUTCOME_COUNT || record->security >= DNS_SECURITY_COUNT ||
+        has_records != (record->outcome == DNS_OUTCOME_ANSWER)) {
+        *answer_out = (struct dns_answer){.outcome = DNS_OUTCOME_SERVFAIL,
+                                          .detail = STR("the resolver's answer makes no sense")};
+        return STATUS_OK;
+    }
+    struct str *records = arena_alloc_array(arena, record->records.n + 1, sizeof *records);
     if (records == NULL) {
         return STATUS_LIMIT;
     }
-    for (size_t i = 0; i < reply->records.n; i++) {
-        records[i] = arena_str_dup(arena, reply->records.items[i].octets);
-        if (records[i].p == NULL) {
-            return STATUS_LIMIT;
-        }
+    for (size_t i = 0; i < record->records.n; i++) {
+        records[i] = record->records.items[i].octets;
     }
-    answer->canonical = arena_str_dup(arena, reply->canonical);
-    answer->detail = arena_str_dup(arena, reply->detail);
-    answer->records = records;
-    answer->record_count = reply->records.n;
-    return answer->canonical.p != NULL && answer->detail.p != NULL ? STATUS_OK : STATUS_LIMIT;
+    struct dns_answer answer = {
+        .outcome = (enum dns_outcome)record->outcome,
+        .security = (enum dns_security)record->security,
+        .canonical = record->canonical,
+        .detail = record->detail,
+        .ttl = record->ttl,
+        .records = records,
+        .record_count = record->records.n,
+    };
+    return dns_answer_copy(arena, &answer, answer_out);
 }
 
 enum status
 dns_answer_from_reply(struct arena *arena, const struct msg_resolve_reply *reply,
                       struct dns_answer *answer_out)
 {
-    struct dns_answer answer = {.outcome = (enum dns_outcome)reply->outcome,
-                                .security = (enum dns_security)reply->security,
-                                .ttl = reply->ttl};
-    bool has_records = reply->records.n > 0;
-    if (reply->outcome >= DNS_OUTCOME_COUNT || reply->security >= DNS_SECURITY_COUNT ||
-        has_records != (reply->outcome == DNS_OUTCOME_ANSWER)) {
-        *answer_out = (struct dns_answer){.outcome = DNS_OUTCOME_SERVFAIL,
-                                          .detail = STR("the resolver's answer makes no sense")};
-        return STATUS_OK;
-    }
-    enum status status = answer_copy(arena, reply, &answer);
-    if (status == STATUS_OK) {
-        *answer_out = answer;
-    }
-    return status;
+    struct record_answer record = {
+        .outcome = reply->outcome,
+        .security = reply->security,
+        .canonical = reply->canonical,
+        .detail = reply->detail,
+        .ttl = reply->ttl,
+        .records = {reply->records.items, reply->records.n},
+    };
+    return dns_answer_from_record(arena, &record, answer_out);
 }
 
 static enum status

@@ -7,6 +7,9 @@
 #include "dns/dns.h"
 #include "ipc/channel.h"
 
+/* The outcome in a resolve_batch_reply of a question that has no answer yet. */
+#define DNS_BATCH_UNANSWERED 255u
+
 struct dns_source_channel {
     struct channel *resolver; /* borrowed; used from any thread but the loop's */
     int timeout_ms;           /* for one question; above the resolver's own limit */
@@ -23,5 +26,9 @@ struct dns_source dns_source_from_channel(struct dns_source_channel *channel);
 [[nodiscard]] enum status dns_answer_from_reply(struct arena *arena,
                                                 const struct msg_resolve_reply *reply,
                                                 struct dns_answer *answer_out);
+/* The same for one answer of a MSG_RESOLVE_BATCH_REPLY that is not DNS_BATCH_UNANSWERED. */
+[[nodiscard]] enum status dns_answer_from_record(struct arena *arena,
+                                                 const struct record_answer *record,
+                                                 struct dns_answer *answer_out);
 
 #endif

@@ -142,6 +142,8 @@ read_value(struct arena *arena, const json_t *object, uint16_t type, struct buf 
     case DNS_TYPE_TLSA:
         return read_tlsa(arena, object, out);
     case DNS_TYPE_SOA:
+    case DNS_TYPE_DS:
+    case DNS_TYPE_DNSKEY:
         break;
     }
     return STATUS_SYNTAX;

@@ -100,6 +100,7 @@ class Dns:
         self.address, self.port = address, port
         self.ttl, self.negative_ttl = ttl, negative_ttl
         self.zones, self.keys, self.process = {}, {}, None
+        self.further_keys = {}
         self.serial = int(time.time())
         self.anchor = self.directory / "root.key"
         self._declare(".", "good", False)
@@ -140,6 +141,22 @@ class Dns:
                        directory=self.directory)
             self.keys[origin] = made.stdout.strip()
         return self.keys[origin]
+
+    # -- key changes (RFC 5011); each takes effect with update() ---------------------------------
+
+    def add_key(self, origin):
+        """A second key in the zone, which signs beside the first."""
+        made = run(["ldns-keygen", "-a", ALGORITHM, "-k", "-r", "/dev/urandom", origin],
+                   directory=self.directory)
+        self.further_keys.setdefault(origin, []).append(made.stdout.strip())
+
+    def revoke_key(self, origin):
+        """The first key is marked as revoked (2.1); it still signs, with that mark."""
+        run(["ldns-revoke", f"{self._key(origin)}.key"], directory=self.directory)
+
+    def drop_key(self, origin):
+        """The first key goes, the next one takes its place."""
+        self.keys[origin] = self.further_keys[origin].pop(0)
 
     def _ds(self, zone):
         """The DS records that the parent publishes for `zone`."""
@@ -191,7 +208,8 @@ class Dns:
             begin, end = now - 20 * DAY, now - 2 * OVERLOOKED
         stamp = [time.strftime("%Y%m%d%H%M%S", time.gmtime(t)) for t in (begin, end)]
         run(["ldns-signzone", *(["-n"] if zone.nsec3 else []), "-i", stamp[0], "-e", stamp[1],
-             "-o", zone.origin, "-f", served.name, plain.name, self._key(zone.origin)],
+             "-A", "-o", zone.origin, "-f", served.name, plain.name, self._key(zone.origin),
+             *self.further_keys.get(zone.origin, [])],
             directory=self.directory)
         if zone.signing == "bogus":
             served.write_text(corrupt_signatures(served.read_text()))

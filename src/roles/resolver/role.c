@@ -1,0 +1,185 @@
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "roles/resolver.h"
+#include "roles/resolver/internal.h"
+
+/* Memory for reading one answer: a message of 64 KiB with its names written out. */
+#define SCRATCH_MAX (1024u * 1024u)
+
+void
+resolver_count(struct resolver *resolver, const struct dns_answer *answer)
+{
+    resolver->answered[answer->outcome]++;
+    resolver->secure += answer->security == DNS_SECURITY_SECURE;
+    resolver->bogus += answer->security == DNS_SECURITY_BOGUS;
+}
+
+/* ---- contexts */
+
+void
+resolver_release(struct resolver *resolver, struct context *context)
+{
+    struct timeval now = {0, 0};
+    if (--context->users == 0 && context->retired) {
+        event_add(resolver->clean_up, &now); /* not from within its own callback */
+    }
+}
+
+static void
+on_clean_up(evutil_socket_t fd, short what, void *state)
+{
+    struct resolver *resolver = state;
+    (void)fd;
+    (void)what;
+    for (struct context **at = &resolver->retired; *at != NULL;) {
+        struct context *context = *at;
+        if (context->users > 0) {
+            at = &context->next;
+            continue;
+        }
+        *at = context->next;
+        context_destroy(context);
+    }
+}
+
+static struct context *
+make_context(struct resolver *resolver, const struct config *config)
+{
+    size_t count;
+    const struct anchor_zone *zones = anchors_zones(resolver->anchors, &count);
+    return context_create(role_loop(resolver->runtime), config, zones, count);
+}
+
+bool
+resolver_renew_context(struct resolver *resolver)
+{
+    struct timeval now = {0, 0};
+    struct context *next = make_context(resolver, role_config(resolver->runtime));
+    if (next == NULL) {
+        return false;
+    }
+    struct context *old = resolver->current;
+    resolver->current = next;
+    old->retired = true;
+    old->next = resolver->retired;
+    resolver->retired = old;
+    event_add(resolver->clean_up, &now);
+    return true;
+}
+
+/* ---- role */
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *state)
+{
+    (void)fd;
+    (void)what;
+    query_sweep(state);
+}
+
+static void
+on_message(void *state, struct channel *channel, struct ipc_message *message)
+{
+    if (message->type == MSG_RESOLVE) {
+        query_ask(state, channel, message);
+    } else if (message->type == MSG_RESOLVE_BATCH) {
+        query_ask_batch(state, channel, message);
+    } else {
+        ipc_message_free(&message);
+    }
+}
+
+static enum status
+resolver_open(struct role_runtime *runtime, void **state_out)
+{
+    struct resolver *resolver = calloc(1, sizeof *resolver);
+    const struct config *config = role_config(runtime);
+    if (resolver == NULL) {
+        return STATUS_LIMIT;
+    }
+    resolver->runtime = runtime;
+    resolver->scratch = arena_create(SCRATCH_MAX);
+    resolver->anchors = anchors_create(role_directory(runtime));
+    enum status status = anchors_select(resolver->anchors, &config->resolver);
+    if (status == STATUS_OK) {
+        resolver->current = make_context(resolver, config);
+        status = resolver->current != NULL ? STATUS_OK : STATUS_IO;
+    }
+    if (status != STATUS_OK) {
+        anchors_destroy(&resolver->anchors);
+        arena_destroy(&resolver->scratch);
+        free(resolver);
+        return status;
+    }
+    *state_out = resolver;
+    return STATUS_OK;
+}
+
+static enum status
+resolver_start(struct role_runtime *runtime, void *state)
+{
+    struct resolver *resolver = state;
+    struct timeval interval = {0, SWEEP_MS * 1000};
+    resolver->clean_up = event_new(role_loop(runtime), -1, 0, on_clean_up, resolver);
+    resolver->sweep = event_new(role_loop(runtime), -1, EV_PERSIST, on_sweep, resolver);
+    if (resolver->clean_up == NULL || resolver->sweep == NULL ||
+        event_add(resolver->sweep, &interval) != 0) {
+        return STATUS_IO;
+    }
+    enum status status = self_test_start(resolver);
+    return status == STATUS_OK ? watch_start(resolver) : status;
+}
+
+static void
+resolver_reload(void *state, const struct config *config)
+{
+    struct resolver *resolver = state;
+    if (anchors_select(resolver->anchors, &config->resolver) != STATUS_OK ||
+        !resolver_renew_context(resolver)) {
+        LOG_ERROR("the resolver keeps its old settings; restart Postern to change its anchors");
+        return;
+    }
+    self_test_restart(resolver);
+    watch_restart(resolver);
+}
+
+static void
+resolver_metrics(void *state, struct role_metrics *metrics_out)
+{
+    static const char *const names[DNS_OUTCOME_COUNT] = {
+        [DNS_OUTCOME_ANSWER] = "dns_answers",    [DNS_OUTCOME_NODATA] = "dns_nodata",
+        [DNS_OUTCOME_NXDOMAIN] = "dns_nxdomain", [DNS_OUTCOME_SERVFAIL] = "dns_servfail",
+        [DNS_OUTCOME_TIMEOUT] = "dns_timeout",   [DNS_OUTCOME_REFUSED] = "dns_refused",
+    };
+    struct resolver *resolver = state;
+    role_metric_add(metrics_out, "dns_questions", resolver->asked);
+    role_metric_add(metrics_out, "dns_batches", resolver->batches_asked);
+    for (size_t i = 0; i < DNS_OUTCOME_COUNT; i++) {
+        role_metric_add(metrics_out, names[i], resolver->answered[i]);
+    }
+    role_metric_add(metrics_out, "dns_secure", resolver->secure);
+    role_metric_add(metrics_out, "dns_bogus", resolver->bogus);
+    role_metric_add(metrics_out, "dns_over_limit", resolver->refused);
+    role_metric_add(metrics_out, "dns_under_way", (int64_t)resolver->query_count);
+    self_test_metrics(resolver, metrics_out);
+    watch_metrics(resolver, metrics_out);
+}
+
+/* Files: the state of the trust anchors, in the role's own directory and nowhere else. */
+static const struct sandbox_profile resolver_sandbox = {
+    .name = "resolver",
+    .allow = SANDBOX_ALLOW_INTERNET | SANDBOX_ALLOW_FILES,
+    .descriptors = 4096,
+};
+
+const struct role_definition resolver_role = {
+    .role = ROLE_RESOLVER,
+    .sandbox = &resolver_sandbox,
+    .open = resolver_open,
+    .start = resolver_start,
+    .on_message = on_message,
+    .reload = resolver_reload,
+    .metrics = resolver_metrics,
+};
