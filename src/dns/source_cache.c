@@ -1,6 +1,5 @@
 #include "dns/source_cache.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -168,33 +167,41 @@ may_ask(struct dns_cache *cache)
     return may;
 }
 
+/* Takes out what was noted, at most a batch: that is sent as soon as it is full. */
+static size_t
+gather_noted(struct dns_cache *cache, struct entry *entries_out[static DNS_BATCH_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; n < cache->noted && i < cache->count; i++) {
+        struct entry *entry = &cache->entries[i];
+        if (entry->state == ENTRY_NOTED) {
+            entry->state = ENTRY_ALONE;
+            entries_out[n++] = entry;
+        }
+    }
+    cache->noted = 0;
+    return n;
+}
+
 static void
 cache_prefetch_send(void *ctx)
 {
     struct dns_cache *cache = ctx;
     struct record_question questions[DNS_BATCH_MAX];
     struct entry *asked[DNS_BATCH_MAX];
-    size_t n = 0;
-    for (size_t i = 0; cache->noted > 0 && i < cache->count; i++) {
-        struct entry *entry = &cache->entries[i];
-        if (entry->state != ENTRY_NOTED) {
-            continue;
-        }
-        cache->noted--;
-        entry->state = ENTRY_ALONE;
-        asked[n] = entry;
-        questions[n] = (struct record_question){entry->name, entry->type};
-        n++;
-    }
+    size_t const n = gather_noted(cache, asked);
     if (n == 0) {
         return;
     }
+    for (size_t i = 0; i < n; i++) {
+        questions[i] = (struct record_question){asked[i]->name, asked[i]->type};
+    }
     struct msg_resolve_batch fields = {.questions = {questions, n}};
     struct batch *batch = batch_create();
-    batch->references = 2; /* on_batch_reply may run before channel_request returns */
+    batch->references = 2; /* the reply may come before channel_request returns */
     if (channel_request(cache->settings.resolver, MSG_RESOLVE_BATCH, &fields,
                         cache->settings.timeout_ms, on_batch_reply, batch) != STATUS_OK) {
-        batch_unref(batch);
+        batch->references = 1; /* there will be no reply */
         batch_unref(batch);
         return;
     }

@@ -168,7 +168,7 @@ teardown(void **state)
     struct world *world = *state;
     shutdown(world->far_end, SHUT_RDWR);
     pthread_join(world->resolver_thread, NULL);
-    event_base_loopbreak(world->loop);
+    event_base_loopexit(world->loop, NULL); /* holds even when the loop has not begun */
     pthread_join(world->loop_thread, NULL);
     channel_destroy(&world->channel);
     event_base_free(world->loop);

@@ -59,14 +59,15 @@ cpu_seconds(pid_t pid)
                &user, &kernel) != 2) {
         fail("a stat that cannot be read");
     }
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+    long const ticks = sysconf(_SC_CLK_TCK);
+    return (double)(user + kernel) / (double)(ticks > 0 ? ticks : 100);
 }
 
 static struct str
 next_name(struct bench *bench, char room[static NAME_OCTETS])
 {
     int n = snprintf(room, NAME_OCTETS, "n%u.bench.example", bench->next);
-    bench->next = (bench->next + 1) % bench->names;
+    bench->next = bench->next + 1 < bench->names ? bench->next + 1 : 0;
     return str_make(room, (size_t)n);
 }
 
