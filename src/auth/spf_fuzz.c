@@ -40,6 +40,8 @@ put_record(struct buf *out, uint16_t type, struct str line)
     case DNS_TYPE_NS:
     case DNS_TYPE_CNAME:
     case DNS_TYPE_SOA:
+    case DNS_TYPE_DS:
+    case DNS_TYPE_DNSKEY:
     case DNS_TYPE_TLSA:
     case DNS_TYPE_SPF:
         break;
