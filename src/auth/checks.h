@@ -2,13 +2,15 @@
  * checks.h - the rows of the table of checks that ask who sent a message.
  *
  * All of them need input->dns: without it they return STATUS_TEMPORARY and have learnt nothing.
- * What they learn beside their findings goes to input->auth (results.h), when there is one.
+ * What they learn beside their findings goes to input->auth (results.h), when there is one;
+ * check_dmarc, which rests on what the others have left there, is STATUS_TEMPORARY without.
  */
 #ifndef POSTERN_AUTH_CHECKS_H
 #define POSTERN_AUTH_CHECKS_H
 
 #include "check/check.h"
 
+check_function check_dmarc;
 check_function check_iprev;
 check_function check_spf;
 

@@ -18,6 +18,14 @@ dmarc_policy_tag_name(enum dmarc_policy_tag tag)
     return (unsigned)tag <= DMARC_TAG_NP ? names[tag] : "unknown";
 }
 
+const char *
+dmarc_override_name(enum dmarc_override_reason reason)
+{
+    static const char *const names[DMARC_OVERRIDE_COUNT] = {
+        "none", "local_policy", "mailing_list", "other", "policy_test_mode", "trusted_forwarder"};
+    return (unsigned)reason < DMARC_OVERRIDE_COUNT ? names[reason] : "unknown";
+}
+
 /* One evaluation. */
 struct evaluation {
     struct arena *arena;

@@ -72,6 +72,22 @@ struct dmarc_outcome {
     size_t queried_count;
 };
 
+/* Why a policy is not applied (RFC 9990 3.1.1, "policy override reason"). Stable: kept on disk. */
+enum dmarc_override_reason {
+    DMARC_OVERRIDE_NONE,
+    DMARC_OVERRIDE_LOCAL_POLICY,
+    DMARC_OVERRIDE_MAILING_LIST,
+    DMARC_OVERRIDE_OTHER,
+    DMARC_OVERRIDE_POLICY_TEST_MODE,
+    DMARC_OVERRIDE_TRUSTED_FORWARDER,
+};
+#define DMARC_OVERRIDE_COUNT 6u
+
+struct dmarc_override {
+    enum dmarc_override_reason reason;
+    struct str comment; /* for the owner of the domain; may be empty */
+};
+
 /* Evaluates. STATUS_LIMIT: the arena is full. */
 [[nodiscard]] enum status dmarc_evaluate(struct arena *arena, const struct dns_source *dns,
                                          const struct dmarc_input *input,
@@ -81,5 +97,7 @@ struct dmarc_outcome {
 const char *dmarc_result_name(enum dmarc_result result);
 /* "p", "sp", "np"; static, never NULL. */
 const char *dmarc_policy_tag_name(enum dmarc_policy_tag tag);
+/* "none", "local_policy", ...; static, never NULL. */
+const char *dmarc_override_name(enum dmarc_override_reason reason);
 
 #endif

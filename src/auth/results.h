@@ -14,6 +14,7 @@
 struct arc_verification;
 struct dkim_outcomes;
 struct dmarc_outcome;
+struct dmarc_override;
 struct iprev_outcome;
 struct mail_author;
 struct spf_outcome;
@@ -24,7 +25,12 @@ struct auth_results {
     const struct spf_outcome *spf_mailfrom; /* also for the null path (RFC 7208 2.4) */
     const struct dkim_outcomes *dkim;
     const struct arc_verification *arc;
-    const struct mail_author *author;
+    const struct mail_author *author; /* read by whichever check needs it first */
+    /*
+     * Why a failure of DMARC is not to be acted upon: a trusted sealer of an ARC chain vouches for
+     * the author, or the configuration makes an exception. Set before DMARC is looked at.
+     */
+    const struct dmarc_override *override;
     const struct dmarc_outcome *dmarc;
 };
 

@@ -358,13 +358,13 @@ static void
 test_long_list_of_tags_is_folded(void **state)
 {
     struct world *w = *state;
-    struct msg_submit fields = ordinary(
-        STR("From: MAILER-DAEMON\r\nTo: a@b\r\nTo: a@b\r\nX: \xe9\x07\r\n" ID ID "\r\nbody"));
+    struct msg_submit fields =
+        ordinary(STR("From: c@d\r\nTo: a@b\r\nTo: a@b\r\nX: \xe9\x07\r\n" ID ID "\r\nbody"));
     submit(w, &fields);
-    expect_commit(w, RECEIVED
-                  "X-Postern-Findings: header_control, header_8bit, header_not_utf8, "
-                  "from_malformed, date_missing,\r\n message_id_repeated, field_repeated\r\n"
-                  "From: MAILER-DAEMON\r\nTo: a@b\r\nTo: a@b\r\nX: \xe9\x07\r\n" ID ID "\r\n|body");
+    expect_commit(w,
+                  RECEIVED "X-Postern-Findings: header_control, header_8bit, header_not_utf8, "
+                           "date_missing, message_id_repeated,\r\n field_repeated\r\n"
+                           "From: c@d\r\nTo: a@b\r\nTo: a@b\r\nX: \xe9\x07\r\n" ID ID "\r\n|body");
 }
 
 static void
