@@ -27,6 +27,7 @@ int cli_status(int argc, char **argv);
 int cli_reload(int argc, char **argv);
 int cli_queue(int argc, char **argv);
 int cli_user(int argc, char **argv);
+int cli_key(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_dovecot_config(int argc, char **argv);
@@ -66,8 +67,9 @@ int cli_fail(const char *name, int exit_status, const char *format, ...)
 const struct config *cli_load_config(const char *file_name);
 
 /*
- * Connects to a running Postern: the parent (status, reload), the spool (queue) or the ledger
- * (users, trace). -1 after a message that says what to do. The caller closes the descriptor.
+ * Connects to a running Postern: the parent (status, reload), the spool (queue), the ledger
+ * (users, trace) or the vault (keys). -1 after a message that says what to do. The caller closes
+ * the descriptor.
  */
 int cli_connect(const char *config_file, enum role peer);
 

@@ -16,6 +16,7 @@ static const struct {
     {"reload", cli_reload, "read the configuration and certificates again"},
     {"config", cli_config, "check, print and explain the configuration"},
     {"user", cli_user, "add, change, list and remove users"},
+    {"key", cli_key, "make, list and change the keys that sign for our domains"},
     {"queue", cli_queue, "look at the queue and act on it"},
     {"trace", cli_trace, "find messages and print what happened to them"},
     {"explain", cli_explain, "tell the story of one message in plain words"},

@@ -30,7 +30,7 @@ ledger_status(sqlite3 *database, int code)
         break;
     }
     const char *file = sqlite3_db_filename(database, "main");
-    LOG_ERROR("the ledger's database failed", LOG_CSTR("file", file),
+    LOG_ERROR("a database failed", LOG_CSTR("file", file),
               LOG_CSTR("reason", sqlite3_errmsg(database)), LOG_INT("code", code));
     return status;
 }
@@ -122,7 +122,7 @@ upgrade(sqlite3 *database, const struct ledger_schema *schema, bool may_change)
         return status;
     }
     if (version > schema->version || !may_change) {
-        LOG_ERROR("the ledger's database is of another version of Postern",
+        LOG_ERROR("a database is of another version of Postern",
                   LOG_CSTR("file", sqlite3_db_filename(database, "main")),
                   LOG_INT("version", version), LOG_INT("known", schema->version));
         return STATUS_DENIED;

@@ -1,6 +1,6 @@
 /*
- * ledger_database.h - what the ledger's databases (users, traces) have in common: opening an SQLite
- * file, its schema version, statements.
+ * ledger_database.h - what the ledger's databases (users, traces) and the vault's have in common:
+ * opening an SQLite file, its schema version, statements.
  *
  * A connection is used by one thread. Errors of SQLite are logged here with their text, so callers
  * only pass the status on: STATUS_LIMIT: no room on the disk; STATUS_SYNTAX: the file is damaged or

@@ -7,9 +7,10 @@
 #ifndef POSTERN_ROLES_LEDGER_INTERNAL_H
 #define POSTERN_ROLES_LEDGER_INTERNAL_H
 
+#include "roles/asker.h"
 #include "roles/ledger/throttle.h"
-#include "roles/ledger/work.h"
 #include "roles/role.h"
+#include "roles/work.h"
 #include "store/ledger_search.h"
 #include "store/ledger_traces.h"
 #include "store/ledger_users.h"
@@ -57,8 +58,6 @@ struct ledger_counters {
     int64_t trace_octets; /* on disk */
 };
 
-struct asker;
-
 /* Loop thread, but for `writer` and `search`. */
 struct ledger {
     struct role_runtime *runtime;
@@ -77,25 +76,6 @@ struct ledger {
     bool maintain_runs;
     struct ledger_counters counters;
 };
-
-/*
- * Who waits for an answer. The line can go down before there is one; then the answer goes nowhere:
- * sent over the next line with the same number it would be taken for the answer to another request.
- */
-struct asker {
-    struct asker *prev;
-    struct asker *next;
-    struct channel *channel; /* NULL: gone */
-    uint64_t request;
-};
-
-/* Notes who sent the message; the asker must stay where it is until asker_end. */
-void asker_begin(struct ledger *ledger, struct asker *asker, struct channel *channel,
-                 const struct ipc_message *message);
-/* Sends the answer, if there still is who asked. `type` MSG_TYPE_COUNT: no answer. */
-void asker_end(struct ledger *ledger, struct asker *asker, enum msg_type type, const void *fields);
-/* The line is down: forgets all who asked over it. */
-void asker_forget(struct ledger *ledger, const struct channel *channel);
 
 /* Handlers of messages; each owns its message. */
 void ledger_on_lookup(struct ledger *ledger, struct channel *channel, struct ipc_message *message);

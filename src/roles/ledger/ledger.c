@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,43 +13,6 @@
 
 /* How often a stopping ledger looks whether its work is done. */
 #define STOPPING_MS 20
-
-/* ---- who waits for an answer */
-
-void
-asker_begin(struct ledger *ledger, struct asker *asker, struct channel *channel,
-            const struct ipc_message *message)
-{
-    asker->channel = channel;
-    asker->request = message->request;
-    DL_APPEND(ledger->askers, asker);
-}
-
-void
-asker_end(struct ledger *ledger, struct asker *asker, enum msg_type type, const void *fields)
-{
-    DL_DELETE(ledger->askers, asker);
-    if (asker->channel == NULL || type == MSG_TYPE_COUNT) {
-        return;
-    }
-    enum status status = channel_send(asker->channel, type, asker->request, fields);
-    if (status != STATUS_OK && status != STATUS_TEMPORARY) {
-        LOG_ERROR("an answer cannot be sent", LOG_CSTR("type", ipc_type_name(type)),
-                  LOG_CSTR("status", status_name(status)));
-    }
-}
-
-void
-asker_forget(struct ledger *ledger, const struct channel *channel)
-{
-    struct asker *asker;
-    DL_FOREACH(ledger->askers, asker)
-    {
-        if (asker->channel == channel) {
-            asker->channel = NULL;
-        }
-    }
-}
 
 /* ---- opening */
 
@@ -293,7 +255,8 @@ static void
 ledger_on_peer(void *state, struct channel *channel, bool up)
 {
     if (!up) {
-        asker_forget(state, channel);
+        struct ledger *ledger = state;
+        asker_forget(&ledger->askers, channel);
     }
 }
 

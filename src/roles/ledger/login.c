@@ -95,7 +95,7 @@ reply_outcome(struct ledger *ledger, struct asker *asker, enum smtp_auth_outcome
               const char *name)
 {
     struct msg_auth_reply reply = {.outcome = (uint8_t)outcome, .user = str_from_cstr(name)};
-    asker_end(ledger, asker, MSG_AUTH_REPLY, &reply);
+    asker_end(&ledger->askers, asker, MSG_AUTH_REPLY, &reply);
 }
 
 /* ---- a password */
@@ -177,7 +177,7 @@ ledger_on_password(struct ledger *ledger, struct channel *channel, struct ipc_me
     login->job = (struct work_job){.run = login_run, .finish = login_finish};
     login->ledger = ledger;
     login->message = message;
-    asker_begin(ledger, &login->asker, channel, message);
+    asker_begin(&ledger->askers, &login->asker, channel, message);
     if (!attempt_begin(ledger, &login->attempt)) {
         login_end(login, SMTP_AUTH_THROTTLED, NULL);
         return;
@@ -222,8 +222,8 @@ ledger_on_scram_begin(struct ledger *ledger, struct channel *channel, struct ipc
         ledger->counters.logins_throttled++;
         reply = (struct msg_scram_begin_reply){.outcome = SMTP_AUTH_THROTTLED};
     }
-    asker_begin(ledger, &asker, channel, message);
-    asker_end(ledger, &asker, MSG_SCRAM_BEGIN_REPLY, &reply);
+    asker_begin(&ledger->askers, &asker, channel, message);
+    asker_end(&ledger->askers, &asker, MSG_SCRAM_BEGIN_REPLY, &reply);
     ipc_message_free(&message);
 }
 
@@ -247,7 +247,7 @@ verify_scram(struct ledger *ledger, const struct attempt *attempt,
         .user = str_from_cstr(user->name),
         .server_signature = str_make((const char *)signature, sizeof signature),
     };
-    asker_end(ledger, asker, MSG_AUTH_REPLY, &reply);
+    asker_end(&ledger->askers, asker, MSG_AUTH_REPLY, &reply);
 }
 
 void
@@ -261,7 +261,7 @@ ledger_on_scram_verify(struct ledger *ledger, struct channel *channel, struct ip
         role_peer_misbehaved(ledger->runtime, channel);
         return;
     }
-    asker_begin(ledger, &asker, channel, message);
+    asker_begin(&ledger->askers, &asker, channel, message);
     if (attempt_begin(ledger, &attempt)) {
         verify_scram(ledger, &attempt, fields, &asker);
     } else {

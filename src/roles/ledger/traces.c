@@ -67,7 +67,7 @@ append_finish(struct work_job *job)
     struct channel *channel = trace->asker.channel;
     bool taken = trace->status == STATUS_OK;
     /* Without an answer the sender keeps it and sends it again. */
-    asker_end(ledger, &trace->asker, taken ? MSG_TRACE_ACK : MSG_TYPE_COUNT, NULL);
+    asker_end(&ledger->askers, &trace->asker, taken ? MSG_TRACE_ACK : MSG_TYPE_COUNT, NULL);
     if (taken) {
         ledger->counters.traces += (int64_t)MSG_BODY(trace->message, trace_append)->pieces.n;
     } else if (trace->status != STATUS_SYNTAX) {
@@ -97,7 +97,7 @@ ledger_on_append(struct ledger *ledger, struct channel *channel, struct ipc_mess
     trace->ledger = ledger;
     trace->message = message;
     trace->status = STATUS_TEMPORARY; /* until it has run */
-    asker_begin(ledger, &trace->asker, channel, message);
+    asker_begin(&ledger->askers, &trace->asker, channel, message);
     if (!work_add(ledger->writers, &trace->job)) {
         append_finish(&trace->job);
     }
@@ -321,7 +321,7 @@ get_run(struct work_job *job, void *context)
 static void
 read_end(struct read_job *read, enum msg_type type)
 {
-    asker_end(read->ledger, &read->asker, type, &read->reply);
+    asker_end(&read->ledger->askers, &read->asker, type, &read->reply);
     ipc_message_free(&read->message);
     arena_destroy(&read->arena);
     free(read);
@@ -358,7 +358,7 @@ read_begin(struct ledger *ledger, struct channel *channel, struct ipc_message *m
     read->message = message;
     read->arena = arena_create(LEDGER_REPLY_ARENA);
     ledger->counters.searches++;
-    asker_begin(ledger, &read->asker, channel, message);
+    asker_begin(&ledger->askers, &read->asker, channel, message);
     if (!work_add(ledger->readers, &read->job)) {
         job.finish(&read->job);
     }

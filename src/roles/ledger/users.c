@@ -24,8 +24,8 @@ ledger_on_lookup(struct ledger *ledger, struct channel *channel, struct ipc_mess
     };
     struct asker asker;
     ledger->counters.lookups++;
-    asker_begin(ledger, &asker, channel, message);
-    asker_end(ledger, &asker, MSG_RECIPIENT_LOOKUP_REPLY, &reply);
+    asker_begin(&ledger->askers, &asker, channel, message);
+    asker_end(&ledger->askers, &asker, MSG_RECIPIENT_LOOKUP_REPLY, &reply);
     arena_destroy(&arena);
     ipc_message_free(&message);
 }
@@ -48,8 +48,8 @@ ledger_on_user_list(struct ledger *ledger, struct channel *channel, struct ipc_m
     }
     struct msg_user_list_reply reply = {.users = {records, shown}, .more = found > shown};
     struct asker asker;
-    asker_begin(ledger, &asker, channel, message);
-    asker_end(ledger, &asker, MSG_USER_LIST_REPLY, &reply);
+    asker_begin(&ledger->askers, &asker, channel, message);
+    asker_end(&ledger->askers, &asker, MSG_USER_LIST_REPLY, &reply);
     ipc_message_free(&message);
 }
 
@@ -70,7 +70,7 @@ static void
 change_end(struct change_job *change, enum user_outcome outcome, struct str text)
 {
     struct msg_user_change_reply reply = {.outcome = (uint8_t)outcome, .text = text};
-    asker_end(change->ledger, &change->asker, MSG_USER_CHANGE_REPLY, &reply);
+    asker_end(&change->ledger->askers, &change->asker, MSG_USER_CHANGE_REPLY, &reply);
     ipc_message_free(&change->message);
     explicit_bzero(&change->user, sizeof change->user);
     free(change);
@@ -263,7 +263,7 @@ ledger_on_user_change(struct ledger *ledger, struct channel *channel, struct ipc
     change->ledger = ledger;
     change->message = message;
     change->action = (enum user_action)fields->action;
-    asker_begin(ledger, &change->asker, channel, message);
+    asker_begin(&ledger->askers, &change->asker, channel, message);
     if (user_name_normalise(arena, fields->name, &name) == STATUS_OK) {
         change_begin(change, name);
     } else {

@@ -1,46 +1,179 @@
 #include "roles/vault/vault.h"
 
+#include <event2/event.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "roles/vault/internal.h"
+#include "tls/library.h"
+
+/* Threads that sign: one a core, within these bounds. */
+#define SIGNERS_LEAST   2
+#define SIGNERS_MOST    8
+#define TICK_S          1
+/* How often a stopping vault looks whether its work is done. */
+#define STOPPING_US     20000
+/* Smallest piece of OpenSSL's secure heap. */
+#define SECURE_HEAP_MIN 32
+
+/* ---- opening */
+
+/* Neither core files nor other processes of the same user may see this memory. */
+static enum status
+close_memory(void)
+{
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        return STATUS_IO;
+    }
+    int made = CRYPTO_secure_malloc_init(VAULT_SECURE_HEAP, SECURE_HEAP_MIN);
+    if (made == 0) {
+        LOG_ERROR("OpenSSL has no memory for keys", LOG_INT("octets", VAULT_SECURE_HEAP));
+        return STATUS_LIMIT;
+    }
+    if (made == 2) {
+        LOG_WARN("the memory of the keys cannot be locked and may be swapped out: allow the "
+                 "service to lock more (LimitMEMLOCK=)",
+                 LOG_INT("octets", VAULT_SECURE_HEAP));
+    }
+    return STATUS_OK;
+}
+
+static enum status
+open_keys(struct vault *vault, const char *directory)
+{
+    enum status status = vault_file_open(directory, &vault->file);
+    if (status == STATUS_OK) {
+        status = vault_table_load(vault);
+    }
+    if (status == STATUS_OK) {
+        status = vault_srs_prepare(vault);
+    }
+    if (status != STATUS_OK) {
+        LOG_ERROR("the keys cannot be used: restore <state>/vault/keys.db from a backup, or move it"
+                  " away and make new keys (postern key generate)",
+                  LOG_CSTR("directory", directory), LOG_CSTR("status", status_name(status)));
+    }
+    return status;
+}
+
+static void vault_close(void *state);
+
+static enum status
+vault_open(struct role_runtime *runtime, void **state_out)
+{
+    struct vault *vault = calloc(1, sizeof *vault);
+    if (vault == NULL) {
+        return STATUS_LIMIT;
+    }
+    vault->runtime = runtime;
+    enum status status = close_memory();
+    if (status == STATUS_OK) {
+        status = tls_library_init();
+    }
+    if (status == STATUS_OK) {
+        status = open_keys(vault, role_directory(runtime));
+    }
+    if (status != STATUS_OK) {
+        vault_close(vault);
+        return status;
+    }
+    LOG_INFO("the vault is open", LOG_INT("keys", HASH_CNT(by_number, vault->by_number)));
+    *state_out = vault;
+    return STATUS_OK;
+}
+
+/* ---- starting and stopping */
+
+static void
+on_tick(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    vault_tick(context);
+}
+
+static void
+on_stopping(evutil_socket_t fd, short what, void *context)
+{
+    struct vault *vault = context;
+    (void)fd;
+    (void)what;
+    if (work_pending(vault->signers) + work_pending(vault->makers) == 0) {
+        role_stopped(vault->runtime);
+    }
+}
+
+static enum status
+start_threads(struct vault *vault)
+{
+    long const cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct work_settings settings = {
+        .loop = role_loop(vault->runtime),
+        .threads = cores < SIGNERS_LEAST  ? SIGNERS_LEAST
+                   : cores > SIGNERS_MOST ? SIGNERS_MOST
+                                          : (unsigned)cores,
+        .batch = 1,
+        .most_jobs = VAULT_SIGN_JOBS,
+        .most_octets = SIZE_MAX,
+    };
+    vault->signers = work_create(&settings);
+    settings.threads = 1;
+    settings.most_jobs = VAULT_MAKE_JOBS;
+    vault->makers = work_create(&settings);
+    return vault->signers != NULL && vault->makers != NULL ? STATUS_OK : STATUS_LIMIT;
+}
+
+static enum status
+vault_start(struct role_runtime *runtime, void *state)
+{
+    struct vault *vault = state;
+    struct timeval interval = {TICK_S, 0};
+    vault->tick = event_new(role_loop(runtime), -1, EV_PERSIST, on_tick, vault);
+    vault->stopping = event_new(role_loop(runtime), -1, EV_PERSIST, on_stopping, vault);
+    if (vault->tick == NULL || vault->stopping == NULL || event_add(vault->tick, &interval) != 0) {
+        return STATUS_LIMIT;
+    }
+    enum status status = start_threads(vault);
+    if (status != STATUS_OK) {
+        LOG_ERROR("the vault's threads cannot be started");
+        return status;
+    }
+    vault_tell_keys(vault); /* the filter may have been there before the loop */
+    return STATUS_OK;
+}
+
+static void
+vault_stop(void *state, int grace_ms)
+{
+    struct vault *vault = state;
+    struct timeval interval = {0, STOPPING_US};
+    (void)grace_ms;
+    event_del(vault->tick);
+    event_add(vault->stopping, &interval);
+}
+
+static void
+vault_close(void *state)
+{
+    struct vault *vault = state;
+    work_destroy(&vault->signers);
+    work_destroy(&vault->makers);
+    if (vault->tick != NULL) {
+        event_free(vault->tick);
+    }
+    if (vault->stopping != NULL) {
+        event_free(vault->stopping);
+    }
+    vault_table_free(vault);
+    vault_file_close(&vault->file);
+    explicit_bzero(vault, sizeof *vault);
+    free(vault);
+}
 
 /* ---- messages */
-
-void
-vault_tell_keys(struct vault *vault)
-{
-    struct channel *filter = role_channel(vault->runtime, ROLE_FILTER, 0);
-    struct msg_vault_keys fields = {.more = false};
-    if (channel_is_connected(filter) &&
-        channel_send(filter, MSG_VAULT_KEYS, 0, &fields) != STATUS_OK) {
-        LOG_ERROR("the filter cannot be told of the keys");
-    }
-}
-
-void
-vault_on_sign(struct vault *vault, struct channel *channel, struct ipc_message *message)
-{
-    struct record_signature signatures[16] = {{.octets = STR_INIT("")}};
-    struct msg_sign_reply reply = {{signatures, MSG_BODY(message, sign)->items.n}};
-    vault->signatures_refused += (int64_t)reply.signatures.n;
-    if (channel_send(channel, MSG_SIGN_REPLY, message->request, &reply) != STATUS_OK) {
-        LOG_DEBUG("who wanted a signature has gone");
-    }
-    ipc_message_free(&message);
-}
-
-void
-vault_on_srs(struct vault *vault, struct channel *channel, struct ipc_message *message)
-{
-    struct msg_srs_reply reply = {.outcome = VAULT_SRS_FAILED};
-    (void)vault;
-    if (channel_send(channel, MSG_SRS_REPLY, message->request, &reply) != STATUS_OK) {
-        LOG_DEBUG("who wanted an address has gone");
-    }
-    ipc_message_free(&message);
-}
 
 static const struct {
     enum msg_type type;
@@ -48,6 +181,10 @@ static const struct {
 } handlers[] = {
     {MSG_SIGN, vault_on_sign},
     {MSG_SRS, vault_on_srs},
+    {MSG_KEY_LIST, vault_on_key_list},
+    {MSG_KEY_GENERATE, vault_on_key_generate},
+    {MSG_KEY_IMPORT, vault_on_key_import},
+    {MSG_KEY_ACT, vault_on_key_act},
 };
 
 static void
@@ -67,57 +204,67 @@ vault_on_message(void *context, struct channel *channel, struct ipc_message *mes
 static void
 vault_on_peer(void *state, struct channel *channel, bool up)
 {
-    if (up && channel_peer(channel) == ROLE_FILTER) {
-        vault_tell_keys(state);
+    struct vault *vault = state;
+    if (!up) {
+        asker_forget(&vault->askers, channel);
+    } else if (channel_peer(channel) == ROLE_FILTER) {
+        vault_tell_keys(vault);
     }
 }
 
-/* ---- start and end */
+/* ---- status */
 
-static enum status
-vault_open(struct role_runtime *runtime, void **state_out)
+static void
+count_keys(const struct vault *vault, int64_t states_out[static KEY_STATE_COUNT],
+           int64_t *missing_out)
 {
-    struct vault *vault = calloc(1, sizeof *vault);
-    if (vault == NULL) {
-        return STATUS_LIMIT;
+    struct entry *entry;
+    struct entry *next;
+    HASH_ITER(by_number, vault->by_number, entry, next)
+    {
+        states_out[entry->key.state]++;
+        *missing_out += entry->key.state == KEY_ACTIVE && entry->key.missing_ms != 0;
     }
-    vault->runtime = runtime;
-    /* Neither core files nor other processes of the same user may see this memory. */
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-        free(vault);
-        return STATUS_IO;
-    }
-    *state_out = vault;
-    return STATUS_OK;
-}
-
-static enum status
-vault_start(struct role_runtime *runtime, void *state)
-{
-    (void)runtime;
-    vault_tell_keys(state); /* the filter may have been there before the loop */
-    return STATUS_OK;
 }
 
 static void
 vault_metrics(void *state, struct role_metrics *metrics_out)
 {
     const struct vault *vault = state;
-    role_metric_add(metrics_out, "signatures_total", vault->signatures);
-    role_metric_add(metrics_out, "signatures_refused_total", vault->signatures_refused);
-}
-
-static void
-vault_close(void *state)
-{
-    free(state);
+    const struct vault_counters *c = &vault->counters;
+    int64_t states[KEY_STATE_COUNT] = {0};
+    int64_t missing = 0;
+    count_keys(vault, states, &missing);
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = {
+        {"keys_pending", states[KEY_PENDING]},
+        {"keys_published", states[KEY_PUBLISHED]},
+        {"keys_active", states[KEY_ACTIVE]},
+        {"keys_retiring", states[KEY_RETIRING]},
+        {"keys_retired", states[KEY_RETIRED]},
+        {"keys_active_not_in_dns", missing},
+        {"keys_in_memory", (int64_t)vault->loaded_count},
+        {"key_dns_checks_total", c->dns_checks},
+        {"signatures_total", c->signatures},
+        {"signatures_refused_total", c->signatures_refused},
+        {"signatures_failed_total", c->signatures_failed},
+        {"signatures_waiting", (int64_t)work_pending(vault->signers)},
+        {"srs_made_total", c->srs_made},
+        {"srs_read_total", c->srs_read},
+        {"srs_refused_total", c->srs_refused},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        role_metric_add(metrics_out, rows[i].name, rows[i].value);
+    }
 }
 
 static const struct sandbox_profile profile = {
     .name = "vault",
     .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
-    .descriptors = 256,
-    .memory_bytes = 2ULL << 30,
+    .descriptors = 1024,
+    .memory_bytes = 4ULL << 30,
 };
 
 const struct role_definition vault_role = {
@@ -127,6 +274,7 @@ const struct role_definition vault_role = {
     .start = vault_start,
     .on_message = vault_on_message,
     .on_peer = vault_on_peer,
+    .stop = vault_stop,
     .metrics = vault_metrics,
     .close = vault_close,
 };

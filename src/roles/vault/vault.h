@@ -28,6 +28,22 @@ enum vault_srs_outcome {
     VAULT_SRS_FAILED = 4,  /* it is switched off, or does not fit into an address */
 };
 
+enum key_action {
+    KEY_ACTION_ROTATE = 1,     /* new keys for the algorithms in use */
+    KEY_ACTION_PUBLISH = 2,    /* ask the DNS now */
+    KEY_ACTION_RETIRE = 3,     /* stop signing; the record stays for mail on its way */
+    KEY_ACTION_RETIRE_NOW = 4, /* destroy the private half: it has been compromised */
+};
+
+enum key_outcome {
+    KEY_OUTCOME_DONE = 0,
+    KEY_OUTCOME_DOMAIN = 1,   /* not in the configuration */
+    KEY_OUTCOME_SELECTOR = 2, /* unknown, in use, or badly formed */
+    KEY_OUTCOME_KEY = 3,      /* a kind or size that does not sign mail, or no key */
+    KEY_OUTCOME_STATE = 4,    /* nothing to be done in this state */
+    KEY_OUTCOME_FAILED = 5,   /* the disk, the resolver, too much at one time */
+};
+
 extern const struct role_definition vault_role;
 
 #endif

@@ -5,8 +5,8 @@
  * thread takes up to `batch` waiting jobs at one time: the database's writer commits them together,
  * so that while one commit runs the next group gathers by itself.
  */
-#ifndef POSTERN_ROLES_LEDGER_WORK_H
-#define POSTERN_ROLES_LEDGER_WORK_H
+#ifndef POSTERN_ROLES_WORK_H
+#define POSTERN_ROLES_WORK_H
 
 #include <stdbool.h>
 #include <stddef.h>

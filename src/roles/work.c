@@ -1,4 +1,4 @@
-#include "roles/ledger/work.h"
+#include "roles/work.h"
 
 #include <event2/event.h>
 #include <pthread.h>
