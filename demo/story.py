@@ -145,7 +145,7 @@ class Story:
                          "delivery": f"lmtp://{org.mailbox_address}:{port('lmtp')}",
                          "recipients": "users", "aliases": org.aliases}],
             "bounce": {"postmaster": org.users[0].address},
-            "resolver": {"stub_root": self.dns.server, "trust_anchors": [str(self.dns.anchor)],
+            "resolver": {**self.dns.upstream, "trust_anchors": [str(self.dns.anchor)],
                          "local_zones": ["127.in-addr.arpa"]},
         }
         if port("smtp") != 25:

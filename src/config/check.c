@@ -352,6 +352,8 @@ check_resolver(struct checker *checker)
                    "resolver: forwarders and stub_root exclude each other; leave out one of the "
                    "two");
     }
+    check_order(checker, "resolver", "cache_ttl_min", (uint64_t)resolver->cache_ttl_min_ms,
+                "cache_ttl_max", (uint64_t)resolver->cache_ttl_max_ms);
 }
 
 void

@@ -346,6 +346,8 @@ static const struct broken_case cross_cases[] = {
      "3:28: queue: concurrency_first must not be more than concurrency_max\n"},
     {HEAD "resolver: {stub_root: 127.0.0.1, forwarders: [127.0.0.2]}\n",
      "3:23: resolver: forwarders and stub_root exclude each other; leave out one of the two\n"},
+    {HEAD "resolver: {cache_ttl_min: 2m, cache_ttl_max: 1m}\n",
+     "3:27: resolver: cache_ttl_min must not be more than cache_ttl_max\n"},
     /* What was refused itself leads to no second error. */
     {"hostname: mx.example.com\nlisteners:\n- {address: x, port: 25, kind: mx}\n"
      "- {address: \"::\", port: 25, kind: mx}\n",

@@ -7,8 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint16_t types[] = {DNS_TYPE_A,   DNS_TYPE_MX,  DNS_TYPE_CNAME,
-                                     DNS_TYPE_TXT, DNS_TYPE_PTR, DNS_TYPE_SOA};
+    static const uint16_t types[] = {DNS_TYPE_A,   DNS_TYPE_MX,  DNS_TYPE_CNAME, DNS_TYPE_TXT,
+                                     DNS_TYPE_PTR, DNS_TYPE_SOA, DNS_TYPE_DNSKEY};
     struct arena *arena = arena_create(1u << 20);
     struct str packet = str_make((const char *)data, size);
     struct str name = STR("a.example");

@@ -5,7 +5,6 @@ import time
 import pytest
 
 from lab.nameserver import Dns
-from lab.net import privileged
 from lab.process import wait_for
 from lab.resolver import Resolver
 
@@ -13,10 +12,7 @@ LONG = "v=DKIM1; p=" + "A" * 3000
 
 
 def settings(dns, **changes):
-    """For a root of one's own; where port 53 may not be bound, delegations lead nowhere, and the
-    server is asked as a forwarder is."""
-    upstream = {"stub_root": dns.server} if privileged() else {"forwarders": [dns.server]}
-    return {**upstream, "trust_anchors": [str(dns.anchor)], "timeout": "3s", **changes}
+    return {**dns.upstream, "trust_anchors": [str(dns.anchor)], "timeout": "3s", **changes}
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +204,17 @@ def test_a_new_key_has_to_wait(root):
     again = make(anchor_hold_down="20s")
     answer = again.ask("www.signed.example")
     assert (answer["outcome"], answer["security"]) == ("servfail", "bogus"), answer
+
+
+def test_when_all_keys_are_revoked_nothing_is_secure(root):
+    dns, make = root
+    resolver = make(anchor_hold_down="3s")
+    wait_for(lambda: resolver.metric("dns_anchor_probes") > 0)
+    assert resolver.ask("www.signed.example")["security"] == "secure"
+    dns.revoke_key(".")                                    # and there is no other one
+    dns.update()
+    wait_for(lambda: resolver.metric("dns_anchor_keys_revoked") == 1, 15)
+    answer = resolver.ask("www.signed.example")
+    assert (answer["outcome"], answer["security"]) == ("answer", "insecure"), answer
+    warnings = wait_for(lambda: resolver.status()["warnings"])
+    assert warnings[0].startswith("DNSSEC validation does not work")

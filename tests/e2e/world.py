@@ -165,7 +165,7 @@ class World:
                                       "key": str(certificate.key)}]},
             "domains": [{"name": "kartapuce.com", "delivery": delivery, "recipients": "users"}],
             "bounce": {"postmaster": BOB[0]},
-            "resolver": {"stub_root": self.dns.server, "trust_anchors": [str(self.dns.anchor)],
+            "resolver": {**self.dns.upstream, "trust_anchors": [str(self.dns.anchor)],
                          "local_zones": ["127.in-addr.arpa"]},
         })
         gateway = Gateway(self.directory / f"gateway-{number}", merged(base, changes or {}))

@@ -6,8 +6,8 @@
     dns.start()             # dns.anchor is the trust anchor file, dns.server "address@port"
 
 Parents come into being by themselves: a zone brings its top-level domain and the root, with
-delegations and DS records. One NSD serves them all from one address, so that a resolver whose
-root is that address and port never needs port 53: no delegation is ever followed elsewhere.
+delegations and DS records. One NSD serves them all from one address; see `Dns.upstream` for how a
+resolver is told of it.
 """
 
 import os
@@ -108,6 +108,12 @@ class Dns:
     @property
     def server(self):
         return f"{self.address}@{self.port}"
+
+    @property
+    def upstream(self):
+        """What a resolver's configuration says so that it asks here. Away from port 53 delegations
+        would lead to a port where nobody is, so that the server is asked as a forwarder is."""
+        return {"stub_root": self.server} if self.port == 53 else {"forwarders": [self.server]}
 
     def zone(self, name, *, signing="good", nsec3=False):
         """Declares a zone, or returns the one that was declared before."""
