@@ -4,10 +4,10 @@
 #include "mail/token.h"
 #include "smtp/address.h"
 
-/* RFC 5322 2.1.1: a line without its CRLF should be no longer. */
-#define LINE_MAX_WANTED 78u
+/* RFC 5322 2.1.1: octets that a line should have at most, without its CRLF. */
+#define COLUMNS 78u
 /* In the text before folding: a blank where a line must be broken. No value can hold it. */
-#define BREAK           '\n'
+#define BREAK   '\n'
 
 struct writer {
     struct arena *arena;
@@ -203,10 +203,15 @@ put_result(struct writer *writer, const struct authres_result *result)
     }
 }
 
-static bool
-is_blank_text(struct str s)
+/* Octets of a blank at s and the word behind it. */
+static size_t
+word_length(struct str s)
 {
-    return str_trim(s).n == 0;
+    size_t n = 1;
+    while (n < s.n && s.p[n] != ' ' && s.p[n] != BREAK) {
+        n++;
+    }
+    return n;
 }
 
 /*
@@ -215,33 +220,28 @@ is_blank_text(struct str s)
  * blank.
  */
 static struct str
-fold(struct arena *arena, struct str text, size_t column)
+fold_value(struct arena *arena, struct str text, size_t column)
 {
     char *out = arena_alloc(arena, 3 * text.n + 1);
     size_t n = 0;
-    size_t line = 0; /* where this line's text begins in out */
+    size_t line = 0; /* where this line begins in out */
     if (out == NULL) {
         return str_make(NULL, 0);
     }
-    for (size_t i = 0; i < text.n; i++) {
-        bool forced = text.p[i] == BREAK;
-        if (forced || text.p[i] == ' ') {
-            size_t word = 1;
-            while (i + word < text.n && text.p[i + word] != ' ' && text.p[i + word] != BREAK) {
-                word++;
-            }
-            if (forced || (column + word > LINE_MAX_WANTED &&
-                           !is_blank_text(str_make(out + line, n - line)))) {
-                memcpy(out + n, "\r\n", 2);
-                n += 2;
-                line = n;
-                column = 0;
-            }
-            out[n++] = ' ';
-        } else {
-            out[n++] = text.p[i];
+    for (size_t i = 0; i < text.n; i++, column++) {
+        char c = text.p[i];
+        if (c != ' ' && c != BREAK) {
+            out[n++] = c;
+            continue;
         }
-        column++;
+        bool wanted = c == BREAK || column + word_length(str_skip(text, i)) > COLUMNS;
+        if (wanted && str_trim(str_make(out + line, n - line)).n > 0) {
+            memcpy(out + n, "\r\n", 2);
+            n += 2;
+            line = n;
+            column = 0;
+        }
+        out[n++] = ' ';
     }
     return str_make(out, n);
 }
@@ -276,7 +276,7 @@ authres_write(struct arena *arena, const struct authres *authres,
     buf_init(&writer.text, AUTHRES_SIZE_MAX);
     put_all(&writer, authres, options);
     if (writer.status == STATUS_OK) {
-        value = fold(arena, buf_str(&writer.text), name.n);
+        value = fold_value(arena, buf_str(&writer.text), name.n);
         writer.status = value.p != NULL ? STATUS_OK : STATUS_LIMIT;
     }
     buf_free(&writer.text);

@@ -10,6 +10,12 @@
 
 #include "check/check.h"
 
+/*
+ * Verifies the chain of ARC sets, which also goes to input->auth->arc. Where a chain of trusted
+ * sealers (authentication.arc.trusted_sealers) vouches for the author, that is a finding of its
+ * own. Without a chain there is nothing to find, and no DNS is needed.
+ */
+check_function check_arc;
 check_function check_dmarc;
 check_function check_iprev;
 check_function check_spf;

@@ -1,11 +1,14 @@
 /* The hash over the signed header (RFC 6376 3.7, 5.4.2). See dkim_signature.h. */
 #include "auth/dkim_signature.h"
 
-/* The last field of that name that is not taken; takes it. NULL: none. */
+/*
+ * The last field of that name that is not taken; takes it. NULL: none. A line that is no field has
+ * an empty name, which nothing can mean.
+ */
 static const struct mail_field *
 take_field(const struct mail_head *head, struct str name, bool *taken)
 {
-    for (size_t i = head->field_count; i-- > 0;) {
+    for (size_t i = name.n > 0 ? head->field_count : 0; i-- > 0;) {
         if (!taken[i] && head->fields[i].name.n == name.n &&
             str_eq_nocase(head->fields[i].name, name)) {
             taken[i] = true;

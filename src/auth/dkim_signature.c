@@ -184,6 +184,10 @@ check_names(const struct reader *reader)
     bool from = false;
     for (size_t i = 0; i < reader->out->name_count; i++) {
         struct str name = reader->out->names[i];
+        /* Empty places are written by sealers, and stand for no field. */
+        if ((reader->flags & DKIM_SIGNATURE_ARC) != 0 && name.n == 0) {
+            continue;
+        }
         if (!mail_field_name_is_valid(name)) {
             return DKIM_PROBLEM_NAMES;
         }

@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 
 import addresses
+import arc
 import authres
 import crypto
 import dkim
@@ -58,7 +59,9 @@ TABLE = Table(
     Entry("dkim/signing-inputs", dkim.Signing),
     Entry("dkim/syntax", dkim.Syntax),
     Entry("dkim/*", dkim.Verify),
-    later("arc/*", "ARC"),
+    Entry("arc/valimail-validation", arc.Validation),
+    Entry("arc/real-messages", arc.RealMessages),
+    Entry("arc/valimail-signing", arc.Signing),
     Entry("crypto/*", crypto.Signatures),
     later("auth-e2e/*", "SPF, DKIM, DMARC and ARC together"),
     Entry("spoofing/authentication-results-syntax", authres.Syntax),
