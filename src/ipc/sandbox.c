@@ -1,11 +1,9 @@
-#include "ipc/sandbox.h"
+#include "ipc/sandbox_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/landlock.h>
-#include <sched.h>
-#include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -48,11 +46,27 @@ set_limit(int resource, rlim_t value)
 }
 
 /* The address sanitizer reserves terabytes of addresses, whatever the program uses. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__)
 #define LIMITS_ADDRESS_SPACE false
+#elif defined(__has_feature)
+#define LIMITS_ADDRESS_SPACE (!__has_feature(address_sanitizer))
 #else
 #define LIMITS_ADDRESS_SPACE true
 #endif
+
+enum status
+sandbox_limit_memory(uint64_t bytes)
+{
+    struct rlimit now;
+    if (!LIMITS_ADDRESS_SPACE) {
+        return STATUS_OK;
+    }
+    if (getrlimit(RLIMIT_AS, &now) != 0) {
+        return STATUS_IO;
+    }
+    now.rlim_cur = now.rlim_max != RLIM_INFINITY && bytes > now.rlim_max ? now.rlim_max : bytes;
+    return setrlimit(RLIMIT_AS, &now) == 0 ? STATUS_OK : STATUS_IO;
+}
 
 static enum status
 enter_limits(const struct sandbox_profile *profile)
@@ -61,8 +75,8 @@ enter_limits(const struct sandbox_profile *profile)
     if (status == STATUS_OK) {
         status = set_limit(RLIMIT_CORE, 0); /* a core file would hold mail and keys */
     }
-    if (status == STATUS_OK && profile->memory_bytes > 0 && LIMITS_ADDRESS_SPACE) {
-        status = set_limit(RLIMIT_AS, profile->memory_bytes);
+    if (status == STATUS_OK && profile->memory_bytes > 0) {
+        status = sandbox_limit_memory(profile->memory_bytes);
     }
     return status;
 }
@@ -257,8 +271,8 @@ static const int calls_files[] = {
     SCMP_SYS(utimensat), SCMP_SYS(chmod),
 };
 
-static bool
-filter_allow(scmp_filter_ctx filter, const int *calls, size_t count)
+bool
+sandbox_filter_allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         int failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
@@ -270,7 +284,19 @@ filter_allow(scmp_filter_ctx filter, const int *calls, size_t count)
     return true;
 }
 
-#define ALLOW(filter, table) filter_allow(filter, table, sizeof(table) / sizeof(table)[0])
+bool
+sandbox_filter_kill(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int failed = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, calls[i], 0);
+        if (failed != 0 && failed != -EDOM && failed != -EINVAL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#define ALLOW(filter, table) sandbox_filter_allow(filter, table, sizeof(table) / sizeof(table)[0])
 
 static bool
 filter_allow_sockets(scmp_filter_ctx filter, uint32_t allow)
@@ -293,11 +319,6 @@ filter_allow_sockets(scmp_filter_ctx filter, uint32_t allow)
     return true;
 }
 
-/* Every flag of clone(2) that makes a new namespace. */
-#define CLONE_NEW_ANYTHING                                                                         \
-    ((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |  \
-                    CLONE_NEWPID | CLONE_NEWNET))
-
 /*
  * Threads, but neither processes nor namespaces; signals to itself, and its own limits to look at.
  * The flags of clone3 are behind a pointer, where a filter cannot see them: with ENOSYS the C
@@ -306,9 +327,9 @@ filter_allow_sockets(scmp_filter_ctx filter, uint32_t allow)
 static bool
 filter_allow_threads(scmp_filter_ctx filter)
 {
-    return seccomp_rule_add(
-               filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_NEW_ANYTHING, CLONE_THREAD)) == 0 &&
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                            SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | SANDBOX_CLONE_NEW_ANYTHING,
+                                    CLONE_THREAD)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) == 0 &&
@@ -316,12 +337,12 @@ filter_allow_threads(scmp_filter_ctx filter)
                             SCMP_A0(SCMP_CMP_EQ, 0)) == 0;
 }
 
-static bool
-filter_fill(scmp_filter_ctx filter, uint32_t allow)
+bool
+sandbox_filter_fill(scmp_filter_ctx filter, uint32_t allow)
 {
     uint32_t const sockets = SANDBOX_ALLOW_INTERNET | SANDBOX_ALLOW_UNIX;
     uint32_t const files = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_READ_FILES;
-    bool done = ALLOW(filter, calls_always) && filter_allow_threads(filter);
+    bool done = ALLOW(filter, calls_always);
     done = done && ((allow & SANDBOX_ALLOW_ACCEPT) == 0 || ALLOW(filter, calls_accept));
     done = done && ((allow & sockets) == 0 || ALLOW(filter, calls_socket));
     done = done && ((allow & files) == 0 || ALLOW(filter, calls_read_files));
@@ -351,11 +372,9 @@ enter_seccomp(const struct sandbox_profile *profile)
     if (filter == NULL) {
         return STATUS_IO;
     }
-    bool done = filter_fill(filter, profile->allow);
-    for (size_t i = 0; done && i < sizeof calls_fatal / sizeof calls_fatal[0]; i++) {
-        int failed = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, calls_fatal[i], 0);
-        done = failed == 0 || failed == -EDOM;
-    }
+    bool done = sandbox_filter_fill(filter, profile->allow) && filter_allow_threads(filter);
+    done = done &&
+           sandbox_filter_kill(filter, calls_fatal, sizeof calls_fatal / sizeof calls_fatal[0]);
     done = done && seccomp_load(filter) == 0;
     seccomp_release(filter);
     return done ? STATUS_OK : STATUS_IO;

@@ -28,7 +28,7 @@ struct sandbox_profile {
     const char *name;
     uint32_t allow;        /* enum sandbox_allow bits */
     uint32_t descriptors;  /* most open descriptors (RLIMIT_NOFILE) */
-    uint64_t memory_bytes; /* address space (RLIMIT_AS); 0: not limited */
+    uint64_t memory_bytes; /* address space, see sandbox_limit_memory; 0: not limited */
 };
 
 struct sandbox_paths {
@@ -48,5 +48,21 @@ struct sandbox_paths {
  */
 [[nodiscard]] enum status sandbox_enter(const struct sandbox_profile *profile,
                                         const struct sandbox_paths *paths);
+
+/*
+ * Another limit of the address space (RLIMIT_AS), for a new configuration. The limit is a soft one:
+ * it stops code that runs away, and seccomp and Landlock stop code that somebody else has taken
+ * over. STATUS_IO when the system refuses.
+ */
+[[nodiscard]] enum status sandbox_limit_memory(uint64_t bytes);
+
+/*
+ * For the parent, which starts the others: no_new_privs, no core files, at most `memory_bytes` of
+ * address space (0: not limited), of root's rights those alone that starting and ending roles,
+ * binding ports and reading keys take, and a seccomp filter with what a role needs until it is in
+ * its own sandbox. What is started inherits all of it, and may set a larger memory limit of its
+ * own. STATUS_IO with a log line.
+ */
+[[nodiscard]] enum status sandbox_enter_parent(uint64_t memory_bytes);
 
 #endif

@@ -12,6 +12,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -34,6 +37,10 @@ enum attempt {
     TRY_USER_NAMESPACE,
     TRY_THREAD,
     TRY_SIGNAL_PARENT,
+    TRY_MOUNT,
+    TRY_TRACE,
+    TRY_CHOWN,
+    TRY_MUCH_MEMORY,
 };
 
 static void *
@@ -90,6 +97,16 @@ attempt_now(enum attempt what)
         return attempt_thread();
     case TRY_SIGNAL_PARENT:
         return syscall(SYS_tgkill, getppid(), getppid(), 0) == 0 ? 0 : errno;
+    case TRY_MOUNT:
+        return mount("none", directory, "tmpfs", 0, NULL) == 0 ? 0 : errno;
+    case TRY_TRACE:
+        return ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : errno;
+    case TRY_CHOWN:
+        return chown(directory, 1, 1) == 0 ? 0 : errno;
+    case TRY_MUCH_MEMORY:
+        return mmap(NULL, 2ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED
+                   ? 0
+                   : errno;
     case TRY_MANY_FILES:
         for (int i = 0; i < 64; i++) {
             if (dup(0) < 0) {
@@ -152,6 +169,45 @@ test_profiles(void **state)
 }
 
 static int
+run_as_parent(enum attempt what)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(sandbox_enter_parent(1ull << 30) == STATUS_OK ? attempt_now(what) : 254);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* It starts and ends others and opens files and ports, and no more. */
+static void
+test_parent(void **state)
+{
+    static const struct {
+        enum attempt what;
+        int want;
+    } cases[] = {
+        {TRY_EXEC, 0},          {TRY_FORK, 0},
+        {TRY_THREAD, 0},        {TRY_READ_PASSWD, 0},
+        {TRY_WRITE_INSIDE, 0},  {TRY_INET_SOCKET, 0},
+        {TRY_SIGNAL_PARENT, 0}, {TRY_USER_NAMESPACE, EPERM},
+        {TRY_CHOWN, EPERM},     {TRY_MOUNT, -SIGSYS},
+        {TRY_TRACE, -SIGSYS},   {TRY_MUCH_MEMORY, ENOMEM},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int got = run_as_parent(cases[i].what);
+#ifdef __SANITIZE_ADDRESS__
+        got = cases[i].what == TRY_MUCH_MEMORY ? ENOMEM : got;
+#endif
+        if (got != cases[i].want) {
+            fail_msg("case %zu: got %d, want %d", i, got, cases[i].want);
+        }
+    }
+}
+
+static int
 make_directory(void **state)
 {
     (void)state;
@@ -174,6 +230,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_profiles, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(test_parent, make_directory, remove_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "roles/role.h"
+#include "roles/role_internal.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -16,33 +16,14 @@
 #include <unistd.h>
 
 #include "ipc/packet.h"
+#include "roles/memory_limit.h"
 #include "roles/users.h"
 
 /* The descriptor that the parent puts the control socket on. */
 #define CONTROL_FD           3
 /* How long the parent may take for its first words. */
 #define BOOTSTRAP_TIMEOUT_MS 30000
-/* Commands connected at one time. */
-#define COMMANDS_MAX         64
 #define ERRORS_ARENA         (1u << 20)
-
-struct role_runtime {
-    const struct role_definition *definition;
-    uint32_t instance;
-    struct event_base *loop;
-    void *state;
-    struct channel *control;
-    struct channel *peers[ROLE_COUNT][ROLE_INSTANCES_MAX];
-    struct channel *commands[COMMANDS_MAX];
-    struct event *command_listener;
-    struct event *destroy_later; /* channels of commands that have gone */
-    pthread_mutex_t config_mutex;
-    const struct config *config;
-    const struct config *next_config; /* received, not started yet */
-    uint64_t generation;
-    char directory[PATH_MAX];
-    bool running; /* the loop turns: past `start` */
-};
 
 struct event_base *
 role_loop(struct role_runtime *runtime)
@@ -140,8 +121,8 @@ on_peer_change(void *context, struct channel *channel, bool up, enum status stat
     }
 }
 
-static struct channel *
-peer_channel_create(struct role_runtime *runtime, enum role peer, uint32_t instance)
+struct channel *
+role_peer_channel_create(struct role_runtime *runtime, enum role peer, uint32_t instance)
 {
     struct channel_settings settings = {
         .loop = runtime->loop,
@@ -180,63 +161,9 @@ create_peers(struct role_runtime *runtime)
         uint32_t const most = peer == ROLE_EDGE ? ROLE_INSTANCES_MAX : 1;
         for (uint32_t i = 0;
              role_topology_connects(runtime->definition->role, (enum role)peer) && i < most; i++) {
-            runtime->peers[peer][i] = peer_channel_create(runtime, (enum role)peer, i);
+            runtime->peers[peer][i] = role_peer_channel_create(runtime, (enum role)peer, i);
         }
     }
-}
-
-/* ---- commands that connect to the role's own socket */
-
-static void
-on_destroy_later(evutil_socket_t fd, short what, void *context)
-{
-    struct role_runtime *runtime = context;
-    (void)fd;
-    (void)what;
-    for (size_t i = 0; i < COMMANDS_MAX; i++) {
-        if (runtime->commands[i] != NULL && !channel_is_connected(runtime->commands[i])) {
-            channel_destroy(&runtime->commands[i]);
-        }
-    }
-}
-
-static void
-on_command(evutil_socket_t listener, short what, void *context)
-{
-    struct role_runtime *runtime = context;
-    (void)what;
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-        return;
-    }
-    for (size_t i = 0; i < COMMANDS_MAX; i++) {
-        if (runtime->commands[i] == NULL) {
-            runtime->commands[i] = peer_channel_create(runtime, ROLE_CLI, (uint32_t)i);
-            if (channel_connect(runtime->commands[i], fd) != STATUS_OK) {
-                channel_destroy(&runtime->commands[i]);
-            }
-            return;
-        }
-    }
-    LOG_WARN("too many commands at one time", LOG_INT("most", COMMANDS_MAX));
-    close(fd);
-}
-
-static enum status
-listen_for_commands(struct role_runtime *runtime, int fd)
-{
-    if (runtime->command_listener != NULL) {
-        close(fd);
-        return STATUS_OK;
-    }
-    runtime->command_listener =
-        event_new(runtime->loop, fd, EV_READ | EV_PERSIST, on_command, runtime);
-    runtime->destroy_later = event_new(runtime->loop, -1, 0, on_destroy_later, runtime);
-    if (runtime->command_listener == NULL || runtime->destroy_later == NULL ||
-        event_add(runtime->command_listener, NULL) != 0) {
-        return STATUS_IO;
-    }
-    return STATUS_OK;
 }
 
 /* ---- what the parent says */
@@ -334,6 +261,10 @@ take_start(struct role_runtime *runtime, struct ipc_message *message)
 {
     if (runtime->next_config != NULL) {
         adopt_config(runtime, MSG_BODY(message, start)->generation);
+        if (sandbox_limit_memory(role_memory_limit(runtime->definition->role, runtime->config)) !=
+            STATUS_OK) {
+            LOG_WARN("the memory limit stays as it was");
+        }
         if (runtime->definition->reload != NULL) {
             runtime->definition->reload(runtime->state, runtime->config);
         }
@@ -393,7 +324,7 @@ on_control_message(void *context, struct channel *channel, struct ipc_message *m
         take_clients(runtime, message);
         break;
     case MSG_CONTROL_LISTENER:
-        status = listen_for_commands(
+        status = role_listen_for_commands(
             runtime, ipc_message_take_fd(message, &MSG_BODY(message, control_listener)->socket));
         break;
     case MSG_PEER:
@@ -483,6 +414,7 @@ static enum status
 enter_sandbox(struct role_runtime *runtime)
 {
     struct sandbox_profile profile = *runtime->definition->sandbox;
+    profile.memory_bytes = role_memory_limit(runtime->definition->role, runtime->config);
     struct sandbox_paths paths = {.writable = {runtime->directory}};
     /* What the C library and OpenSSL may want to read; the rest of the system is out of sight. */
     static const char *const readable[] = {"/etc/localtime", "/usr/share/zoneinfo", "/etc/ssl",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.gateway import binary
-from lab.net import privileged
+from lab.net import free_port, privileged
 from lab.process import Failed, run, wait_for
 from world import BOB, JACK, PLAIN
 
@@ -82,8 +82,10 @@ def test_reload_tells_what_takes_a_restart(world):
 
 
 def test_a_listener_moves_between_one_address_and_all(world):
-    running = world.gateway(listeners=("mx",))
-    port = running.port("mx")
+    port = free_port()                          # 25 has other listeners on other addresses
+    address = world.net.fresh()
+    running = world.gateway({"listeners": [{"address": address, "port": port, "kind": "mx"}]})
+    running.address = address
     with running.dialogue() as old:
         old.ehlo()
         for address in ("0.0.0.0", running.address):
@@ -243,15 +245,49 @@ def test_a_killed_role_comes_back(world, role):
     assert sum(role["restarts"] for role in running.gateway.status()["roles"]) >= 1
 
 
+def rights(pid):
+    """/proc/PID/status, and the soft limit of the address space in octets (None: no limit)."""
+    status = dict(line.split(":\t", 1) for line in
+                  Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    soft = next(line for line in limits if line.startswith("Max address space")).split()[3]
+    core = next(line for line in limits if line.startswith("Max core file size")).split()[4]
+    return status, None if soft == "unlimited" else int(soft), core
+
+
 @pytest.mark.skipif(not privileged(), reason="roles change their user only when started as root")
 def test_roles_have_few_privileges(plain):
     for role, pids in plain.gateway.roles().items():
         for pid in pids:
-            status = dict(line.split(":\t", 1) for line in
-                          Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+            status, memory, core = rights(pid)
             assert status["Uid"].split()[0] != "0", role
-            assert int(status["CapEff"], 16) == 0, role
+            assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, role
             assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", role
+            assert memory is not None and core == "0", role
+            assert int(status["VmPeak"].split()[0]) * 1024 < memory / 2, role
+
+
+@pytest.mark.skipif(not privileged(), reason="there is nothing to give up without root")
+def test_the_parent_has_what_it_needs(plain):
+    run_directory = Path(plain.gateway.configuration["directories"]["run"])
+    status, memory, core = rights((run_directory / "postern.pid").read_text().strip())
+    # kill, setgid, setuid, net_bind_service, net_admin, dac_read_search
+    kept = sum(1 << bit for bit in (5, 6, 7, 10, 12, 2))
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        assert int(status[name], 16) & ~kept == 0, name
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    assert memory is not None and core == "0"
+
+
+def test_the_memory_limit_follows_the_configuration(world):
+    running = world.gateway()
+    pid = running.gateway.roles()["edge"][0]
+    before = rights(pid)[1]
+    changed = dict(running.gateway.configuration)
+    changed["limits"] = {**changed["limits"], "memory": "1GiB"}
+    running.gateway.reload(changed)
+    assert running.gateway.roles()["edge"][0] == pid
+    assert rights(pid)[1] - before == 2 * (512 << 20)
 
 
 def test_orderly_stop_finishes_the_message(world):

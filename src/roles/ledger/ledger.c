@@ -291,7 +291,6 @@ static const struct sandbox_profile profile = {
     .name = "ledger",
     .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
     .descriptors = 1024,
-    .memory_bytes = 4ULL << 30, /* a million users and their hashing fit */
 };
 
 const struct role_definition ledger_role = {

@@ -16,12 +16,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "roles/memory_limit.h"
 #include "roles/parent/child.h"
 #include "roles/parent/directories.h"
+#include "roles/parent/edges.h"
 #include "roles/parent/report.h"
 #include "roles/parent/restart.h"
 #include "roles/role.h"
-#include "roles/tally.h"
 
 #define CHILDREN_MAX     (ROLE_INSTANCES_MAX + ROLE_COUNT)
 /* What a role may take to end in order. */
@@ -140,17 +141,6 @@ parent_all_ready(const struct parent *parent)
 
 static void parent_add_child(struct parent *parent, enum role role, uint32_t instance);
 
-static uint32_t
-parent_edge_count(const struct parent *parent)
-{
-    uint32_t wanted = parent->material->config->workers.edge;
-    if (wanted == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        wanted = cores > 0 ? (uint32_t)cores : 1;
-    }
-    return wanted < ROLE_INSTANCES_MAX ? wanted : ROLE_INSTANCES_MAX;
-}
-
 /* Mail is let in only when everything behind the door stands. */
 static void
 parent_consider_edges(struct parent *parent)
@@ -162,12 +152,9 @@ parent_consider_edges(struct parent *parent)
         LOG_INFO("all roles are ready", LOG_INT("generation", parent->generation));
         return;
     }
-    parent->edges = parent_edge_count(parent);
-    /* Two entries a connection, and as many again so that the table is never crowded. */
-    uint64_t entries = 4ull * parent->material->config->limits.connections;
-    if (tally_create(entries < TALLY_ENTRIES_MAX ? (uint32_t)entries : TALLY_ENTRIES_MAX,
-                     parent->edges, &parent->clients_fd) != STATUS_OK) {
-        LOG_ERROR("no memory for counting clients", LOG_CSTR("reason", strerror(errno)));
+    parent->edges = edges_count(parent->material->config);
+    if (edges_make_clients(parent->material->config, parent->edges, &parent->clients_fd) !=
+        STATUS_OK) {
         parent_stop(parent, EXIT_FAILURE);
         return;
     }
@@ -588,6 +575,10 @@ parent_main(const char *config_file)
         return EXIT_FAILURE;
     }
     arena_destroy(&arena);
+    if (sandbox_enter_parent(role_memory_limit(ROLE_PARENT, parent->material->config)) !=
+        STATUS_OK) {
+        return EXIT_FAILURE;
+    }
     LOG_INFO("starting", LOG_STR("hostname", parent->material->config->hostname),
              LOG_INT("listeners", parent->listeners.count), LOG_INT("pid", getpid()));
     parent_run(parent);

@@ -264,7 +264,6 @@ static const struct sandbox_profile profile = {
     .name = "vault",
     .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
     .descriptors = 1024,
-    .memory_bytes = 4ULL << 30,
 };
 
 const struct role_definition vault_role = {
