@@ -22,11 +22,11 @@ static const char usage[] =
 
 /* One line: its answer, or what is wrong with it. */
 static void
-answer_line(const char *line, size_t n, const struct dns_source *dns)
+answer_line(const char *line, size_t n, const struct check_op_around *around)
 {
     json_error_t fault;
     json_t *request = json_loadb(line, n, JSON_ALLOW_NUL, &fault);
-    json_t *answer = request != NULL ? check_op_run(request, dns)
+    json_t *answer = request != NULL ? check_op_run(request, around)
                                      : check_op_error("column %d: %s", fault.column, fault.text);
     json_dumpf(answer, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
     putchar('\n');
@@ -36,13 +36,13 @@ answer_line(const char *line, size_t n, const struct dns_source *dns)
 }
 
 static int
-run_lines(const struct dns_source *dns)
+run_lines(const struct check_op_around *around)
 {
     char *line = NULL;
     size_t size = 0;
     ssize_t n;
     while ((n = getline(&line, &size, stdin)) >= 0) {
-        answer_line(line, (size_t)n, dns);
+        answer_line(line, (size_t)n, around);
     }
     free(line);
     return ferror(stdin) || ferror(stdout) ? CLI_FAILED : CLI_DONE;
@@ -57,7 +57,7 @@ cli_check(int argc, char **argv)
         return argc == 0 ? CLI_DONE : CLI_USAGE;
     }
     if (argc == 2 && strcmp(argv[1], "--json-lines") == 0) {
-        return run_lines(NULL);
+        return run_lines(&(struct check_op_around){.dns = NULL});
     }
     return cli_fail(argv[0], CLI_USAGE, "say what to check; see postern check --help");
 }

@@ -105,6 +105,13 @@ resolve_nothing(void *context, struct arena *arena, struct str name, uint16_t ty
     return STATUS_OK;
 }
 
+/* Who asks about others' mail with no configuration at hand has no names of his own. */
+static const struct str no_gateway =
+    STR_INIT("hostname: postern.invalid\n"
+             "listeners: [{address: 127.0.0.1, port: 25, kind: mx}]\n"
+             "domains: [{name: postern.invalid, delivery: \"lmtp://127.0.0.1:24\"}]\n"
+             "bounce: {postmaster: postmaster@postern.invalid}\n");
+
 static json_t *
 run_with_zone(check_op_function *run, struct check_op *op, const json_t *zone_json)
 {
@@ -128,29 +135,56 @@ run_with_zone(check_op_function *run, struct check_op *op, const json_t *zone_js
 }
 
 static json_t *
-run_function(check_op_function *run, const json_t *request, const struct dns_source *dns)
+run_with_config(check_op_function *run, struct check_op *op)
+{
+    const json_t *zone = json_object_get(op->request, "zone");
+    return zone != NULL ? run_with_zone(run, op, zone) : run(op);
+}
+
+static json_t *
+run_with_own_config(check_op_function *run, struct check_op *op)
+{
+    struct str text = no_gateway;
+    const struct config *config;
+    struct config_errors *errors = arena_alloc(op->arena, sizeof *errors);
+    (void)check_op_octets(op, "config", &text);
+    if (errors == NULL || config_load_text(op->arena, text, &config, errors) != STATUS_OK) {
+        return errors == NULL
+                   ? check_op_error("config: no memory")
+                   : check_op_error("config:%u:%u: %.*s", errors->items[0].line,
+                                    errors->items[0].column, STR_ARG(errors->items[0].text));
+    }
+    op->config = config;
+    json_t *answer = run_with_config(run, op);
+    config_unref(&config);
+    return answer;
+}
+
+static json_t *
+run_function(check_op_function *run, const json_t *request, const struct check_op_around *around)
 {
     static const struct dns_source nothing = {.resolve = resolve_nothing};
     const json_t *now = json_object_get(request, "now");
-    const json_t *zone = json_object_get(request, "zone");
     struct check_op op = {
         .arena = arena_create(CHECK_OP_ARENA),
         .request = request,
-        .dns = dns != NULL ? dns : &nothing,
+        .dns = around->dns != NULL ? around->dns : &nothing,
+        .config = around->config,
         .now = json_is_number(now) ? (int64_t)json_number_value(now) : clock_wall_ms() / 1000,
     };
-    json_t *answer = zone != NULL ? run_with_zone(run, &op, zone) : run(&op);
+    bool own = around->config == NULL || json_object_get(request, "config") != NULL;
+    json_t *answer = own ? run_with_own_config(run, &op) : run_with_config(run, &op);
     arena_destroy(&op.arena);
     return answer;
 }
 
 json_t *
-check_op_run(const json_t *request, const struct dns_source *dns)
+check_op_run(const json_t *request, const struct check_op_around *around)
 {
     const char *name = json_string_value(json_object_get(request, "op"));
     for (size_t i = 0; name != NULL && i < OP_COUNT; i++) {
         if (strcmp(table[i].name, name) == 0) {
-            return run_function(table[i].run, request, dns);
+            return run_function(table[i].run, request, around);
         }
     }
     return name != NULL ? check_op_error("there is no operation \"%s\"", name)

@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "config/config.h"
 #include "dns/dns.h"
 
 /* Memory of one operation; what needs more fails. */
@@ -23,7 +24,14 @@ struct check_op {
     struct arena *arena;          /* of this operation */
     const json_t *request;        /* borrowed */
     const struct dns_source *dns; /* never NULL; answers SERVFAIL where there is no DNS */
+    const struct config *config;  /* never NULL; see struct check_op_around */
     int64_t now;                  /* seconds since 1970: "now" of the request, or the clock */
+};
+
+/* What an operation is done with where the request does not say otherwise. Borrowed. */
+struct check_op_around {
+    const struct dns_source *dns; /* NULL: there is none */
+    const struct config *config;  /* NULL: that of a gateway which has nothing of its own */
 };
 
 /*
@@ -38,10 +46,11 @@ typedef json_t *check_op_function(struct check_op *op);
 #undef CHECK_OP
 
 /*
- * Runs the operation that the member "op" of `request` names. `dns` is used when the request has no
- * "zone"; NULL: there is none. Returns the answer, which the caller releases; never NULL.
+ * Runs the operation that the member "op" of `request` names. Members "zone" (source_zone.h) and
+ * "config" (the text of a configuration) take the place of what is `around`. Returns the answer,
+ * which the caller releases; never NULL.
  */
-json_t *check_op_run(const json_t *request, const struct dns_source *dns);
+json_t *check_op_run(const json_t *request, const struct check_op_around *around);
 
 /* The answer {"error": text}. */
 json_t *check_op_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -11,7 +11,7 @@
  * {"op": "dkim-signature", "field", "utf8"} -> {"valid", "problem", "domain", "selector", ...}
  */
 #include "auth/dkim_verify.h"
-#include "cli/check_op.h"
+#include "cli/check_json.h"
 
 static const struct mail_head_limits ample = {16u << 20, 100000};
 
@@ -54,6 +54,16 @@ outcome_json(struct check_op *op, const struct dkim_outcome *outcome)
 }
 
 json_t *
+check_json_dkim(struct check_op *op, const struct dkim_outcomes *outcomes)
+{
+    json_t *signatures = json_array();
+    for (size_t i = 0; i < outcomes->count; i++) {
+        json_array_append_new(signatures, outcome_json(op, &outcomes->items[i]));
+    }
+    return signatures;
+}
+
+json_t *
 check_op_dkim_verify(struct check_op *op)
 {
     struct str message;
@@ -76,12 +86,8 @@ check_op_dkim_verify(struct check_op *op)
     if (dkim_verify(op->arena, &input, &lookup, &outcomes) != STATUS_OK) {
         return check_op_error("dkim-verify: the message is too large");
     }
-    json_t *signatures = json_array();
-    for (size_t i = 0; i < outcomes.count; i++) {
-        json_array_append_new(signatures, outcome_json(op, &outcomes.items[i]));
-    }
     return json_pack("{s:s, s:o}", "result", dkim_result_name(dkim_outcomes_best(&outcomes)),
-                     "signatures", signatures);
+                     "signatures", check_json_dkim(op, &outcomes));
 }
 
 /* ---- parts */

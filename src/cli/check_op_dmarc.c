@@ -10,7 +10,7 @@
  * "psd", "t", "fo", "rua": [{"uri", "address", "limit"}, ...], "ruf": [...], "faults"}
  */
 #include "auth/dmarc.h"
-#include "cli/check_op.h"
+#include "cli/check_json.h"
 #include "mail/author.h"
 
 /* ---- records */
@@ -133,9 +133,9 @@ read_identifiers(struct check_op *op, const char *key, const struct dmarc_identi
     return identifiers != NULL;
 }
 
-static json_t *
-outcome_json(struct check_op *op, const struct mail_author *author,
-             const struct dmarc_outcome *outcome)
+json_t *
+check_json_dmarc(struct check_op *op, const struct mail_author *author,
+                 const struct dmarc_outcome *outcome)
 {
     bool applies = outcome->result == DMARC_RESULT_FAIL;
     json_t *queries = json_array();
@@ -175,5 +175,5 @@ check_op_dmarc(struct check_op *op)
     if (status != STATUS_OK) {
         return check_op_error("dmarc: %s", status_name(status));
     }
-    return outcome_json(op, &author, &outcome);
+    return check_json_dmarc(op, &author, &outcome);
 }

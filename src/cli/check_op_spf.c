@@ -14,9 +14,21 @@
 #include "auth/iprev.h"
 #include "auth/spf.h"
 #include "auth/spf_macro.h"
-#include "cli/check_op.h"
+#include "cli/check_json.h"
 
 /* ---- spf */
+
+json_t *
+check_json_spf(struct check_op *op, const struct spf_outcome *outcome)
+{
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i}", "result", spf_result_name(outcome->result),
+        "identity", spf_identity_name(outcome->identity), "domain",
+        check_op_json(op, outcome->domain), "mechanism", check_op_json(op, outcome->mechanism),
+        "explanation", check_op_json(op, outcome->explanation), "problem",
+        check_op_json(op, outcome->problem), "lookups", (int)outcome->lookups, "void",
+        (int)outcome->void_lookups);
+}
 
 json_t *
 check_op_spf(struct check_op *op)
@@ -39,14 +51,10 @@ check_op_spf(struct check_op *op)
     if (status != STATUS_OK) {
         return check_op_error("spf: %s", status_name(status));
     }
-    return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:o}", "result", spf_result_name(outcome.result),
-        "identity", spf_identity_name(outcome.identity), "domain",
-        check_op_json(op, outcome.domain), "mechanism", check_op_json(op, outcome.mechanism),
-        "explanation", check_op_json(op, outcome.explanation), "problem",
-        check_op_json(op, outcome.problem), "lookups", (int)outcome.lookups, "void",
-        (int)outcome.void_lookups, "received_spf",
-        check_op_json(op, spf_received_header(&input, &outcome)));
+    json_t *answer = check_json_spf(op, &outcome);
+    json_object_set_new(answer, "received_spf",
+                        check_op_json(op, spf_received_header(&input, &outcome)));
+    return answer;
 }
 
 /* ---- spf-record */
@@ -169,6 +177,14 @@ check_op_spf_macro(struct check_op *op)
 /* ---- iprev */
 
 json_t *
+check_json_iprev(struct check_op *op, const struct iprev_outcome *outcome)
+{
+    return json_pack("{s:s, s:o, s:o}", "result", iprev_result_name(outcome->result), "name",
+                     check_op_json(op, outcome->name), "problem",
+                     check_op_json(op, outcome->problem));
+}
+
+json_t *
 check_op_iprev(struct check_op *op)
 {
     struct ip_address client;
@@ -185,7 +201,7 @@ check_op_iprev(struct check_op *op)
     if (status != STATUS_OK) {
         return check_op_error("iprev: %s", status_name(status));
     }
-    return json_pack("{s:s, s:o, s:o, s:s}", "result", iprev_result_name(outcome.result), "name",
-                     check_op_json(op, outcome.name), "problem", check_op_json(op, outcome.problem),
-                     "helo", helo_address_name(helo));
+    json_t *answer = check_json_iprev(op, &outcome);
+    json_object_set_new(answer, "helo", json_string(helo_address_name(helo)));
+    return answer;
 }
