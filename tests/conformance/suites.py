@@ -15,6 +15,7 @@ import authres
 import crypto
 import dkim
 import dmarc
+import e2e
 import espoofer
 import smuggling
 import spf
@@ -63,7 +64,8 @@ TABLE = Table(
     Entry("arc/real-messages", arc.RealMessages),
     Entry("arc/valimail-signing", arc.Signing),
     Entry("crypto/*", crypto.Signatures),
-    later("auth-e2e/*", "SPF, DKIM, DMARC and ARC together"),
+    Entry("auth-e2e/authentication-milter", e2e.AuthenticationMilter),
+    Entry("auth-e2e/rspamd", e2e.Rspamd),
     Entry("spoofing/authentication-results-syntax", authres.Syntax),
     Entry("spoofing/authentication-results-headers", authres.Stripping),
     Entry("spoofing/espoofer", espoofer.Espoofer),
