@@ -5,6 +5,7 @@
 #ifndef POSTERN_CLI_CHECK_JSON_H
 #define POSTERN_CLI_CHECK_JSON_H
 
+#include "auth/arc_verify.h"
 #include "auth/dkim_verify.h"
 #include "auth/dmarc.h"
 #include "auth/iprev.h"
@@ -16,6 +17,8 @@
 json_t *check_json_spf(struct check_op *op, const struct spf_outcome *outcome);
 /* An array of what check_op_dkim.c lists under "signatures". */
 json_t *check_json_dkim(struct check_op *op, const struct dkim_outcomes *outcomes);
+/* {"result", "temporary", "reason", "sets", ...}, see check_op_arc.c. */
+json_t *check_json_arc(struct check_op *op, const struct arc_verification *verification);
 /* {"result", "author_domain", "author_kind", "record_domain", ...}, see check_op_dmarc.c. */
 json_t *check_json_dmarc(struct check_op *op, const struct mail_author *author,
                          const struct dmarc_outcome *outcome);

@@ -11,7 +11,7 @@
 #include "auth/arc_override.h"
 #include "auth/arc_seal.h"
 #include "auth/private_key.h"
-#include "cli/check_op.h"
+#include "cli/check_json.h"
 
 #define TRUSTED_MAX 16u
 
@@ -32,6 +32,20 @@ set_json(struct check_op *op, const struct arc_set_verdict *verdict)
                      check_op_json(op, seal->selector), "cv", arc_cv_name(seal->cv), "seal",
                      arc_check_name(verdict->seal), "signature", arc_check_name(verdict->signature),
                      "results", methods);
+}
+
+json_t *
+check_json_arc(struct check_op *op, const struct arc_verification *verification)
+{
+    json_t *sets = json_array();
+    for (size_t i = 0; i < verification->chain.count; i++) {
+        json_array_append_new(sets, set_json(op, &verification->sets[i]));
+    }
+    return json_pack("{s:s, s:b, s:o, s:i, s:i, s:i, s:o}", "result",
+                     arc_result_name(verification->result), "temporary", verification->temporary,
+                     "reason", check_op_json(op, verification->reason), "instance",
+                     (int)verification->instance, "oldest_pass", (int)verification->oldest_pass,
+                     "highest", (int)verification->chain.highest, "sets", sets);
 }
 
 /* The instance that vouches for the request's "from"; 0: none. */
@@ -82,17 +96,11 @@ check_op_arc_verify(struct check_op *op)
     if (error != NULL) {
         return error;
     }
-    json_t *sets = json_array();
-    for (size_t i = 0; i < verification.chain.count; i++) {
-        json_array_append_new(sets, set_json(op, &verification.sets[i]));
-    }
-    return json_pack("{s:s, s:b, s:o, s:i, s:i, s:i, s:o, s:i, s:o}", "result",
-                     arc_result_name(verification.result), "temporary", verification.temporary,
-                     "reason", check_op_json(op, verification.reason), "instance",
-                     (int)verification.instance, "oldest_pass", (int)verification.oldest_pass,
-                     "highest", (int)verification.chain.highest, "sets", sets, "override",
-                     (int)override_of(op, &verification), "comment",
-                     check_op_json(op, arc_override_comment(op->arena, &verification)));
+    json_t *answer = check_json_arc(op, &verification);
+    json_object_set_new(answer, "override", json_integer(override_of(op, &verification)));
+    json_object_set_new(answer, "comment",
+                        check_op_json(op, arc_override_comment(op->arena, &verification)));
+    return answer;
 }
 
 /* "cv" of the request instead of what was found. */

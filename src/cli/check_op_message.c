@@ -108,7 +108,8 @@ finding_json(struct trial *trial, const struct decision_rules *rules, const stru
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "name", row->name, "verdict",
                      finding_verdict_name(row->verdict), "meaning", row->meaning, "standard",
-                     row->standard, "action", config_action_name(decision.action), "evidence", evidence);
+                     row->standard, "action", config_action_name(decision.action), "evidence",
+                     evidence);
 }
 
 static json_t *
@@ -150,10 +151,11 @@ auth_json(struct trial *trial)
     const struct auth_results *auth = &trial->auth;
     static const struct mail_author nobody = {.kind = MAIL_AUTHOR_NONE};
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o}", "spf",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "spf",
         OR_NULL(auth->spf_mailfrom, check_json_spf(op, auth->spf_mailfrom)), "spf_helo",
         OR_NULL(auth->spf_helo, check_json_spf(op, auth->spf_helo)), "dkim",
-        OR_NULL(auth->dkim, check_json_dkim(op, auth->dkim)), "author",
+        OR_NULL(auth->dkim, check_json_dkim(op, auth->dkim)), "arc",
+        OR_NULL(auth->arc, check_json_arc(op, auth->arc)), "author",
         OR_NULL(auth->author, check_json_author(op, auth->author)), "dmarc",
         OR_NULL(auth->dmarc,
                 check_json_dmarc(op, auth->author != NULL ? auth->author : &nobody, auth->dmarc)),
