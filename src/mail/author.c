@@ -5,9 +5,6 @@
 #include "mail/token.h"
 #include "smtp/address.h"
 
-/* Octets of a display name that are decoded to look for addresses; all of a real one. */
-#define DISPLAY_MAX 4096u
-
 const char *
 mail_author_kind_name(enum mail_author_kind kind)
 {
@@ -126,7 +123,8 @@ head_hides_from(const struct mail_head *head)
 /* What stands around an address for a reader that would take it for one. */
 enum around {
     AROUND_ANYTHING,
-    AROUND_STRUCTURE, /* angle brackets, separators, or what decoding made of a control character */
+    AROUND_STRUCTURE, /* an angle bracket, a separator, or what decoding made of a control character
+                       */
 };
 
 /* The domain behind an "@" at the beginning of s, without punctuation at its end. */
@@ -144,8 +142,11 @@ static bool
 has_structure_around(struct str before, struct str after)
 {
     struct str next = str_trim(after);
-    return str_contains_char(before, '<') || str_starts_with(next, STR("\xef\xbf\xbd")) ||
-           (next.n > 0 && str_contains_char(STR("<>,;\""), next.p[0]));
+    size_t open = str_rfind_char(before, '<');
+    size_t closed = str_rfind_char(before, '>');
+    bool in_angle = open != STR_NPOS && (closed == STR_NPOS || closed < open);
+    return in_angle || str_starts_with(next, STR("\xef\xbf\xbd")) ||
+           (next.n > 0 && str_contains_char(STR(">,;"), next.p[0]));
 }
 
 /*
@@ -199,14 +200,20 @@ doubt_of_enclosed(struct str value, struct str domain)
     return MAIL_DOUBT_NONE;
 }
 
-/* RFC 2047 5: an encoded word is never part of an address; some decode first and parse then. */
+/*
+ * RFC 2047 5: an encoded word is never part of an address, and never more than a word; but some
+ * decode first and parse then. A name that reads like an address of somebody else, without more, is
+ * a display name to all of them.
+ */
 static enum mail_author_doubt
-doubt_of_display(struct arena *arena, struct str display, struct str domain)
+doubt_of_encoded_words(struct arena *arena, const struct mail_field *field, struct str domain)
 {
-    if (str_find(display, STR("=?")) == STR_NPOS) {
+    if (str_find(field->value, STR("=?")) == STR_NPOS) {
         return MAIL_DOUBT_NONE;
     }
-    struct str text = mail_text_decode(arena, display, DISPLAY_MAX);
+    struct str value = mail_field_unfold(arena, field);
+    /* A character of a one-octet set takes up to three in UTF-8. */
+    struct str text = mail_text_decode(arena, value, 3 * value.n);
     return text.p == NULL || names_other_domain(text, domain, AROUND_STRUCTURE)
                ? MAIL_DOUBT_ENCODED_WORD
                : MAIL_DOUBT_NONE;
@@ -272,19 +279,17 @@ doubt_of_field(const struct mail_head *head, const struct mail_field *field)
 }
 
 static enum mail_author_doubt
-doubt_of_list(struct arena *arena, struct str value, const struct mail_address_list *list)
+doubt_of_list(struct arena *arena, const struct mail_field *field,
+              const struct mail_address_list *list)
 {
     struct str domain = list->items[0].domain;
     enum mail_author_doubt doubt =
-        list->group_count > 0 ? MAIL_DOUBT_GROUP : doubt_of_enclosed(value, domain);
+        list->group_count > 0 ? MAIL_DOUBT_GROUP : doubt_of_enclosed(field->value, domain);
     for (size_t i = 0; doubt == MAIL_DOUBT_NONE && i < list->count; i++) {
         const struct mail_mailbox *mailbox = &list->items[i];
         doubt = mailbox->routed ? MAIL_DOUBT_ROUTE : doubt_of_local(mailbox->local);
-        if (doubt == MAIL_DOUBT_NONE) {
-            doubt = doubt_of_display(arena, mailbox->display, domain);
-        }
     }
-    return doubt;
+    return doubt == MAIL_DOUBT_NONE ? doubt_of_encoded_words(arena, field, domain) : doubt;
 }
 
 /* ---- reading */
@@ -333,7 +338,7 @@ read_value(struct arena *arena, const struct mail_head *head, struct mail_author
     }
     author->doubt = doubt_of_field(head, author->field);
     if (author->doubt == MAIL_DOUBT_NONE) {
-        author->doubt = doubt_of_list(arena, value, &list);
+        author->doubt = doubt_of_list(arena, author->field, &list);
     }
     if (author->doubt != MAIL_DOUBT_NONE) {
         author->kind = MAIL_AUTHOR_AMBIGUOUS;

@@ -120,6 +120,13 @@ static const struct author_case values[] = {
     {STR_INIT("=?utf-8?q?M=C3=BCller=2C_Bob_(bob=40mail.example)_via_list?= <x@list.example>"),
      "one list.example"},
     {STR_INIT("=?utf-8?q?=3Cx=40attack.example=3E?= <x@attack.example>"), "one attack.example"},
+    {STR_INIT("=?utf-8?q?bob=40mail.example?= <x@list.example>"), "one list.example"},
+    {STR_INIT("\"=?utf-8?q?bob=40mail.example?=\"\r\n <x@list.example>"), "one list.example"},
+    {STR_INIT(
+         "=?utf-8?q?a?= <a@list.example>, \"bob@mail.example\" =?utf-8?q?b?=\r\n <b@list.example>"),
+     "several list.example"},
+    {STR_INIT("(=?utf-8?q?=29_=3Cadmin=40legitimate.example=3E=2C_=28?=) x@attack.example"),
+     "ambiguous encoded_word"},
     {STR_INIT("\"a\x01\" <x@attack.example>"), "ambiguous control"},
     {STR_INIT("a\x7f <x@attack.example>"), "malformed none"},
 };

@@ -62,6 +62,21 @@ test_findings_and_checks_fit(void **state)
     }
 }
 
+/* DMARC rests on what others have left, so that they come first. */
+static void
+test_dmarc_comes_last(void **state)
+{
+    static const char *const before[] = {"spf", "dkim", "arc"};
+    const struct check *dmarc = check_by_name("dmarc");
+    (void)state;
+    assert_non_null(dmarc);
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        const struct check *check = check_by_name(before[i]);
+        assert_true(check == NULL || check->stage < dmarc->stage ||
+                    (check->stage == dmarc->stage && check < dmarc));
+    }
+}
+
 struct fixture {
     struct arena *arena;
     struct config config;
@@ -159,6 +174,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_are_complete),
         cmocka_unit_test(test_findings_and_checks_fit),
+        cmocka_unit_test(test_dmarc_comes_last),
         cmocka_unit_test(test_runs_in_the_order_of_stages),
         cmocka_unit_test(test_direction_and_role_choose),
         cmocka_unit_test(test_a_check_that_fails_is_told),
