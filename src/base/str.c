@@ -239,3 +239,33 @@ str_count_char(struct str s, char c)
     }
     return count;
 }
+
+bool
+str_fits(struct str text, struct str pattern)
+{
+    size_t p = 0;
+    size_t t = 0;
+    size_t star = STR_NPOS; /* the last "*" seen, and where its run ends for now */
+    size_t run = 0;
+    if (pattern.n == 0) {
+        return true;
+    }
+    while (t < text.n) {
+        if (p < pattern.n && pattern.p[p] == '*') {
+            star = p++;
+            run = t;
+        } else if (p < pattern.n && char_lower(pattern.p[p]) == char_lower(text.p[t])) {
+            p++;
+            t++;
+        } else if (star != STR_NPOS) {
+            p = star + 1;
+            t = ++run;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.p[p] == '*') {
+        p++;
+    }
+    return p == pattern.n;
+}

@@ -122,6 +122,12 @@ char_is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/*
+ * Whether a text fits a pattern: "*" stands for any run of octets, ASCII case is folded; an empty
+ * pattern fits everything.
+ */
+bool str_fits(struct str text, struct str pattern);
+
 /* True when s is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 bool str_is_utf8(struct str s);
 /* True when every octet is below 128. */

@@ -119,13 +119,38 @@ test_every_place(void **state)
     }
 }
 
+static void
+test_patterns(void **state)
+{
+    static const struct {
+        const char *pattern;
+        const char *text;
+        bool want;
+    } cases[] = {
+        {"", "", true},           {"", "anything", true},     {"*", "", true},
+        {"*", "x", true},         {"a*", "abc", true},        {"a*", "bac", false},
+        {"*c", "abc", true},      {"*c", "abcd", false},      {"a*c", "ac", true},
+        {"a*c", "abcbc", true},   {"a*b*c", "a-b-b-c", true}, {"a*b*c", "a-c-b", false},
+        {"ABC", "abc", true},     {"abc", "ab", false},       {"ab", "abc", false},
+        {"*@x.*", "q@x.e", true}, {"***a", "bbba", true},     {"a", "", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool got = str_fits(str_from_cstr(cases[i].text), str_from_cstr(cases[i].pattern));
+        if (got != cases[i].want) {
+            print_error("\"%s\" on \"%s\"\n", cases[i].pattern, cases[i].text);
+        }
+        assert_int_equal(got, cases[i].want);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),     cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_cut),         cmocka_unit_test(test_compare_and_find),
-        cmocka_unit_test(test_every_place),
+        cmocka_unit_test(test_every_place), cmocka_unit_test(test_patterns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -277,8 +277,8 @@ struct spool_choice {
                                      struct spool_message *out);
 [[nodiscard]] enum status spool_find(struct spool *spool, struct str id, int64_t *key_out);
 
-/* Filters of the commands; empty and 0: no filter. Patterns have "*" for any run of octets; the
- * sender "<>" is the null path. */
+/* Filters of the commands; empty and 0: no filter. Patterns as in str_fits; the sender
+ * "<>" is the null path. */
 struct spool_filter {
     struct str id;
     struct str sender;
@@ -290,8 +290,6 @@ struct spool_filter {
 
 /* True when the recipient passes the recipient, destination and state filters. */
 bool spool_filter_takes(const struct spool_filter *filter, const struct spool_recipient *recipient);
-/* "*" stands for any run of octets, ASCII case is folded; an empty pattern fits everything. */
-bool spool_pattern_fits(struct str pattern, struct str text);
 
 struct spool_page {
     struct spool_message *messages; /* without octets, with the recipients that pass */

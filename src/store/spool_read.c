@@ -28,42 +28,12 @@ spool_state_find(struct str name)
 }
 
 bool
-spool_pattern_fits(struct str pattern, struct str text)
-{
-    size_t p = 0;
-    size_t t = 0;
-    size_t star = STR_NPOS; /* the last "*" seen, and where its run ends for now */
-    size_t run = 0;
-    if (pattern.n == 0) {
-        return true;
-    }
-    while (t < text.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            run = t;
-        } else if (p < pattern.n && char_lower(pattern.p[p]) == char_lower(text.p[t])) {
-            p++;
-            t++;
-        } else if (star != STR_NPOS) {
-            p = star + 1;
-            t = ++run;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*') {
-        p++;
-    }
-    return p == pattern.n;
-}
-
-bool
 spool_filter_takes(const struct spool_filter *filter, const struct spool_recipient *recipient)
 {
     return (filter->states == 0 || (filter->states & 1u << recipient->state) != 0) &&
-           (spool_pattern_fits(filter->recipient, recipient->address) ||
-            spool_pattern_fits(filter->recipient, recipient->original)) &&
-           spool_pattern_fits(filter->destination, recipient->destination);
+           (str_fits(recipient->address, filter->recipient) ||
+            str_fits(recipient->original, filter->recipient)) &&
+           str_fits(recipient->destination, filter->destination);
 }
 
 /* ---- destinations */
@@ -381,7 +351,7 @@ keep_matching(const struct spool_filter *filter, struct spool_message *m)
 static bool
 sender_fits(struct str pattern, struct str sender)
 {
-    return str_eq(pattern, STR("<>")) ? sender.n == 0 : spool_pattern_fits(pattern, sender);
+    return str_eq(pattern, STR("<>")) ? sender.n == 0 : str_fits(sender, pattern);
 }
 
 /* Loads the recipients of the message on which the walk stands; *taken_out: it passes. */

@@ -307,32 +307,6 @@ test_lists_by_pages_and_filters(void **state)
 }
 
 static void
-test_patterns(void **state)
-{
-    static const struct {
-        const char *pattern;
-        const char *text;
-        bool want;
-    } cases[] = {
-        {"", "", true},           {"", "anything", true},     {"*", "", true},
-        {"*", "x", true},         {"a*", "abc", true},        {"a*", "bac", false},
-        {"*c", "abc", true},      {"*c", "abcd", false},      {"a*c", "ac", true},
-        {"a*c", "abcbc", true},   {"a*b*c", "a-b-b-c", true}, {"a*b*c", "a-c-b", false},
-        {"ABC", "abc", true},     {"abc", "ab", false},       {"ab", "abc", false},
-        {"*@x.*", "q@x.e", true}, {"***a", "bbba", true},     {"a", "", false},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        bool got =
-            spool_pattern_fits(str_from_cstr(cases[i].pattern), str_from_cstr(cases[i].text));
-        if (got != cases[i].want) {
-            print_error("\"%s\" on \"%s\"\n", cases[i].pattern, cases[i].text);
-        }
-        assert_int_equal(got, cases[i].want);
-    }
-}
-
-static void
 test_finds_the_aged(void **state)
 {
     struct world *w = *state;
