@@ -425,7 +425,6 @@ main(void)
         TEST(chooses_recipients),
         TEST(destinations_are_found_in_time),
         TEST(lists_by_pages_and_filters),
-        TEST(patterns),
         TEST(finds_the_aged),
         TEST(large_content_has_its_own_file),
         TEST(a_destination_can_change),
