@@ -8,6 +8,7 @@
 #include "auth/checks.h"
 #include "auth/dkim_verify.h"
 #include "auth/dmarc.h"
+#include "auth/override.h"
 #include "auth/results.h"
 #include "auth/spf.h"
 #include "mail/author.h"
@@ -186,6 +187,9 @@ check_dmarc(const struct check_input *input, struct finding_list *findings)
     }
     struct dmarc_outcome *outcome = arena_alloc(input->arena, sizeof *outcome);
     enum status status = outcome != NULL ? read_author(input) : STATUS_LIMIT;
+    if (status == STATUS_OK && input->auth->override == NULL) {
+        status = auth_override_find(input, &input->auth->override);
+    }
     if (status == STATUS_OK) {
         status = gather(input, &spf, &what);
     }

@@ -28,7 +28,7 @@ struct auth_results {
     const struct mail_author *author; /* read by whichever check needs it first */
     /*
      * Why a failure of DMARC is not to be acted upon: a trusted sealer of an ARC chain vouches for
-     * the author, or the configuration makes an exception. Set before DMARC is looked at.
+     * the author, or the configuration makes an exception (override.h). NULL: there is no reason.
      */
     const struct dmarc_override *override;
     const struct dmarc_outcome *dmarc;

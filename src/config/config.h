@@ -400,7 +400,6 @@ struct config_resolver {
 /* A domain whose DMARC policy is not followed. */
 struct config_dmarc_exception {
     struct str domain; /* A-labels; with a dot in front: every domain below */
-    enum config_action action;
     struct str reason; /* may be empty */
 };
 

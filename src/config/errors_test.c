@@ -54,9 +54,9 @@ static const struct broken_case value_cases[] = {
     {HEAD "authentication: {srs: {domain: example.net}}\n",
      "3:32: authentication.srs.domain: example.net is not among domains, so notices to its senders "
      "would be refused\n"},
-    {HEAD "authentication:\n  dmarc:\n    exceptions: [{domain: a.example, action: tag}, "
-          "{domain: a.example, action: accept}]\n",
-     "5:52: the exception for \"a.example\" is listed twice; the first is on line 5\n"},
+    {HEAD "authentication:\n  dmarc:\n    exceptions: [{domain: a.example}, "
+          "{domain: a.example}]\n",
+     "5:39: the exception for \"a.example\" is listed twice; the first is on line 5\n"},
     {HEAD "limit: {}\n", "3:1: unknown key \"limit\"; did you mean \"limits\"?\n"},
     {HEAD "lmits: {}\n", "3:1: unknown key \"lmits\"; did you mean \"limits\"?\n"},
     {HEAD "wholly_unknown: 1\n",

@@ -19,9 +19,6 @@ static const struct schema_field dmarc_exception_fields[] = {
     ROW(config_dmarc_exception, domain, SCHEMA_ROUTE_DOMAIN, struct str,
         "The author's domain; .example.com is every domain below it.", .required = true,
         .example = "example.net"),
-    ROW(config_dmarc_exception, action, SCHEMA_CHOICE, enum config_action,
-        "What is done with its mail when DMARC fails.", .required = true, .choices = schema_actions,
-        .example = "tag"),
     ROW(config_dmarc_exception, reason, SCHEMA_TEXT, struct str,
         "Why; it stands in traces and in the reports that the domain gets.", .least = 1,
         .most = 200, .unset = "none is told", .example = "their lists break signatures"),
@@ -34,7 +31,8 @@ static const struct schema_field dmarc_fields[] = {
          "Do what the author's domain asks for when DMARC fails: refuse (reject) or hold "
          "(quarantine). Without it failures are only noted."),
     ROW(config_dmarc, exceptions, SCHEMA_MAP, struct config_dmarc_exceptions,
-        "Domains whose wish is not followed.", .is_list = true, .most = 10000,
+        "Domains whose wish is not followed: their mail counts as dmarc_fail_overridden when DMARC "
+        "fails, and checks may say what that means.", .is_list = true, .most = 10000,
         .map = &dmarc_exception_map, .unset = "none"),
 };
 static const struct schema_map dmarc_map = MAP_OF("DMARC", config_dmarc, dmarc_fields);
