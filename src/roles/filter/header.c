@@ -1,6 +1,9 @@
 #include "roles/filter/header.h"
 
+#include "auth/authres_strip.h"
+#include "auth/results_authres.h"
 #include "base/clock.h"
+#include "roles/filter/outgoing.h"
 #include "smtp/envelope.h"
 #include "smtp/received.h"
 
@@ -31,10 +34,34 @@ remove_all(struct mail_edits *edits, enum mail_field_id id, const char *why)
     return STATUS_OK;
 }
 
+/* RFC 8601 5: what speaks in our name must not come from outside. */
+static enum status
+remove_claims(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    struct str id = config_authserv_id(input->config);
+    struct authres_strip_names names = {
+        .authserv_ids = &id,
+        .authserv_id_count = 1,
+        .verdict = input->config->authentication.verdict_field,
+    };
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < edits->head->field_count && status == STATUS_OK; i++) {
+        const struct mail_field *field = &edits->head->fields[i];
+        enum authres_strip why = authres_strip_field(edits->arena, field, &names);
+        if (why != AUTHRES_STRIP_KEEP) {
+            status = mail_edits_remove(edits, field, authres_strip_text(why));
+        }
+    }
+    return status;
+}
+
 static enum status
 remove_fields(const struct filter_header_input *input, struct mail_edits *edits)
 {
     enum status status = remove_all(edits, MAIL_FIELD_RETURN_PATH, "RFC 5321 4.4");
+    if (status == STATUS_OK) {
+        status = remove_claims(input, edits);
+    }
     if (status == STATUS_OK) {
         status = remove_all(edits, MAIL_FIELD_X_POSTERN_FINDINGS, "not ours");
     }
@@ -107,10 +134,10 @@ add_tags(const struct filter_header_input *input, struct mail_edits *edits)
 
 /* What RCPT said, when it said one thing only. */
 static struct str
-only_original(const struct msg_submit *submit)
+only_original(const struct filter_header_input *input)
 {
-    const struct record_recipient *recipients = submit->recipients.items;
-    for (size_t i = 1; i < submit->recipients.n; i++) {
+    const struct record_recipient *recipients = input->recipients;
+    for (size_t i = 1; i < input->recipient_count; i++) {
         if (!str_eq(recipients[i].original, recipients[0].original)) {
             return str_make(NULL, 0);
         }
@@ -126,9 +153,9 @@ only_original(const struct msg_submit *submit)
 static enum status
 add_delivered_to(const struct filter_header_input *input, struct mail_edits *edits)
 {
-    struct str original = only_original(input->submit);
-    for (size_t i = 0; original.n > 0 && i < input->submit->recipients.n; i++) {
-        if (!str_eq_nocase(input->submit->recipients.items[i].address, original)) {
+    struct str original = only_original(input);
+    for (size_t i = 0; original.n > 0 && i < input->recipient_count; i++) {
+        if (!str_eq_nocase(input->recipients[i].address, original)) {
             return mail_edits_prepend(edits, mail_field_name(MAIL_FIELD_DELIVERED_TO), original,
                                       "RFC 9228 4");
         }
@@ -165,7 +192,7 @@ add_received(const struct filter_header_input *input, struct mail_edits *edits)
         .authenticated = submit->user.n > 0,
         .smtputf8 = (submit->flags & SMTP_MESSAGE_SMTPUTF8) != 0,
         .tls = submit->tls.n > 0,
-        .recipient = only_original(submit),
+        .recipient = only_original(input),
         .wall_ms = submit->received_ms,
     };
     set_helo(&received, edits->arena, submit->helo);
@@ -180,18 +207,65 @@ add_received(const struct filter_header_input *input, struct mail_edits *edits)
     return mail_edits_prepend(edits, name, value, "RFC 5321 4.4");
 }
 
+/* ---- what authentication has found: on top of everything, so that it is known to be ours */
+
+static bool
+has_results(const struct filter_header_input *input)
+{
+    return input->checked->direction == CHECK_INBOUND && input->checked->auth != NULL;
+}
+
+static enum status
+add_verdict(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    struct str name = input->config->authentication.verdict_field;
+    if (!has_results(input)) {
+        return STATUS_OK;
+    }
+    struct str value = auth_results_verdict(edits->arena, input->checked->auth,
+                                            config_action_name(input->decision->action));
+    return value.p != NULL ? mail_edits_prepend(edits, name, value, "our verdict") : STATUS_LIMIT;
+}
+
+static enum status
+add_results(const struct filter_header_input *input, struct mail_edits *edits)
+{
+    struct authres authres;
+    struct authres_write_options options = {.utf8 = input->checked->smtputf8};
+    struct str value;
+    struct auth_results_context context = {
+        .results = input->checked->auth,
+        .authserv_id = config_authserv_id(input->config),
+        .client = input->checked->client,
+        .sender = input->checked->sender,
+        .disposition = outgoing_disposition(input->decision),
+    };
+    if (!has_results(input)) {
+        return STATUS_OK;
+    }
+    enum status status = auth_results_collect(edits->arena, &context, &authres);
+    if (status == STATUS_OK) {
+        status = authres_write(edits->arena, &authres, &options, &value);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return mail_edits_prepend(edits, STR("Authentication-Results"), value, "RFC 8601 4");
+}
+
 enum status
 filter_header_edit(const struct filter_header_input *input, struct mail_edits *edits)
 {
     typedef enum status step(const struct filter_header_input *, struct mail_edits *);
     static step *const for_submissions[] = {add_date, add_message_id};
-    static step *const for_all[] = {add_tags, add_delivered_to, add_received};
+    static step *const for_all[] = {add_tags, add_delivered_to, add_received, add_verdict,
+                                    add_results};
     enum status status = remove_fields(input, edits);
     for (size_t i = 0; i < 2 && status == STATUS_OK && filter_is_submission(input->submit); i++) {
         status = for_submissions[i](input, edits);
     }
-    for (size_t i = 0; i < 3 && status == STATUS_OK; i++) {
-        status = for_all[i](input, edits); /* Received last: it stands on top */
+    for (size_t i = 0; i < sizeof for_all / sizeof for_all[0] && status == STATUS_OK; i++) {
+        status = for_all[i](input, edits); /* the last one stands on top */
     }
     return status;
 }

@@ -9,6 +9,7 @@
 #ifndef POSTERN_ROLES_FILTER_HEADER_H
 #define POSTERN_ROLES_FILTER_HEADER_H
 
+#include "check/check.h"
 #include "ipc/messages.h"
 #include "mail/edit.h"
 #include "policy/decision.h"
@@ -18,6 +19,9 @@ struct filter_header_input {
     const struct msg_submit *submit;
     const struct mail_head *head;
     const struct decision *decision;
+    const struct check_input *checked; /* what authentication has found, and which way it goes */
+    const struct record_recipient *recipients; /* of this copy */
+    size_t recipient_count;
 };
 
 /* True when a user's program sent it: he is authenticated, or it came by a submission listener. */

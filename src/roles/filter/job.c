@@ -94,10 +94,12 @@ filter_job_create(struct filter_shared *shared, struct filter_settings *settings
     job->request = message->request;
     job->deadline_ms = clock_monotonic_ms() + FILTER_ANSWER_MS - FILTER_MARGIN_MS;
     job->content = (struct filter_content){message, submit, view, memory};
-    job->recipients = submit->recipients.n;
     memcpy(job->id, submit->id.p, ID_LENGTH);
     memcpy(job->session, submit->session.p, ID_LENGTH);
     trace_init(&job->trace, NULL);
+    for (size_t i = 0; i < FILTER_COMMITS_MAX; i++) {
+        trace_init(&job->commits[i].trace, NULL);
+    }
     atomic_fetch_add(&shared->active, 1);
     *job_out = job;
     return STATUS_OK;
@@ -140,6 +142,9 @@ filter_job_finish(struct filter_job *job, enum filter_outcome outcome,
     trace_sender_add(shared->sender, str_from_cstr(job->id), str_from_cstr(job->session),
                      &job->trace);
     trace_free(&job->trace);
+    for (size_t i = 0; i < FILTER_COMMITS_MAX; i++) {
+        trace_free(&job->commits[i].trace);
+    }
     filter_content_free(shared, &job->content);
     filter_settings_unref(&job->settings);
     free(job);

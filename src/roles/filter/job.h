@@ -8,7 +8,7 @@
 
 #include "base/random.h"
 #include "config/config.h"
-#include "dns/dns.h"
+#include "dns/source_channel.h"
 #include "ipc/body.h"
 #include "ipc/channel.h"
 #include "policy/decision.h"
@@ -49,10 +49,15 @@ enum filter_outcome {
 };
 
 /* What all jobs share; made before the first and destroyed after the last. */
+struct vault_client;
+
 struct filter_shared {
     struct channel *spool;
+    struct vault_client *vault;
     struct trace_sender *sender;
-    struct dns_source dns; /* what the checks ask; resolve is NULL where there is no DNS */
+    struct dns_source dns;    /* one question at a time; resolve is NULL where there is no DNS */
+    struct channel *resolver; /* for questions up front; may be NULL */
+    atomic_int dns_timeout_ms;
     atomic_size_t active;  /* jobs that have not been answered */
     atomic_size_t memory;  /* octets of their messages */
     atomic_uint_fast64_t outcomes[FILTER_OUTCOME_COUNT];
@@ -65,6 +70,18 @@ struct filter_content {
     struct ipc_body_view view;   /* of submit->content */
     size_t memory;               /* counted in shared->memory */
 };
+
+/* One copy of a message on its way to the disk. */
+struct filter_commit {
+    struct filter_job *job;
+    char id[ID_LENGTH + 1];
+    struct trace trace; /* of a copy with an id of its own */
+    uint64_t size;      /* with its edited header */
+    size_t recipients;
+};
+
+/* The message for our domains, and the one that is forwarded to others. */
+#define FILTER_COMMITS_MAX 2u
 
 /*
  * A message between MSG_SUBMIT and its answer. It belongs to one thread at a time: the loop, the
@@ -83,8 +100,9 @@ struct filter_job {
     char id[ID_LENGTH + 1];
     char session[ID_LENGTH + 1];
     struct str hold; /* name of the finding, static; empty: not held */
-    uint64_t size;   /* of the message with its edited header */
-    size_t recipients;
+    struct filter_commit commits[FILTER_COMMITS_MAX];
+    atomic_int pending; /* commits without result */
+    atomic_int worst;   /* of the results */
 };
 
 /*

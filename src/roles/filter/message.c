@@ -1,21 +1,14 @@
 /* One message through the filter: read, check, decide, edit, commit. */
-#include <stdio.h>
-#include <unistd.h>
-
 #include "auth/results.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "ipc/message.h"
 #include "policy/checks.h"
+#include "roles/filter/commit.h"
 #include "roles/filter/header.h"
-#include "roles/filter/job.h"
+#include "roles/filter/names.h"
+#include "roles/filter/outgoing.h"
 #include "roles/filter/record.h"
 #include "smtp/envelope.h"
-#include "store/delivery.h"
-
-/* What a packet needs beside texts and bodies: fixed fields, lengths. */
-#define PACKET_FIXED         1024u
-#define PACKET_PER_RECIPIENT 16u
 
 /* Everything about a message that is known while a worker has it. In the worker's arena. */
 struct work {
@@ -28,7 +21,8 @@ struct work {
     struct auth_results auth;
     struct finding_list findings;
     struct decision decision;
-    struct mail_edits edits;
+    struct dns_source dns; /* of this message; see names.h */
+    const struct key_ring *keys;
 };
 
 /* ---- reading */
@@ -79,7 +73,7 @@ read_message(struct work *work)
         .content = content,
         .head = &work->head,
         .head_over_limit = status != STATUS_OK,
-        .dns = work->shared->dns.resolve != NULL ? &work->shared->dns : NULL,
+        .dns = work->dns.resolve != NULL ? &work->dns : NULL,
         .auth = &work->auth,
     };
     memcpy(&work->input.client, submit->client_ip.p, sizeof work->input.client);
@@ -115,182 +109,69 @@ finish_refused(struct work *work)
         work->decision.action == CONFIG_ACTION_REJECT ? FILTER_REJECTED : FILTER_DEFERRED, &reply);
 }
 
-static void
-finish_accepted(struct filter_job *job)
-{
-    char text[64];
-    struct smtp_reply reply = {.code = 250, .enhanced = {2, 0, 0}};
-    int n = snprintf(text, sizeof text, "Ok: queued as %s", job->id);
-    reply.text = str_make(text, (size_t)n);
-    TRACE(&job->trace, queued, .recipients = (int64_t)job->recipients, .size = (int64_t)job->size);
-    if (job->hold.n > 0) {
-        TRACE(&job->trace, held, .reason = job->hold, .by = STR("policy"));
-    }
-    filter_job_finish(job, job->hold.n > 0 ? FILTER_HELD : FILTER_ACCEPTED, &reply);
-}
+/* ---- the whole */
 
-static void
-finish_not_committed(struct filter_job *job, enum spool_outcome outcome)
-{
-    static const struct smtp_reply full =
-        SMTP_REPLY(452, 4, 3, 1, "The queue is full; try again later");
-    static const struct smtp_reply unavailable =
-        SMTP_REPLY(451, 4, 3, 0, "The queue is not available; try again later");
-    bool is_full = outcome == SPOOL_FULL;
-    if (outcome == SPOOL_REFUSED) {
-        LOG_ERROR("the spool refuses a commit", LOG_CSTR("id", job->id));
-    }
-    TRACE(&job->trace, not_queued, .reason = is_full ? STR("full") : STR("unavailable"),
-          .code = is_full ? full.code : unavailable.code);
-    filter_job_finish(job, FILTER_FAILED, is_full ? &full : &unavailable);
-}
-
-/* The spool went away or was too slow: its commit may have been made, or still be. */
-static void
-finish_unknown(struct filter_job *job)
-{
-    static const struct smtp_reply unknown =
-        SMTP_REPLY(451, 4, 3, 0, "The queue does not answer; try again later");
-    LOG_WARN("it is not known whether a message was queued", LOG_CSTR("id", job->id));
-    TRACE(&job->trace, queue_unknown, .code = unknown.code);
-    filter_job_finish(job, FILTER_FAILED, &unknown);
-}
-
-/* ---- the spool */
-
-/* In the loop's thread, some time after the worker has let go of the job. */
-static void
-on_commit_reply(void *context, enum status status, struct ipc_message *reply)
-{
-    struct filter_job *job = context;
-    if (status != STATUS_OK || reply->type != MSG_COMMIT_REPLY) {
-        ipc_message_free(&reply);
-        finish_unknown(job);
-        return;
-    }
-    enum spool_outcome outcome = (enum spool_outcome)MSG_BODY(reply, commit_reply)->outcome;
-    ipc_message_free(&reply);
-    if (outcome == SPOOL_COMMITTED || outcome == SPOOL_DUPLICATE) {
-        finish_accepted(job);
-    } else {
-        finish_not_committed(job, outcome);
-    }
-}
-
-static size_t
-recipients_size(const struct msg_submit *submit)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < submit->recipients.n; i++) {
-        const struct record_recipient *r = &submit->recipients.items[i];
-        size += r->address.n + r->original.n + r->orcpt.n + PACKET_PER_RECIPIENT;
-    }
-    return size;
-}
-
-/* Puts octets into a sealed memfd, which the caller closes. */
+/* Makes the copies and has them committed; the job is the spool's answers' from then on. */
 static enum status
-body_to_memfd(struct str octets, struct ipc_body *body_out)
-{
-    int fd;
-    enum status status = ipc_memfd_create("head", octets, &fd);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = ipc_memfd_seal(fd);
-    if (status != STATUS_OK) {
-        close(fd);
-        return status;
-    }
-    *body_out = ipc_body_fd(fd, octets.n);
-    return STATUS_OK;
-}
-
-/*
- * The head goes inline where there is room. The content goes as it came: the edge chose inline or
- * memfd by its size, and recipients and content fitted into one packet with the trace's events.
- */
-static enum status
-commit_head(const struct work *work, struct str head, struct ipc_body *body_out)
-{
-    const struct msg_submit *submit = work->job->content.submit;
-    size_t others = PACKET_FIXED + recipients_size(submit) +
-                    (submit->content.fd < 0 ? submit->content.size : 0);
-    if (head.n <= IPC_BODY_INLINE_MAX && others + head.n <= IPC_PACKET_MAX) {
-        *body_out = ipc_body_inline(head);
-        return STATUS_OK;
-    }
-    return body_to_memfd(head, body_out);
-}
-
-static enum status
-commit_send(struct work *work, struct str head)
+commit_copies(struct work *work)
 {
     struct filter_job *job = work->job;
-    const struct msg_submit *submit = job->content.submit;
-    struct msg_commit commit = {
-        .id = submit->id,
-        .received_ms = submit->received_ms,
-        .sender = submit->sender,
-        .ret = submit->ret,
-        .envid = submit->envid,
-        .flags = submit->flags,
-        .priority = SPOOL_PRIORITY_NORMAL,
-        .hold = job->hold,
-        .recipients = {submit->recipients.items, submit->recipients.n},
-        .content = submit->content,
-        .content_offset = work->head.raw.n,
+    struct outgoing_copy copies[OUTGOING_COPIES_MAX];
+    size_t count;
+    struct outgoing_input input = {
+        .arena = work->arena,
+        .config = work->config,
+        .submit = job->content.submit,
+        .checked = &work->input,
+        .decision = &work->decision,
+        .vault = work->shared->vault,
+        .keys = work->keys,
     };
-    int64_t left_ms = job->deadline_ms - clock_monotonic_ms();
-    if (left_ms <= 0) {
-        return STATUS_TEMPORARY; /* nobody waits for it any more */
+    enum status status = outgoing_plan(&input, copies, &count);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        status = outgoing_make(&input, &copies[i], filter_commit_trace(job, i));
     }
-    enum status status = commit_head(work, head, &commit.head);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    job->size = head.n + (job->content.view.octets.n - work->head.raw.n);
-    /* The reply may come, and the job be gone, before channel_request returns. */
-    struct filter_content content = job->content;
-    job->content = (struct filter_content){0};
-    status = channel_request(job->shared->spool, MSG_COMMIT, &commit, (int)left_ms, on_commit_reply,
-                             job);
-    filter_content_free(work->shared, &content);
-    if (commit.head.fd >= 0) {
-        close(commit.head.fd);
-    }
-    return status;
+    return status == STATUS_OK ? filter_commit_send(job, &work->head, copies, count) : status;
 }
-
-/* ---- the whole */
 
 static void
 accept_message(struct work *work)
 {
-    struct filter_header_input input = {
-        .config = work->config,
-        .submit = work->job->content.submit,
-        .head = &work->head,
-        .decision = &work->decision,
-    };
-    mail_edits_init(&work->edits, work->arena, &work->head);
-    enum status status = filter_header_edit(&input, &work->edits);
-    struct str head = {0};
-    if (status == STATUS_OK) {
-        record_edits(&work->job->trace, &work->edits);
-        head = mail_edits_apply(&work->edits);
-        status = head.p != NULL ? STATUS_OK : STATUS_LIMIT;
-    }
-    if (status == STATUS_OK && work->decision.action == CONFIG_ACTION_HOLD) {
+    if (work->decision.action == CONFIG_ACTION_HOLD) {
         work->job->hold = str_from_cstr(finding_row(work->decision.cause->id)->name);
     }
-    if (status == STATUS_OK) {
-        status = commit_send(work, head);
-    }
+    enum status status = commit_copies(work);
     if (status != STATUS_OK) {
         LOG_ERROR("message not queued", LOG_CSTR("id", work->job->id),
                   LOG_CSTR("reason", status_name(status)));
         finish_for_status(work->job, status);
+    }
+}
+
+static void
+process(struct work *work)
+{
+    struct filter_job *job = work->job;
+    enum status status = read_message(work);
+    if (status == STATUS_OK && job->content.submit->events.n > 0) {
+        status = trace_append(&job->trace, job->content.submit->events);
+    }
+    if (status != STATUS_OK) {
+        finish_for_status(job, status);
+        return;
+    }
+    names_prefetch(&work->input);
+    checks_run(ROLE_FILTER, &work->input, &work->findings);
+    work->decision =
+        decision_make(job->settings->rules, work->input.direction, &work->findings, work->arena);
+    record_header(&job->trace, work->arena, &work->head);
+    record_findings(&job->trace, &work->findings);
+    record_decision(&job->trace, &work->decision, &work->findings);
+    record_dmarc(&job->trace, &work->input, &work->decision);
+    if (work->decision.action >= CONFIG_ACTION_DEFER) {
+        finish_refused(work);
+    } else {
+        accept_message(work);
     }
 }
 
@@ -302,27 +183,17 @@ filter_message_process(struct filter_job *job, struct arena *arena)
         finish_for_status(job, STATUS_LIMIT);
         return;
     }
+    struct filter_shared *shared = job->shared;
+    struct names names;
+    struct key_ring *keys = shared->vault != NULL ? vault_client_keys(shared->vault) : NULL;
     work->job = job;
-    work->shared = job->shared;
+    work->shared = shared;
     work->arena = arena;
     work->config = job->settings->config;
-    enum status status = read_message(work);
-    if (status == STATUS_OK && job->content.submit->events.n > 0) {
-        status = trace_append(&job->trace, job->content.submit->events);
-    }
-    if (status != STATUS_OK) {
-        finish_for_status(job, status);
-        return;
-    }
-    checks_run(ROLE_FILTER, &work->input, &work->findings);
-    work->decision =
-        decision_make(job->settings->rules, work->input.direction, &work->findings, arena);
-    record_header(&job->trace, arena, &work->head);
-    record_findings(&job->trace, &work->findings);
-    record_decision(&job->trace, &work->decision, &work->findings);
-    if (work->decision.action >= CONFIG_ACTION_DEFER) {
-        finish_refused(work);
-    } else {
-        accept_message(work);
-    }
+    work->keys = keys;
+    names_open(&names, shared, work->config);
+    work->dns = names.source;
+    process(work); /* the job may be gone from here on */
+    names_close(&names);
+    key_ring_unref(&keys);
 }

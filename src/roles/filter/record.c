@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "auth/dmarc_observation.h"
+#include "auth/results.h"
 #include "mail/encoded_word.h"
 #include "roles/filter/job.h"
 #include "trace/finding.h"
@@ -57,6 +59,37 @@ record_decision(struct trace *trace, const struct decision *decision,
           .enhanced = str_from_cstr(enhanced),
           .text = refused ? decision->reply.text : str_make(NULL, 0),
           .weight = total_weight(findings));
+}
+
+static enum dmarc_disposition
+disposition_of(const struct check_input *input, const struct decision *decision)
+{
+    if (input->auth->dmarc->result == DMARC_RESULT_PASS) {
+        return DMARC_DISPOSITION_PASS;
+    }
+    return decision->action == CONFIG_ACTION_REJECT ? DMARC_DISPOSITION_REJECT
+           : decision->action == CONFIG_ACTION_HOLD ? DMARC_DISPOSITION_QUARANTINE
+                                                    : DMARC_DISPOSITION_NONE;
+}
+
+void
+record_dmarc(struct trace *trace, const struct check_input *input, const struct decision *decision)
+{
+    struct dmarc_observation observation;
+    const struct dmarc_outcome *dmarc = input->auth != NULL ? input->auth->dmarc : NULL;
+    /* What comes again later is counted then. */
+    if (dmarc == NULL || decision->action == CONFIG_ACTION_DEFER ||
+        !dmarc_observation_is_wanted(dmarc)) {
+        return;
+    }
+    struct str to = input->recipient_count > 0 ? input->recipients[0].original : STR("");
+    size_t at = str_rfind_char(to, '@');
+    dmarc_observation_gather(input, disposition_of(input, decision),
+                             at != STR_NPOS ? str_skip(to, at + 1) : STR(""), &observation);
+    struct str line = dmarc_observation_encode(input->arena, &observation);
+    if (line.p != NULL) {
+        TRACE(trace, dmarc_observed, .domain = dmarc->record_domain, .line = line);
+    }
 }
 
 void

@@ -4,6 +4,7 @@
 #ifndef POSTERN_ROLES_FILTER_RECORD_H
 #define POSTERN_ROLES_FILTER_RECORD_H
 
+#include "check/check.h"
 #include "mail/edit.h"
 #include "policy/decision.h"
 #include "trace/trace.h"
@@ -13,6 +14,9 @@ void record_header(struct trace *trace, struct arena *arena, const struct mail_h
 void record_findings(struct trace *trace, const struct finding_list *findings);
 void record_decision(struct trace *trace, const struct decision *decision,
                      const struct finding_list *findings);
+/* For the report that the author's domain asks for (RFC 9990), if it does. */
+void record_dmarc(struct trace *trace, const struct check_input *input,
+                  const struct decision *decision);
 void record_edits(struct trace *trace, const struct mail_edits *edits);
 
 #endif

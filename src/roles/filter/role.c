@@ -7,6 +7,7 @@
 #include "roles/filter.h"
 #include "roles/filter/job.h"
 #include "roles/filter/pool.h"
+#include "roles/filter/vault.h"
 
 /* How often a filter that is to stop looks whether all messages are answered. */
 #define STOP_POLL_MS  20
@@ -67,11 +68,15 @@ take_submit(struct filter *filter, struct channel *edge, struct ipc_message *mes
 static void
 filter_on_message(void *state, struct channel *channel, struct ipc_message *message)
 {
+    struct filter *filter = state;
     if (message->type == MSG_SUBMIT) {
-        take_submit(state, channel, message);
-    } else {
-        ipc_message_free(&message);
+        take_submit(filter, channel, message);
+        return;
     }
+    if (message->type == MSG_VAULT_KEYS) {
+        vault_client_take_keys(filter->shared.vault, MSG_BODY(message, vault_keys));
+    }
+    ipc_message_free(&message);
 }
 
 /* ---- start, reload, stop */
@@ -120,8 +125,11 @@ filter_start(struct role_runtime *runtime, void *state)
     struct filter *filter = state;
     struct event_base *loop = role_loop(runtime);
     filter->shared.spool = role_channel(runtime, ROLE_SPOOL, 0);
-    filter->dns.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
+    filter->shared.vault = vault_client_create(role_channel(runtime, ROLE_VAULT, 0));
+    filter->shared.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
+    filter->dns.resolver = filter->shared.resolver;
     filter->dns.timeout_ms = dns_timeout_ms(filter->settings->config);
+    atomic_init(&filter->shared.dns_timeout_ms, filter->dns.timeout_ms);
     filter->shared.dns = dns_source_from_channel(&filter->dns);
     filter->shared.sender =
         trace_sender_create(loop, role_channel(runtime, ROLE_LEDGER, 0), TRACE_SENDER_CEILING);
@@ -145,6 +153,7 @@ filter_reload(void *state, const struct config *config)
     filter_settings_unref(&filter->settings);
     filter->settings = filter_settings_create(config);
     filter->dns.timeout_ms = dns_timeout_ms(config);
+    atomic_store(&filter->shared.dns_timeout_ms, filter->dns.timeout_ms);
 }
 
 static void
@@ -185,6 +194,7 @@ filter_close(void *state)
     struct filter *filter = state;
     pool_destroy(&filter->pool);
     trace_sender_destroy(&filter->shared.sender);
+    vault_client_destroy(&filter->shared.vault);
     if (filter->stop_poll != NULL) {
         event_free(filter->stop_poll);
     }

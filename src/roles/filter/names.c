@@ -1,0 +1,122 @@
+#include "roles/filter/names.h"
+
+#include "auth/arc_set.h"
+#include "auth/dkim_verify.h"
+#include "auth/tag_list.h"
+#include "base/clock.h"
+#include "dns/name.h"
+#include "mail/author.h"
+
+/* Longest name that is worth asking for. */
+#define NAME_ROOM 512u
+
+void
+names_open(struct names *names, const struct filter_shared *shared, const struct config *config)
+{
+    *names = (struct names){.cache = NULL};
+    if (shared->dns.resolve == NULL) {
+        return;
+    }
+    dns_budget_init(&names->budget, config->resolver.message_timeout_ms,
+                    config->resolver.message_questions, clock_monotonic_ms);
+    struct dns_cache_settings settings = {
+        .source = &shared->dns,
+        .resolver = shared->resolver,
+        .timeout_ms = atomic_load(&shared->dns_timeout_ms),
+        .budget = &names->budget,
+    };
+    names->cache = dns_cache_create(&settings);
+    names->source = dns_source_from_cache(names->cache);
+}
+
+void
+names_close(struct names *names)
+{
+    dns_cache_destroy(&names->cache);
+}
+
+/* ---- what will be asked */
+
+static void
+ask(const struct check_input *input, const char *prefix, struct str name, uint16_t type)
+{
+    struct str whole = name;
+    if (name.n == 0 || name.n > NAME_ROOM) {
+        return;
+    }
+    if (prefix[0] != '\0') {
+        whole = arena_printf(input->arena, "%s.%.*s", prefix, STR_ARG(name));
+    }
+    if (whole.p != NULL) {
+        dns_prefetch(input->dns, whole, type);
+    }
+}
+
+static struct str
+domain_of(struct str address)
+{
+    size_t at = str_rfind_char(address, '@');
+    return at != STR_NPOS ? str_skip(address, at + 1) : str_make(NULL, 0);
+}
+
+/* The author's record, and that of the organization above it, where the walk will most likely end. */
+static void
+ask_dmarc(const struct check_input *input)
+{
+    struct mail_author author;
+    if (mail_author_read(input->arena, input->head, &author) != STATUS_OK) {
+        return;
+    }
+    ask(input, "_dmarc", author.domain, DNS_TYPE_TXT);
+}
+
+/* The key of one signature: d= and s= are enough. */
+static void
+ask_key(const struct check_input *input, struct str value)
+{
+    struct tag_list tags;
+    if (tag_list_parse(value, 0, &tags) != TAG_LIST_OK) {
+        return;
+    }
+    const struct tag *domain = tag_list_find(&tags, STR("d"));
+    const struct tag *selector = tag_list_find(&tags, STR("s"));
+    if (domain == NULL || selector == NULL) {
+        return;
+    }
+    ask(input, "",
+        arena_printf(input->arena, "%.*s._domainkey.%.*s", STR_ARG(selector->value),
+                     STR_ARG(domain->value)),
+        DNS_TYPE_TXT);
+}
+
+/* The keys of DKIM and ARC signatures. */
+static void
+ask_keys(const struct check_input *input)
+{
+    size_t asked = 0;
+    for (size_t i = 0; i < input->head->field_count && asked < NAMES_SIGNATURES_MAX; i++) {
+        const struct mail_field *field = &input->head->fields[i];
+        enum arc_part part = arc_part_find(field);
+        if (!dkim_field_is_signature(field) && part != ARC_PART_SIGNATURE &&
+            part != ARC_PART_SEAL) {
+            continue;
+        }
+        ask_key(input, field->value);
+        asked++;
+    }
+}
+
+void
+names_prefetch(const struct check_input *input)
+{
+    if (input->dns == NULL || input->direction != CHECK_INBOUND) {
+        return;
+    }
+    ask(input, "", dns_name_reverse(input->arena, &input->client), DNS_TYPE_PTR);
+    ask(input, "", input->helo, DNS_TYPE_TXT);
+    ask(input, "", input->helo, ip_is_v4(&input->client) ? DNS_TYPE_A : DNS_TYPE_AAAA);
+    ask(input, "", domain_of(input->sender), DNS_TYPE_TXT);
+    ask_dmarc(input);
+    ask_keys(input);
+    dns_prefetch_send(input->dns);
+}
