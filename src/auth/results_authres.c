@@ -137,8 +137,8 @@ add_dkim(struct collector *c)
         return add_result(c, "dkim", "none") != NULL ? STATUS_OK : STATUS_LIMIT;
     }
     enum status status = STATUS_OK;
-    for (size_t i = 0;
-         status == STATUS_OK && i < dkim->count && i < AUTH_RESULTS_SIGNATURES_MAX; i++) {
+    for (size_t i = 0; status == STATUS_OK && i < dkim->count && i < AUTH_RESULTS_SIGNATURES_MAX;
+         i++) {
         status = add_signature(c, &dkim->items[i]);
     }
     return status;
@@ -173,10 +173,9 @@ add_dmarc(struct collector *c)
     }
     item->reason = dmarc->problem;
     if (dmarc->record != NULL) {
-        item->comment = arena_printf(c->arena, "%s=%s dis=%.*s",
-                                     dmarc_policy_tag_name(dmarc->policy_tag),
-                                     dmarc_policy_name(dmarc->policy),
-                                     STR_ARG(c->context->disposition));
+        item->comment =
+            arena_printf(c->arena, "%s=%s dis=%.*s", dmarc_policy_tag_name(dmarc->policy_tag),
+                         dmarc_policy_name(dmarc->policy), STR_ARG(c->context->disposition));
     }
     add_property(item, "header", "from", dmarc->author_domain);
     return STATUS_OK;

@@ -1,9 +1,10 @@
 /*
- * results_authres.h - what was learnt about a message, as Authentication-Results says it (RFC 8601),
- * and in one line for the servers behind.
+ * results_authres.h - what was learnt about a message, as Authentication-Results says it (RFC
+ * 8601), and in one line for the servers behind.
  *
- * The results are those of the checks in this folder (results.h); what did not run is not mentioned.
- * Nothing is quoted here: the writer does that (authres.h), for our own field and for ARC alike.
+ * The results are those of the checks in this folder (results.h); what did not run is not
+ * mentioned. Nothing is quoted here: the writer does that (authres.h), for our own field and for
+ * ARC alike.
  */
 #ifndef POSTERN_AUTH_RESULTS_AUTHRES_H
 #define POSTERN_AUTH_RESULTS_AUTHRES_H

@@ -32,8 +32,8 @@ static const struct schema_field dmarc_fields[] = {
          "(quarantine). Without it failures are only noted."),
     ROW(config_dmarc, exceptions, SCHEMA_MAP, struct config_dmarc_exceptions,
         "Domains whose wish is not followed: their mail counts as dmarc_fail_overridden when DMARC "
-        "fails, and checks may say what that means.", .is_list = true, .most = 10000,
-        .map = &dmarc_exception_map, .unset = "none"),
+        "fails, and checks may say what that means.",
+        .is_list = true, .most = 10000, .map = &dmarc_exception_map, .unset = "none"),
 };
 static const struct schema_map dmarc_map = MAP_OF("DMARC", config_dmarc, dmarc_fields);
 

@@ -124,8 +124,7 @@ on_commit_reply(void *context, enum status status, struct ipc_message *reply)
     struct filter_commit *commit = context;
     enum commit_result result = COMMIT_UNKNOWN;
     if (status == STATUS_OK && reply->type == MSG_COMMIT_REPLY) {
-        result = result_of(commit->job,
-                           (enum spool_outcome)MSG_BODY(reply, commit_reply)->outcome);
+        result = result_of(commit->job, (enum spool_outcome)MSG_BODY(reply, commit_reply)->outcome);
     }
     ipc_message_free(&reply);
     if (result == COMMIT_DONE) {
@@ -173,8 +172,8 @@ static enum status
 commit_head(const struct msg_submit *submit, const struct outgoing_copy *copy,
             struct ipc_body *body_out)
 {
-    size_t others = PACKET_FIXED + recipients_size(copy) +
-                    (submit->content.fd < 0 ? submit->content.size : 0);
+    size_t others =
+        PACKET_FIXED + recipients_size(copy) + (submit->content.fd < 0 ? submit->content.size : 0);
     if (copy->head.n <= IPC_BODY_INLINE_MAX && others + copy->head.n <= IPC_PACKET_MAX) {
         *body_out = ipc_body_inline(copy->head);
         return STATUS_OK;
@@ -234,8 +233,7 @@ filter_commit_send(struct filter_job *job, const struct mail_head *head,
     /* The replies may come, and the job be gone, before channel_request returns. */
     job->content = (struct filter_content){0};
     for (size_t i = 0; i < count; i++) {
-        enum status status =
-            send_copy(job, &content, content_offset, &copies[i], &job->commits[i]);
+        enum status status = send_copy(job, &content, content_offset, &copies[i], &job->commits[i]);
         if (status != STATUS_OK && i == 0) {
             job->content = content; /* nothing is under way: the caller's again */
             return status;

@@ -58,8 +58,8 @@ struct filter_shared {
     struct dns_source dns;    /* one question at a time; resolve is NULL where there is no DNS */
     struct channel *resolver; /* for questions up front; may be NULL */
     atomic_int dns_timeout_ms;
-    atomic_size_t active;  /* jobs that have not been answered */
-    atomic_size_t memory;  /* octets of their messages */
+    atomic_size_t active; /* jobs that have not been answered */
+    atomic_size_t memory; /* octets of their messages */
     atomic_uint_fast64_t outcomes[FILTER_OUTCOME_COUNT];
 };
 

@@ -52,9 +52,10 @@ struct world {
     /* What the others saw. */
     enum status create_status;
     size_t commits;
-    int job_ms;      /* what is left of the job's time; 0: what it is given */
-    bool silent;     /* the spool does not answer */
-    char *committed; /* head, "|", then the content from its offset on; NUL at the end */
+    int job_ms;         /* what is left of the job's time; 0: what it is given */
+    bool silent;        /* the spool does not answer */
+    char *committed;    /* head, "|", then the content from its offset on; NUL at the end */
+    char results[2048]; /* what stood above: Authentication-Results and the verdict */
     bool head_was_fd;
     char hold[64];
     unsigned code;
@@ -84,6 +85,19 @@ on_submit(void *context, struct channel *channel, struct ipc_message *message)
     }
 }
 
+/* Puts what authentication has found aside; the rest is what each test is about. */
+static struct str
+take_results(struct world *w, struct str head)
+{
+    size_t received = str_find(head, STR("Received: "));
+    w->results[0] = '\0';
+    if (!str_starts_with(head, STR("Authentication-Results: "))) {
+        return head;
+    }
+    snprintf(w->results, sizeof w->results, "%.*s", STR_ARG(str_head(head, received)));
+    return str_skip(head, received);
+}
+
 static void
 on_commit(void *context, struct channel *channel, struct ipc_message *message)
 {
@@ -94,7 +108,8 @@ on_commit(void *context, struct channel *channel, struct ipc_message *message)
     assert_int_equal(message->type, MSG_COMMIT);
     assert_int_equal(ipc_body_view_open(&commit->head, &head), STATUS_OK);
     assert_int_equal(ipc_body_view_open(&commit->content, &content), STATUS_OK);
-    snprintf(w->committed, TEXT_MAX, "%.*s|%.*s", STR_ARG(head.octets),
+    struct str rest = take_results(w, head.octets);
+    snprintf(w->committed, TEXT_MAX, "%.*s|%.*s", STR_ARG(rest),
              STR_ARG(str_skip(content.octets, commit->content_offset)));
     snprintf(w->hold, sizeof w->hold, "%.*s", STR_ARG(commit->hold));
     w->head_was_fd = commit->head.fd >= 0;
@@ -558,6 +573,34 @@ test_too_much_at_one_time(void **state)
 
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
 
+/* On top of everything, in our name; and what came in our name from outside is gone. */
+static void
+test_results_stand_on_top(void **state)
+{
+    static const char *const parts[] = {
+        "Authentication-Results: mx.kartapuce.example;\r\n dmarc=none "
+        "header.from=mail.example;\r\n",
+        " smtp.mailfrom=jack@mail.example;\r\n",
+        " smtp.helo=mail.example;\r\n",
+        " arc=none smtp.remote-ip=192.0.2.9;\r\n iprev=permerror policy.iprev=192.0.2.9\r\n"
+        "X-Postern-Verdict: action=accept dmarc=none spf=none dkim=",
+    };
+    struct world *w = *state;
+    struct msg_submit fields =
+        ordinary(STR(GOOD "Authentication-Results: mx.kartapuce.example; dmarc=pass\r\n"
+                          "X-Postern-Verdict: action=accept dmarc=pass\r\n"
+                          "Authentication-Results: other.example; spf=pass\r\n\r\nbody"));
+    submit(w, &fields);
+    expect_commit(w, RECEIVED GOOD "Authentication-Results: other.example; spf=pass\r\n\r\n|body");
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (strstr(w->results, parts[i]) == NULL) {
+            fail_msg("no \"%s\" in:\n%s", parts[i], w->results);
+        }
+    }
+    expect_trace(w, "event=header_edited action=removed name=Authentication-Results");
+    expect_trace(w, "event=header_edited action=removed name=X-Postern-Verdict");
+}
+
 int
 main(void)
 {
@@ -566,6 +609,7 @@ main(void)
         WORLD_TEST(test_refused_message),
         WORLD_TEST(test_header_over_the_limit),
         WORLD_TEST(test_what_only_we_may_write_goes),
+        WORLD_TEST(test_results_stand_on_top),
         WORLD_TEST(test_tagged_message),
         WORLD_TEST(test_long_list_of_tags_is_folded),
         WORLD_TEST(test_submission_is_completed),

@@ -59,7 +59,8 @@ domain_of(struct str address)
     return at != STR_NPOS ? str_skip(address, at + 1) : str_make(NULL, 0);
 }
 
-/* The author's record, and that of the organization above it, where the walk will most likely end. */
+/* The author's record, and that of the organization above it, where the walk will most likely end.
+ */
 static void
 ask_dmarc(const struct check_input *input)
 {

@@ -1,6 +1,6 @@
 /*
- * names.h - the DNS as one message sees it: each question is asked once, what will be needed is asked
- * up front, and time and number of questions have a limit for the message as a whole.
+ * names.h - the DNS as one message sees it: each question is asked once, what will be needed is
+ * asked up front, and time and number of questions have a limit for the message as a whole.
  */
 #ifndef POSTERN_ROLES_FILTER_NAMES_H
 #define POSTERN_ROLES_FILTER_NAMES_H
@@ -14,7 +14,7 @@
 
 struct names {
     struct dns_budget budget;
-    struct dns_cache *cache; /* NULL where there is no DNS */
+    struct dns_cache *cache;  /* NULL where there is no DNS */
     struct dns_source source; /* resolve is NULL where there is no DNS */
 };
 
@@ -24,8 +24,9 @@ void names_open(struct names *names, const struct filter_shared *shared,
 void names_close(struct names *names);
 
 /*
- * Asks for what the checks are sure to ask (RFC 7208 4, RFC 6376 3.6.2, RFC 9989 4.10): the client's
- * name, the records of HELO, sender and author, the keys of the signatures. Waits for nothing.
+ * Asks for what the checks are sure to ask (RFC 7208 4, RFC 6376 3.6.2, RFC 9989 4.10): the
+ * client's name, the records of HELO, sender and author, the keys of the signatures. Waits for
+ * nothing.
  */
 void names_prefetch(const struct check_input *input);
 

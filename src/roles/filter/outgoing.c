@@ -108,8 +108,7 @@ static void
 record_forward(const struct outgoing_input *input, const struct outgoing_copy *copy,
                struct trace *trace)
 {
-    struct str *names =
-        arena_alloc_array(input->arena, copy->recipient_count, sizeof *names);
+    struct str *names = arena_alloc_array(input->arena, copy->recipient_count, sizeof *names);
     if (names == NULL) {
         return;
     }

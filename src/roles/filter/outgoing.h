@@ -32,7 +32,7 @@ struct outgoing_input {
 struct outgoing_copy {
     char id[ID_LENGTH + 1];
     struct str sender;
-    const struct record_recipient *recipients;
+    struct record_recipient *recipients; /* in the arena */
     size_t recipient_count;
     bool is_forwarded; /* to other domains, by an alias of ours */
     struct str domain; /* of the alias; empty unless forwarded */

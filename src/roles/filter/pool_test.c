@@ -22,7 +22,7 @@ count_job(struct filter_job *job, struct arena *arena)
     if (arena_used(arena) != 0 || arena_alloc(arena, 100) == NULL) {
         atomic_fetch_add(&dirty, 1);
     }
-    job->size++; /* each job belongs to one worker */
+    job->request++; /* each job belongs to one worker */
     atomic_fetch_add(&worked, 1);
 }
 
@@ -36,14 +36,14 @@ test_each_job_is_worked_once(void **state)
         struct pool *pool = pool_create(threads, 65536, count_job);
         assert_non_null(pool);
         for (size_t i = 0; i < JOBS; i++) {
-            jobs[i].size = 0;
+            jobs[i].request = 0;
             pool_add(pool, &jobs[i]);
         }
         pool_destroy(&pool); /* works off what is queued */
         assert_null(pool);
         assert_int_equal(atomic_load(&worked), JOBS);
         for (size_t i = 0; i < JOBS; i++) {
-            assert_int_equal(jobs[i].size, 1);
+            assert_int_equal(jobs[i].request, 1);
         }
     }
     assert_int_equal(atomic_load(&dirty), 0);

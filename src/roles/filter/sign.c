@@ -22,8 +22,7 @@ read_again(const struct outgoing_input *input, const struct outgoing_copy *copy,
 static enum status
 put_on_top(struct arena *arena, struct str fields, struct outgoing_copy *copy)
 {
-    struct str head =
-        arena_printf(arena, "%.*s%.*s", STR_ARG(fields), STR_ARG(copy->head));
+    struct str head = arena_printf(arena, "%.*s%.*s", STR_ARG(fields), STR_ARG(copy->head));
     if (head.p == NULL) {
         return STATUS_LIMIT;
     }

@@ -1,6 +1,6 @@
 /*
- * sign.h - DKIM signatures for what our users send, ARC seals for what is forwarded. The keys stay in
- * the vault; hashes go there.
+ * sign.h - DKIM signatures for what our users send, ARC seals for what is forwarded. The keys stay
+ * in the vault; hashes go there.
  */
 #ifndef POSTERN_ROLES_FILTER_SIGN_H
 #define POSTERN_ROLES_FILTER_SIGN_H

@@ -93,7 +93,7 @@ key_ring_find(const struct key_ring *ring, struct str domain,
               const struct key_ring_entry **keys_out, size_t most)
 {
     size_t low = 0;
-    size_t high = ring->count;
+    size_t high = ring != NULL ? ring->count : 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (str_cmp(ring->entries[middle].domain, domain) < 0) {
@@ -103,7 +103,8 @@ key_ring_find(const struct key_ring *ring, struct str domain,
         }
     }
     size_t n = 0;
-    while (n < most && low < ring->count && str_eq(ring->entries[low].domain, domain)) {
+    while (ring != NULL && n < most && low < ring->count &&
+           str_eq(ring->entries[low].domain, domain)) {
         keys_out[n++] = &ring->entries[low++];
     }
     return n;
@@ -145,8 +146,7 @@ vault_client_take_keys(struct vault_client *client, const struct msg_vault_keys 
     }
     for (size_t i = 0; i < keys->keys.n; i++) {
         if (!ring_add(client->next, &keys->keys.items[i])) {
-            LOG_ERROR("the vault has more keys than can be used",
-                      LOG_INT("most", VAULT_KEYS_MAX));
+            LOG_ERROR("the vault has more keys than can be used", LOG_INT("most", VAULT_KEYS_MAX));
             break;
         }
     }
@@ -180,7 +180,7 @@ ask(struct vault_client *client, enum msg_type type, const void *fields, enum ms
     struct ipc_message **reply_out)
 {
     struct ipc_message *reply = NULL;
-    if (client->channel == NULL) {
+    if (client == NULL || client->channel == NULL) {
         return STATUS_NOT_FOUND;
     }
     enum status status = channel_call(client->channel, type, fields, VAULT_TIMEOUT_MS, &reply);
@@ -234,8 +234,7 @@ enum status
 vault_srs_forward(struct vault_client *client, struct arena *arena, struct str sender,
                   struct str domain, struct str *sender_out)
 {
-    struct msg_srs fields = {
-        .direction = VAULT_SRS_FORWARD, .address = sender, .domain = domain};
+    struct msg_srs fields = {.direction = VAULT_SRS_FORWARD, .address = sender, .domain = domain};
     struct ipc_message *reply;
     enum status status = ask(client, MSG_SRS, &fields, MSG_SRS_REPLY, &reply);
     if (status != STATUS_OK) {

@@ -1,6 +1,6 @@
 /*
- * vault.h - the filter's way to the vault: which keys are active, hashes to be signed, senders to be
- * rewritten. No key is here, only names of keys.
+ * vault.h - the filter's way to the vault: which keys are active, hashes to be signed, senders to
+ * be rewritten. No key is here, only names of keys.
  *
  * The list of keys comes from the vault by itself and may change at any time; a message works with
  * the ring that it took at its beginning. Workers wait for signatures (channel_call).
@@ -12,11 +12,11 @@
 #include "ipc/channel.h"
 
 /* How long a worker waits for the vault; then the message is deferred. */
-#define VAULT_TIMEOUT_MS    15000
+#define VAULT_TIMEOUT_MS  15000
 /* Keys in a ring; the vault does not tell of more. */
-#define VAULT_KEYS_MAX      100000u
+#define VAULT_KEYS_MAX    100000u
 /* Keys of one domain that sign a message. */
-#define VAULT_SIGNERS_MAX   4u
+#define VAULT_SIGNERS_MAX 4u
 
 /* The active keys at one time; immutable, counted. */
 struct key_ring;
@@ -29,7 +29,8 @@ struct key_ring_entry {
 
 struct vault_client;
 
-/* `channel` is borrowed and may be NULL where there is no vault: then nothing is signed. */
+/* `channel` is borrowed and may be NULL where there is no vault: then nothing is signed. Below, a
+ * client and a ring may be NULL with the same meaning. */
 struct vault_client *vault_client_create(struct channel *channel);
 void vault_client_destroy(struct vault_client **client);
 
