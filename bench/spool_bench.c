@@ -4,12 +4,14 @@
  *     spool_bench [-d DIRECTORY] [-s OCTETS] [-b BATCH] [-n MESSAGES] [-q QUEUED]
  *
  * Commits n messages of s octets in batches of b (each batch: b new messages in and b earlier ones
- * out, in one commit, as in the running spool) and prints messages a second. With -q it first fills
- * the queue with that many messages that wait, says how long opening such a queue takes, and then
- * measures with them there.
+ * out, in one commit, as in the running spool) and prints messages a second and what one message
+ * costs: microseconds of processor time, KiB written to the disk, calls that read and write. With
+ * -q it first fills the queue with that many messages that wait, says how long opening such a queue
+ * takes, and then measures with them there.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -112,9 +114,60 @@ forget(struct bench *bench, int64_t key)
     check(bench, spool_settle(bench->spool, key, 1, &result, 1, &end), "settle");
 }
 
+/* What this process has used so far. */
+struct usage {
+    double user_us;
+    double system_us;
+    double written; /* octets that go to the disk */
+    double reads;   /* calls */
+    double writes;
+};
+
+static double
+microseconds(struct timeval t)
+{
+    return (double)t.tv_sec * 1e6 + (double)t.tv_usec;
+}
+
+static struct usage
+usage_now(void)
+{
+    struct rusage spent = {0};
+    struct usage usage = {0};
+    char line[128];
+    getrusage(RUSAGE_SELF, &spent);
+    usage.user_us = microseconds(spent.ru_utime);
+    usage.system_us = microseconds(spent.ru_stime);
+    FILE *io = fopen("/proc/self/io", "re");
+    while (io != NULL && fgets(line, sizeof line, io) != NULL) {
+        struct str text = str_from_cstr(line);
+        size_t colon = str_find_char(text, ':');
+        double value = colon != STR_NPOS ? strtod(line + colon + 1, NULL) : 0;
+        usage.reads = str_starts_with(text, STR("syscr:")) ? value : usage.reads;
+        usage.writes = str_starts_with(text, STR("syscw:")) ? value : usage.writes;
+        usage.written = str_starts_with(text, STR("write_bytes:")) ? value : usage.written;
+    }
+    if (io != NULL) {
+        fclose(io);
+    }
+    return usage;
+}
+
+static void
+print_usage(const struct bench *bench, const struct usage *from)
+{
+    struct usage now = usage_now();
+    double n = (double)bench->messages;
+    printf("each: user_us=%.1f system_us=%.1f written_kib=%.1f reads=%.1f writes=%.1f\n",
+           (now.user_us - from->user_us) / n, (now.system_us - from->system_us) / n,
+           (now.written - from->written) / 1024 / n, (now.reads - from->reads) / n,
+           (now.writes - from->writes) / n);
+}
+
 static void
 run(struct bench *bench)
 {
+    struct usage before = usage_now();
     int64_t *keys = calloc(bench->batch, sizeof *keys);
     size_t commits = 0;
     int64_t start = clock_monotonic_ms();
@@ -137,6 +190,7 @@ run(struct bench *bench)
            "messages_per_second=%.0f\n",
            bench->octets, bench->batch, bench->queued, bench->messages, commits, seconds,
            (double)bench->messages / seconds);
+    print_usage(bench, &before);
     free(keys);
 }
 

@@ -268,7 +268,7 @@ static const int calls_files[] = {
     SCMP_SYS(fsync),     SCMP_SYS(fdatasync), SCMP_SYS(fallocate), SCMP_SYS(fchmod),
     SCMP_SYS(fchown),    SCMP_SYS(truncate),  SCMP_SYS(statfs),    SCMP_SYS(fstatfs),
     SCMP_SYS(flock),     SCMP_SYS(umask),     SCMP_SYS(fchmodat),  SCMP_SYS(sync_file_range),
-    SCMP_SYS(utimensat), SCMP_SYS(chmod),
+    SCMP_SYS(utimensat), SCMP_SYS(chmod),     SCMP_SYS(pwritev),
 };
 
 bool

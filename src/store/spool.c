@@ -1,5 +1,6 @@
 #include "store/spool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -176,13 +177,73 @@ mark_damage(struct spool *spool, bool damaged)
 
 static const char advice_damaged[] =
     "the mail queue is damaged and is left as it is. Stop Postern and either put a backup of this "
-    "file in its place, or save what can be read with \"sqlite3 queue.db .recover\", or move the "
-    "file away to begin with an empty queue";
+    "directory in its place, or save what can be read with \"sqlite3 queue.db .recover\", or move "
+    "the directory away to begin with an empty queue";
+
+static const char advice_orphans[] =
+    "it is not there, but messages that belong to it are (in \"" SPOOL_BODIES_NAME
+    "\" or \"" SPOOL_LARGE_NAME
+    "\"). Put the database back, or move the directory away to begin with "
+    "an empty queue";
+
+static bool
+holds_files(const char *directory, const char *name)
+{
+    char path[SPOOL_DIRECTORY_MAX + 64];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    DIR *files = opendir(path);
+    for (const struct dirent *entry; files != NULL && (entry = readdir(files)) != NULL;) {
+        found = found || entry->d_name[0] != '.';
+    }
+    if (files != NULL) {
+        closedir(files);
+    }
+    return found;
+}
+
+/* A new database would not know the files of messages: they would be deleted as nobody's. */
+static bool
+database_is_lost(const char *directory)
+{
+    uint64_t size;
+    return !file_exists(directory, SPOOL_DATABASE_NAME, &size) &&
+           (holds_files(directory, SPOOL_BODIES_NAME) || holds_files(directory, SPOOL_LARGE_NAME));
+}
+
+/* What is in the database, and the files beside it. */
+static enum status
+open_contents(struct spool *spool, struct arena *arena, struct str *reason_out)
+{
+    const char *directory = spool->directory;
+    enum status status = check_database(spool);
+    if (status == STATUS_OK) {
+        status = load_counts(spool);
+    }
+    if (status == STATUS_OK && (status = spool_files_sweep(spool)) != STATUS_OK) {
+        struct str what =
+            arena_printf(arena, "its directory of large messages: %s", strerror(errno));
+        return open_failed(arena, reason_out, status, directory, what.p);
+    }
+    if (status == STATUS_OK && (status = bodies_open(spool, &spool->bodies)) == STATUS_IO) {
+        struct str what = arena_printf(arena, "its directory of bodies: %s", strerror(errno));
+        return open_failed(arena, reason_out, status, directory, what.p);
+    }
+    if (status == STATUS_SYNTAX || spool->damaged) {
+        return open_failed(arena, reason_out, STATUS_SYNTAX, directory, advice_damaged);
+    }
+    return status == STATUS_OK
+               ? STATUS_OK
+               : open_failed(arena, reason_out, status, directory, spool_error(spool));
+}
 
 static enum status
 open_steps(struct spool *spool, const char *path, struct arena *arena, struct str *reason_out)
 {
     const char *directory = spool->directory;
+    if (database_is_lost(directory)) {
+        return open_failed(arena, reason_out, STATUS_SYNTAX, directory, advice_orphans);
+    }
     enum status status = open_file(spool, path);
     if (status == STATUS_DENIED) {
         return open_failed(arena, reason_out, status, directory,
@@ -206,28 +267,18 @@ open_steps(struct spool *spool, const char *path, struct arena *arena, struct st
         return open_failed(arena, reason_out, status, directory,
                            "the queue was written by a newer version of Postern: install that one");
     }
-    if (status == STATUS_OK) {
-        status = check_database(spool);
-    }
-    if (status == STATUS_OK) {
-        status = load_counts(spool);
-    }
     if (status == STATUS_SYNTAX || spool->damaged) {
         return open_failed(arena, reason_out, STATUS_SYNTAX, directory, advice_damaged);
     }
-    if (status == STATUS_OK && (status = spool_files_sweep(spool)) != STATUS_OK) {
-        struct str what =
-            arena_printf(arena, "its directory of large messages: %s", strerror(errno));
-        return open_failed(arena, reason_out, status, directory, what.p);
-    }
     return status == STATUS_OK
-               ? STATUS_OK
+               ? open_contents(spool, arena, reason_out)
                : open_failed(arena, reason_out, status, directory, spool_error(spool));
 }
 
 static void
 spool_free(struct spool *spool)
 {
+    bodies_close(&spool->bodies);
     for (unsigned i = 0; i < SPOOL_SQL_COUNT; i++) {
         sqlite3_finalize(spool->statements[i]);
     }
@@ -314,11 +365,16 @@ spool_commit(struct spool *spool, int64_t now_ms)
 {
     enum status status = save_counts(spool, now_ms);
     if (status == STATUS_OK) {
+        status = bodies_flush(spool->bodies);
+    }
+    if (status == STATUS_OK) {
         status = spool_run(spool, spool_statement(spool, SPOOL_SQL_COMMIT));
     }
     if (status != STATUS_OK) {
+        spool->no_room = status == STATUS_LIMIT;
         return status;
     }
+    bodies_committed(spool->bodies);
     spool->counts_committed = spool->counts;
     spool->key_last_committed = spool->key_last;
     spool->large_bytes_committed = spool->large_bytes;
@@ -339,6 +395,8 @@ spool_rollback(struct spool *spool)
     spool->counts = spool->counts_committed;
     spool->key_last = spool->key_last_committed;
     spool->large_bytes = spool->large_bytes_committed;
+    bodies_rolled_back(spool->bodies, spool->no_room);
+    spool->no_room = false;
     doomed_clear(spool, false);
 }
 
@@ -363,6 +421,7 @@ spool_tidy(struct spool *spool)
             sqlite3_wal_checkpoint_v2(spool->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
         spool->log_pages = code == SQLITE_OK ? 0 : spool->log_pages / 2;
     }
+    bodies_tidy(spool->bodies);
 }
 
 static int64_t
@@ -385,7 +444,8 @@ spool_size(const struct spool *spool)
     int64_t used =
         pragma_number(spool, "PRAGMA page_count") - pragma_number(spool, "PRAGMA freelist_count");
     return (uint64_t)(used * pragma_number(spool, "PRAGMA page_size") +
-                      spool->large_bytes_committed);
+                      spool->large_bytes_committed) +
+           bodies_size(spool->bodies);
 }
 
 /*
@@ -412,5 +472,5 @@ spool_disk_free(const struct spool *spool)
     if (statvfs(spool->directory, &fs) != 0) {
         return UINT64_MAX; /* not known: writing will tell */
     }
-    return (uint64_t)fs.f_bavail * fs.f_frsize + reusable(spool);
+    return (uint64_t)fs.f_bavail * fs.f_frsize + reusable(spool) + bodies_reusable(spool->bodies);
 }

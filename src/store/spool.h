@@ -10,11 +10,13 @@
  * (measured here: 2,800 messages/s one by one, over 15,000/s at 40 a commit). The database is
  * opened in exclusive mode: a second process that opens the same queue gets STATUS_DENIED.
  *
- * Content above SPOOL_FILE_ABOVE is not in the database but in <directory>/large/<id>, written and
- * synced before the commit that mentions it (spool_file_write); files without a message are deleted
- * at start.
+ * The octets of small messages are in the database. From SPOOL_LOG_FROM on they are in the body log
+ * (store/spool_bodies.h), which spool_commit writes and syncs before it commits. Content above
+ * SPOOL_FILE_ABOVE is in <directory>/large/<id>, written and synced by the caller before the commit
+ * that mentions it (spool_file_write); files without a message are deleted at start.
  *
- * Layout: `message` and `recipient` are small rows in order of age, `body` holds the octets,
+ * Layout: `message` and `recipient` are small rows in order of age, `body` holds the octets of
+ * small messages and the heads of large ones, `segment` says what is in use of the body log,
  * `destination` one row for each destination with something to do and when to look at it next. The
  * index recipient_due serves the only question that is asked often, "what is due for this
  * destination"; nothing at start reads more than a few rows, however long the queue is. Leases are
@@ -34,6 +36,10 @@
 #include "base/random.h"
 #include "store/delivery.h"
 
+/* Messages with so many octets of head and content go to the body log (store/spool_bodies.h). */
+#ifndef SPOOL_LOG_FROM
+#define SPOOL_LOG_FROM 8192u
+#endif
 /* Content above this goes to a file of its own. */
 #define SPOOL_FILE_ABOVE      (1024u * 1024u)
 /* A whole-file check is made at start up to this size of the database; above it only the parts
@@ -104,6 +110,13 @@ struct spool_recipient {
     struct spool_attempt last;
 };
 
+/* Where the body log has a message; for the store alone. */
+struct spool_place {
+    int64_t segment; /* 0: it is not there */
+    uint32_t block;
+    uint64_t head_size; /* octets; the content is the rest */
+};
+
 struct spool_message {
     int64_t key; /* in order of age; set by spool_insert */
     struct str id;
@@ -114,10 +127,11 @@ struct spool_message {
     struct str envid;
     uint32_t flags;
     enum spool_priority priority;
-    struct str hold; /* why all of it is held; empty: it is not */
-    uint64_t size;   /* octets of head and content */
-    uint32_t total;  /* recipients at the beginning */
-    bool in_file;    /* content is in its own file and not here */
+    struct str hold;          /* why all of it is held; empty: it is not */
+    uint64_t size;            /* octets of head and content */
+    uint32_t total;           /* recipients at the beginning */
+    bool in_file;             /* content is in its own file and not here */
+    struct spool_place place; /* set by spool_insert and by reading */
     struct str head;
     struct str content; /* from the body on: the original header section is not kept */
     struct spool_recipient *recipients;
@@ -167,9 +181,10 @@ void spool_tidy(struct spool *spool);
 /* ---- changes, within a transaction */
 
 /*
- * Stores a message with its recipients; sets message->key. With message->in_file the content was
- * written by spool_file_write. *duplicate_out: this id is there already, nothing was changed and
- * message->key is that of the one that is there.
+ * Stores a message with its recipients; sets message->key and place. Head and content must live
+ * until the transaction ends. With message->in_file the content was written by spool_file_write.
+ * *duplicate_out: this id is there already, nothing was changed and message->key is that of the one
+ * that is there.
  */
 [[nodiscard]] enum status spool_insert(struct spool *spool, struct spool_message *message,
                                        bool *duplicate_out);
@@ -271,7 +286,7 @@ struct spool_choice {
 };
 
 /* A message with the chosen recipients; with its octets when `with_body` (content in a file is not
- * read: spool_file_read). */
+ * read: spool_file_read). STATUS_SYNTAX: its octets on disk are damaged; all else can be read. */
 [[nodiscard]] enum status spool_load(struct spool *spool, struct arena *arena, int64_t key,
                                      const struct spool_choice *choice, bool with_body,
                                      struct spool_message *out);

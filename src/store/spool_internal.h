@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "store/spool.h"
+#include "store/spool_bodies.h"
 
 /* PRAGMA application_id of our databases: "PstQ". */
 #define SPOOL_APPLICATION_ID 0x50737451
@@ -46,6 +47,9 @@ enum spool_statement {
     SPOOL_SQL_MESSAGES_AFTER,
     SPOOL_SQL_AGED,
     SPOOL_SQL_AGED_WAITING,
+    SPOOL_SQL_SEGMENTS_LOAD,
+    SPOOL_SQL_SEGMENT_PUT,
+    SPOOL_SQL_SEGMENT_DELETE,
     SPOOL_SQL_COUNT
 };
 
@@ -58,6 +62,7 @@ struct spool_doomed {
 struct spool {
     sqlite3 *db;
     char *directory; /* owned */
+    struct bodies *bodies;
     sqlite3_stmt *statements[SPOOL_SQL_COUNT];
     struct spool_counts counts; /* as of the open transaction */
     struct spool_counts counts_committed;
@@ -69,6 +74,7 @@ struct spool {
     struct spool_doomed *doomed;
     int log_pages; /* in the write-ahead log after the last commit */
     bool damaged;
+    bool no_room; /* the transaction failed for that */
 };
 
 /* The text of a statement. */

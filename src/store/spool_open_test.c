@@ -89,11 +89,15 @@ test_upgrades_step_by_step(void **state)
     struct world *w = *state;
     const struct spool_upgrade steps[] = {
         spool_upgrades[0],
+        spool_upgrades[1],
         {"ALTER TABLE message ADD COLUMN note TEXT NOT NULL DEFAULT 'old'"},
         {"UPDATE message SET note = note || 'er'"},
     };
-    const struct spool_upgrade bad[] = {
-        steps[0], steps[1], steps[2], {"UPDATE message SET note = ''; SELECT * FROM nowhere"}};
+    const struct spool_upgrade bad[] = {steps[0],
+                                        steps[1],
+                                        steps[2],
+                                        steps[3],
+                                        {"UPDATE message SET note = ''; SELECT * FROM nowhere"}};
     char path[128];
     sqlite3 *db;
     sqlite3_stmt *s;
@@ -102,15 +106,74 @@ test_upgrades_step_by_step(void **state)
     spool_close(&w->spool);
     database_path(w, SPOOL_DATABASE_NAME, path);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(spool_schema_upgrade(db, steps, 3), STATUS_OK);
-    assert_int_equal(spool_schema_upgrade(db, steps, 3), STATUS_OK); /* nothing left to do */
-    assert_int_equal(spool_schema_upgrade(db, bad, 4), STATUS_IO);   /* all of a step or nothing */
-    assert_int_equal(spool_schema_upgrade(db, steps, 2), STATUS_LIMIT);
+    assert_int_equal(spool_schema_upgrade(db, steps, 4), STATUS_OK);
+    assert_int_equal(spool_schema_upgrade(db, steps, 4), STATUS_OK); /* nothing left to do */
+    assert_int_equal(spool_schema_upgrade(db, bad, 5), STATUS_IO);   /* all of a step or nothing */
+    assert_int_equal(spool_schema_upgrade(db, steps, 3), STATUS_LIMIT);
     assert_int_equal(sqlite3_prepare_v2(db, "SELECT note FROM message", -1, &s, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(s), SQLITE_ROW);
     assert_string_equal((const char *)sqlite3_column_text(s, 0), "older");
     sqlite3_finalize(s);
     sqlite3_close(db);
+}
+
+/* What version 1 wrote: all octets in the database, or in a file of their own. */
+static const char rows_of_version_1[] =
+    "INSERT INTO message VALUES (7, '0000000000000007', 1, 2, 's@out.example', 0, '', 0, 0, '',"
+    " 70005, 1, 1, 0);"
+    "INSERT INTO body VALUES (7, CAST('head7' AS BLOB), zeroblob(70000));"
+    "INSERT INTO message VALUES (8, '0000000000000008', 1, 2, 's@out.example', 0, '', 0, 0, '',"
+    " 14, 1, 1, 1);"
+    "INSERT INTO body VALUES (8, CAST('head8' AS BLOB), NULL);"
+    "INSERT INTO recipient VALUES (7, 0, 'r@a.example', 'r@a.example', '', 0, 'a.example', 1, 0,"
+    " 1000, 0, 0, 0, 0, '', '', '');"
+    "INSERT INTO recipient VALUES (8, 0, 'r@a.example', 'r@a.example', '', 0, 'a.example', 1, 0,"
+    " 1000, 0, 0, 0, 0, '', '', '');"
+    "UPDATE queue SET messages = 2, recipients = 2, bytes = 70019, key_last = 8;";
+
+static void
+make_version_1(struct world *w)
+{
+    char path[128];
+    sqlite3 *db;
+    spool_close(&w->spool);
+    database_path(w, SPOOL_DATABASE_NAME, path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(spool_schema_upgrade(db, spool_upgrades, 1), STATUS_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA application_id = 0x50737451", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, rows_of_version_1, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(spool_file_write(w->directory, STR("0000000000000008"), STR("content 8")),
+                     STATUS_OK);
+}
+
+static void
+test_takes_over_a_queue_of_version_1(void **state)
+{
+    static const struct spool_choice all = {.due_ms = INT64_MAX, .most = 9, .octets = SIZE_MAX};
+    struct world *w = *state;
+    struct spool_message got;
+    int fd;
+    make_version_1(w);
+    for (unsigned i = 0; i < 2; i++) {
+        world_reopen(w);
+        assert_int_equal(spool_counts(w->spool).messages, 2);
+        assert_int_equal(spool_load(w->spool, w->arena, 7, &all, true, &got), STATUS_OK);
+        assert_true(str_eq(got.head, STR("head7")));
+        assert_int_equal(got.content.n, 70000);
+        assert_int_equal(got.place.segment, 0);
+        assert_int_equal(spool_load(w->spool, w->arena, 8, &all, true, &got), STATUS_OK);
+        assert_true(got.in_file && str_eq(got.head, STR("head8")));
+        assert_int_equal(spool_file_read(w->directory, got.id, &fd), STATUS_OK);
+        close(fd);
+    }
+    struct spool_message m = world_message(w, "0000000000000009", "a.example", 1);
+    assert_int_equal(world_insert(w, &m), 9);
+    assert_true(world_settle(w, 7, 1, 0, SPOOL_DELIVERED, 0).gone);
+    assert_true(world_settle(w, 8, 1, 0, SPOOL_DELIVERED, 0).gone);
+    assert_int_equal(spool_counts(w->spool).messages, 1);
 }
 
 /* Writes garbage over a part of the database file. */
@@ -219,9 +282,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(refuses_a_newer_version), TEST(refuses_what_is_not_ours),
-        TEST(refuses_while_in_use),    TEST(upgrades_step_by_step),
-        TEST(refuses_a_damaged_queue), TEST(remembers_damage_that_it_met),
+        TEST(refuses_a_newer_version),
+        TEST(refuses_what_is_not_ours),
+        TEST(refuses_while_in_use),
+        TEST(upgrades_step_by_step),
+        TEST(takes_over_a_queue_of_version_1),
+        TEST(refuses_a_damaged_queue),
+        TEST(remembers_damage_that_it_met),
         TEST(the_clock_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

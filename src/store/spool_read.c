@@ -172,6 +172,9 @@ read_message(sqlite3_stmt *s, struct arena *arena, struct spool_message *m)
     m->size = (uint64_t)sqlite3_column_int64(s, 10);
     m->total = (uint32_t)sqlite3_column_int64(s, 11);
     m->in_file = sqlite3_column_int(s, 12) != 0;
+    m->place =
+        (struct spool_place){sqlite3_column_int64(s, 13), (uint32_t)sqlite3_column_int64(s, 14),
+                             (uint64_t)sqlite3_column_int64(s, 15)};
     return spool_column_str(s, 1, arena, &m->id) && spool_column_str(s, 4, arena, &m->sender) &&
            spool_column_str(s, 6, arena, &m->envid) && spool_column_str(s, 9, arena, &m->hold);
 }
@@ -324,7 +327,8 @@ spool_load(struct spool *spool, struct arena *arena, int64_t key, const struct s
         status = load_recipients(spool, arena, key, choice, &message);
     }
     if (status == STATUS_OK && with_body) {
-        status = load_body(spool, arena, &message);
+        status = message.place.segment != 0 ? bodies_read(spool->bodies, arena, &message)
+                                            : load_body(spool, arena, &message);
     }
     if (status == STATUS_OK) {
         *out = message;

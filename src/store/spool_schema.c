@@ -37,7 +37,17 @@ static const char version_1[] =
     "  STRICT, WITHOUT ROWID;"
     "CREATE INDEX destination_look ON destination (look_ms);";
 
-const struct spool_upgrade spool_upgrades[] = {{version_1}};
+/*
+ * Version 2. The body log (store/spool_bodies.h): where a message of it begins, and the blocks in
+ * use of each of its files. Messages of version 1 stay where they are.
+ */
+static const char version_2[] =
+    "ALTER TABLE message ADD COLUMN segment INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN block INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN head_size INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE segment (number INTEGER PRIMARY KEY, live BLOB NOT NULL) STRICT;";
+
+const struct spool_upgrade spool_upgrades[] = {{version_1}, {version_2}};
 const int spool_upgrade_count = (int)(sizeof spool_upgrades / sizeof spool_upgrades[0]);
 
 static enum status
@@ -102,6 +112,7 @@ static const char *const soundings[] = {
      " WHERE due_ms IS NOT NULL ORDER BY destination, rank LIMIT 1)"),
     "SELECT count(*) FROM (SELECT name FROM destination ORDER BY name LIMIT 1)",
     "SELECT count(*) FROM (SELECT name FROM destination ORDER BY look_ms LIMIT 1)",
+    "SELECT count(*) FROM segment",
 };
 
 enum status

@@ -12,8 +12,8 @@ static const char *const texts[SPOOL_SQL_COUNT] = {
     [SPOOL_SQL_FIND] = "SELECT key FROM message WHERE id = ?",
     [SPOOL_SQL_MESSAGE_INSERT] =
         "INSERT INTO message (key, id, received_ms, queued_ms, sender, ret, envid, flags, "
-        "priority, hold, size, total, pending, in_file) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        "priority, hold, size, total, pending, in_file, segment, block, head_size) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
     [SPOOL_SQL_BODY_INSERT] = "INSERT INTO body (message, head, content) VALUES (?, ?, ?)",
     [SPOOL_SQL_RECIPIENT_INSERT] =
         "INSERT INTO recipient (message, number, address, original, orcpt, notify, destination, "
@@ -29,7 +29,8 @@ static const char *const texts[SPOOL_SQL_COUNT] = {
         "UPDATE message SET pending = pending - ?2 WHERE key = ?1 RETURNING pending",
     [SPOOL_SQL_RECIPIENTS_DELETE] = "DELETE FROM recipient WHERE message = ? RETURNING state",
     [SPOOL_SQL_BODY_DELETE] = "DELETE FROM body WHERE message = ?",
-    [SPOOL_SQL_MESSAGE_DELETE] = "DELETE FROM message WHERE key = ? RETURNING size, in_file, id",
+    [SPOOL_SQL_MESSAGE_DELETE] = "DELETE FROM message WHERE key = ? "
+                                 "RETURNING size, in_file, id, segment, block",
     [SPOOL_SQL_DESTINATION_WAKE] =
         "INSERT INTO destination (name, look_ms, failures) VALUES (?1, ?2, 0) "
         "ON CONFLICT (name) DO UPDATE SET look_ms = excluded.look_ms "
@@ -50,7 +51,8 @@ static const char *const texts[SPOOL_SQL_COUNT] = {
                            "WHERE due_ms IS NOT NULL AND destination = ?1 AND rank = ?2 "
                            "AND due_ms > ?3 ORDER BY due_ms LIMIT 1",
     [SPOOL_SQL_MESSAGE_LOAD] = "SELECT key, id, received_ms, queued_ms, sender, ret, envid, flags, "
-                               "priority, hold, size, total, in_file FROM message WHERE key = ?",
+                               "priority, hold, size, total, in_file, segment, block, head_size "
+                               "FROM message WHERE key = ?",
     [SPOOL_SQL_BODY_LOAD] = "SELECT head, content FROM body WHERE message = ?",
     [SPOOL_SQL_RECIPIENTS_LOAD] =
         "SELECT number, address, original, orcpt, notify, destination, state, due_ms, attempts, "
@@ -58,10 +60,15 @@ static const char *const texts[SPOOL_SQL_COUNT] = {
         "WHERE message = ?1 AND number >= ?2 ORDER BY number",
     [SPOOL_SQL_MESSAGES_AFTER] =
         "SELECT key, id, received_ms, queued_ms, sender, ret, envid, flags, priority, hold, size, "
-        "total, in_file FROM message WHERE key > ? ORDER BY key LIMIT ?",
+        "total, in_file, segment, block, head_size FROM message WHERE key > ? "
+        "ORDER BY key LIMIT ?",
     [SPOOL_SQL_AGED] = "SELECT key, queued_ms FROM message WHERE key > ? ORDER BY key LIMIT ?",
     [SPOOL_SQL_AGED_WAITING] = "SELECT 1 FROM recipient WHERE message = ?1 AND state < 2 "
                                "AND (warned = 0 OR NOT ?2) LIMIT 1",
+    [SPOOL_SQL_SEGMENTS_LOAD] = "SELECT number, live FROM segment ORDER BY number",
+    [SPOOL_SQL_SEGMENT_PUT] = "INSERT INTO segment (number, live) VALUES (?1, ?2) "
+                              "ON CONFLICT (number) DO UPDATE SET live = excluded.live",
+    [SPOOL_SQL_SEGMENT_DELETE] = "DELETE FROM segment WHERE number = ?1",
 };
 
 const char *

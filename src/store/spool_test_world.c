@@ -1,5 +1,6 @@
 #include "store/spool_test_world.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,8 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+
+#include "store/spool_bodies.h"
 
 #define NOW_MS 1000
 
@@ -108,4 +111,71 @@ world_settle(struct world *world, int64_t key, uint32_t total, uint32_t number,
     assert_int_equal(spool_settle(world->spool, key, total, &result, 1, &end), STATUS_OK);
     assert_int_equal(spool_commit(world->spool, NOW_MS), STATUS_OK);
     return end;
+}
+
+/* ---- the body log */
+
+static const struct spool_choice everything = {
+    .due_ms = INT64_MAX, .finals = true, .most = SPOOL_RECIPIENTS_MAX, .octets = SIZE_MAX};
+
+struct spool_message
+world_numbered(struct world *w, unsigned number, size_t size)
+{
+    char id[ID_LENGTH + 1];
+    char *octets = arena_alloc(w->arena, size);
+    assert_non_null(octets);
+    snprintf(id, sizeof id, "%016u", number);
+    for (size_t i = 0; i < size; i++) {
+        octets[i] = (char)(number * 31 + i / 7);
+    }
+    struct str name = arena_str_dup(w->arena, str_from_cstr(id));
+    struct spool_message m = world_message(w, "", "a.example", 1);
+    m.id = name;
+    m.head = str_make(octets, size / 5);
+    m.content = str_make(octets + size / 5, size - size / 5);
+    m.size = size;
+    return m;
+}
+
+enum status
+world_load(struct world *w, const struct spool_message *m, struct spool_message *got)
+{
+    return spool_load(w->spool, w->arena, m->key, &everything, true, got);
+}
+
+void
+world_assert_same(struct world *w, const struct spool_message *m)
+{
+    struct spool_message got;
+    assert_int_equal(world_load(w, m, &got), STATUS_OK);
+    assert_true(str_eq(got.id, m->id));
+    assert_true(str_eq(got.head, m->head));
+    assert_true(str_eq(got.content, m->content));
+}
+
+size_t
+world_count_bodies(const struct world *w)
+{
+    char path[128];
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/" SPOOL_BODIES_NAME, w->directory);
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        n += entry->d_name[0] != '.';
+    }
+    closedir(directory);
+    return n;
+}
+
+void
+world_segment_path(const struct world *w, int64_t number, char path[static 128])
+{
+    snprintf(path, 128, "%s/" SPOOL_BODIES_NAME "/%lld", w->directory, (long long)number);
+}
+
+void
+world_deliver(struct world *w, const struct spool_message *m)
+{
+    assert_true(world_settle(w, m->key, 1, 0, SPOOL_DELIVERED, 0).gone);
 }

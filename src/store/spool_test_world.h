@@ -31,4 +31,18 @@ int64_t world_insert(struct world *world, struct spool_message *message);
 struct spool_end world_settle(struct world *world, int64_t key, uint32_t total, uint32_t number,
                               enum spool_state state, int64_t due_ms);
 
+/* A message of `size` octets with that number as its id; its octets are like no other number's. */
+struct spool_message world_numbered(struct world *world, unsigned number, size_t size);
+/* Loads all of a message. */
+enum status world_load(struct world *world, const struct spool_message *m,
+                       struct spool_message *got);
+/* Fails the test unless the queue has this message with these octets. */
+void world_assert_same(struct world *world, const struct spool_message *m);
+/* Delivers a message with one recipient: it is gone afterwards. */
+void world_deliver(struct world *world, const struct spool_message *m);
+/* Files of the body log. */
+size_t world_count_bodies(const struct world *world);
+/* The name of one. */
+void world_segment_path(const struct world *world, int64_t number, char path[static 128]);
+
 #endif

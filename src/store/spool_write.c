@@ -52,6 +52,9 @@ insert_row(struct spool *spool, const struct spool_message *m, int64_t key)
     sqlite3_bind_int64(s, 12, (int64_t)m->recipient_count);
     sqlite3_bind_int64(s, 13, (int64_t)m->recipient_count);
     sqlite3_bind_int(s, 14, m->in_file);
+    sqlite3_bind_int64(s, 15, m->place.segment);
+    sqlite3_bind_int64(s, 16, m->place.block);
+    sqlite3_bind_int64(s, 17, (int64_t)m->place.head_size);
     return spool_run(spool, s);
 }
 
@@ -102,17 +105,25 @@ insert_recipient(struct spool *spool, const struct spool_message *m,
 enum status
 spool_insert(struct spool *spool, struct spool_message *message, bool *duplicate_out)
 {
-    enum status status = insert_row(spool, message, spool->key_last + 1);
+    bool logged = bodies_takes(message);
+    enum status status = logged ? bodies_append(spool->bodies, message) : STATUS_OK;
+    spool->no_room = status == STATUS_LIMIT;
+    if (status == STATUS_OK) {
+        status = insert_row(spool, message, spool->key_last + 1);
+    }
     if (status != STATUS_OK) {
         return status;
     }
     if (sqlite3_changes(spool->db) == 0) {
+        if (logged) {
+            bodies_forget(spool->bodies, message->place, message->size);
+        }
         *duplicate_out = true;
         return spool_find(spool, message->id, &message->key);
     }
     message->key = ++spool->key_last;
     message->total = (uint32_t)message->recipient_count;
-    status = insert_body(spool, message, message->key);
+    status = logged ? STATUS_OK : insert_body(spool, message, message->key);
     for (size_t i = 0; status == STATUS_OK && i < message->recipient_count; i++) {
         status = insert_recipient(spool, message, &message->recipients[i]);
         count_state(spool, message->recipients[i].state, 1);
@@ -163,8 +174,9 @@ doom_file(struct spool *spool, struct str id)
     spool->doomed = doomed;
 }
 
+/* *logged_out: its octets were in the body log. */
 static enum status
-delete_message(struct spool *spool, int64_t key)
+delete_message(struct spool *spool, int64_t key, bool *logged_out)
 {
     sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_MESSAGE_DELETE);
     if (s == NULL) {
@@ -182,23 +194,33 @@ delete_message(struct spool *spool, int64_t key)
         spool->large_bytes -= size;
         doom_file(spool, str_from_cstr((const char *)sqlite3_column_text(s, 2)));
     }
+    struct spool_place place = {.segment = sqlite3_column_int64(s, 3),
+                                .block = (uint32_t)sqlite3_column_int64(s, 4)};
+    *logged_out = place.segment != 0;
+    if (*logged_out) {
+        bodies_forget(spool->bodies, place, (uint64_t)size);
+    }
     return spool_done(spool, s, sqlite3_step(s));
 }
 
 static enum status
 delete_all(struct spool *spool, int64_t key, struct spool_end *end)
 {
+    bool logged = false;
     enum status status = delete_recipients(spool, key, end);
     if (status == STATUS_OK) {
-        status = delete_message(spool, key);
-    }
-    sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_BODY_DELETE);
-    if (status == STATUS_OK && s != NULL) {
-        sqlite3_bind_int64(s, 1, key);
-        status = spool_run(spool, s);
+        status = delete_message(spool, key, &logged);
     }
     end->gone = true;
-    return s != NULL ? status : STATUS_IO;
+    if (status != STATUS_OK || logged) {
+        return status;
+    }
+    sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_BODY_DELETE);
+    if (s == NULL) {
+        return STATUS_IO;
+    }
+    sqlite3_bind_int64(s, 1, key);
+    return spool_run(spool, s);
 }
 
 /* ---- settling */

@@ -29,6 +29,7 @@ struct sent {
     char id[ID_LENGTH + 1];
     uint64_t request;
     size_t recipients;
+    size_t content; /* octets; 0: the usual ones */
     bool acknowledged;
     unsigned delivered; /* a bit for each recipient */
     unsigned twice;
@@ -53,10 +54,13 @@ send_one(struct run *run)
                                 .recipient_count = 1 + (size_t)rand() % 3};
     if (rand() % 50 == 0) {
         mail.content = run->large;
+    } else if (rand() % 3 == 0) { /* of the body log */
+        mail.content = str_head(run->large, 9000 + (size_t)rand() % 100000);
     }
     assert_true(run->count < MESSAGES_MAX);
     sent->request = harness_commit_send(&run->harness, &mail, sent->id);
     sent->recipients = mail.recipient_count;
+    sent->content = mail.content.n;
     if (sent->request != 0) {
         run->count++;
         run->under_way++;
@@ -117,6 +121,7 @@ take_delivery(struct run *run)
         fail_msg("a delivery of what was never sent");
         return false;
     }
+    assert_true(sent->content == 0 || d->content.size == sent->content);
     struct record_delivery_result results[3];
     for (size_t i = 0; i < d->recipients.n; i++) {
         unsigned bit = 1u << d->recipients.items[i].number;

@@ -1,4 +1,5 @@
 /* The spool role when things go wrong: deaths, full disks, old mail, clocks, new routes. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -48,7 +49,7 @@ big_content(size_t n)
 static void
 test_keeps_large_messages(void **state)
 {
-    static const size_t sizes[] = {100000, 200000, 1048576, 3000000};
+    static const size_t sizes[] = {8000, 9000, 100000, 200000, 1048576, 3000000};
     struct harness *h = *state;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct str content = big_content(sizes[i]);
@@ -161,6 +162,72 @@ test_a_full_disk_loses_nothing(void **state)
     assert_null(harness_deliver(h, 200));
     assert_int_equal(harness_commit(h, &(struct harness_mail){.content = content}, NULL),
                      SPOOL_COMMITTED);
+    free((void *)(uintptr_t)content.p);
+}
+
+/* Spoils octets of a file of the body log while the role is down. */
+static void
+spoil(struct harness *h, off_t offset)
+{
+    char path[128];
+    harness_kill(h);
+    snprintf(path, sizeof path, "%s/bodies/1", h->directory);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "spoilt", 6, offset), 6);
+    close(fd);
+    harness_start(h, 0);
+}
+
+static void
+assert_all_held(struct harness *h, const char *id)
+{
+    struct msg_queue_list list = {.limit = 10};
+    struct ipc_message *reply = harness_ask(h, MSG_QUEUE_LIST, &list);
+    const struct msg_queue_list_reply *r = MSG_BODY(reply, queue_list_reply);
+    assert_int_equal(r->messages.n, 1);
+    harness_assert_str(r->messages.items[0].id, id);
+    for (size_t i = 0; i < r->messages.items[0].recipients.n; i++) {
+        assert_int_equal(r->messages.items[0].recipients.items[i].state, SPOOL_HELD);
+        assert_true(harness_has(r->messages.items[0].recipients.items[i].text, "damaged"));
+    }
+    ipc_message_free(&reply);
+}
+
+/* Nobody gets what is damaged, everybody else theirs; the sender can be told. */
+static void
+test_holds_a_message_that_is_damaged(void **state)
+{
+    static const char *const to[] = {"a@one.example", "b@two.example"};
+    struct harness *h = *state;
+    struct str content = big_content(50000);
+    const struct harness_mail mail = {.content = content, .recipients = to, .recipient_count = 2};
+    char spoilt[ID_LENGTH + 1];
+    char sound[ID_LENGTH + 1];
+    assert_int_equal(harness_commit(h, &mail, spoilt), SPOOL_COMMITTED);
+    assert_int_equal(harness_commit(h, &(struct harness_mail){.content = content}, sound),
+                     SPOOL_COMMITTED);
+    spoil(h, 30000);
+    harness_capacity(h, 10);
+    struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    harness_assert_str(harness_deliver_of(message)->id, sound);
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
+    assert_null(harness_deliver(h, 300));
+    harness_wait_count(h, 1);
+    assert_all_held(h, spoilt);
+    struct record_queue_id ids = {.id = str_from_cstr(spoilt)};
+    struct msg_queue_act bounce = {
+        .action = SPOOL_ACT_BOUNCE, .ids = {&ids, 1}, .by = STR("test"), .reason = STR("it broke")};
+    struct ipc_message *reply = harness_ask(h, MSG_QUEUE_ACT, &bounce);
+    assert_int_equal(MSG_BODY(reply, queue_act_reply)->done, 1);
+    ipc_message_free(&reply);
+    message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    harness_assert_str(harness_deliver_of(message)->recipients.items[0].address,
+                       "sender@out.example");
+    assert_true(harness_has(harness_deliver_of(message)->content.octets, "it broke"));
+    assert_false(harness_has(harness_deliver_of(message)->content.octets, "spoilt"));
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
     free((void *)(uintptr_t)content.p);
 }
 
@@ -326,6 +393,7 @@ main(void)
         TEST(a_lost_relay_gives_back_its_leases),
         TEST(a_new_filter_gets_no_old_answers),
         TEST(a_full_disk_loses_nothing),
+        TEST(holds_a_message_that_is_damaged),
         TEST(expires_after_its_last_attempt),
         TEST(warns_of_a_delay_once),
         TEST(age_of_what_is_never_tried),

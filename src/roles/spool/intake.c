@@ -235,7 +235,7 @@ submit_file(struct commit_job *job)
 
 /*
  * The limits of the configuration. What is on its way to the disk counts too: twice for its free
- * space, since it goes to the log first and to its place later.
+ * space, since a small one goes to the log first and to its place later.
  */
 static bool
 has_room(struct spool_role *role, uint64_t size)

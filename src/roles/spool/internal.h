@@ -8,6 +8,7 @@
  *   dispatch.c  what is due goes to the relay; leases and their reports
  *   destination.c  destinations are taken up, their windows filled, and let go
  *   load.c      a message is read from the database; who works on which message
+ *   damage.c    a message that cannot be read is put aside
  *   outcome.c   what became of recipients is written down, the sender is told
  *   notice.c    makes the notices (RFC 3464)
  *   age.c       delay warnings and expiry for mail that nobody tries
@@ -218,6 +219,11 @@ bool is_being_delivered(const struct spool_role *role, int64_t key);
 /* Being delivered or claimed. */
 bool is_busy(const struct spool_role *role, int64_t key);
 
+/* ---- damage.c */
+
+/* Holds all of a message of which the octets on disk are damaged. False: somebody has it now. */
+bool damage_hold(struct spool_role *role, int64_t key);
+
 /* ---- destination.c */
 
 /* Asks the database for what is due where windows run dry. */
@@ -244,6 +250,7 @@ enum verdict_kind {
     VERDICT_RELEASED,
     VERDICT_FLUSHED,
     VERDICT_REMOVED,
+    VERDICT_DAMAGED, /* it is held */
 };
 
 struct verdict {
@@ -289,7 +296,7 @@ typedef void loaded(struct spool_role *role, void *context, enum status status,
                     struct parcel *parcel);
 enum load_what {
     LOAD_ENVELOPE, /* no octets */
-    LOAD_NOTICE,   /* what a notice may return: all but content that is in a file */
+    LOAD_NOTICE, /* what a notice may return: not content that is in a file, nor what is damaged */
     LOAD_ALL,
 };
 /* In the worker's thread: a parcel as load_parcel gives it, but that content in a file is not there
@@ -300,7 +307,8 @@ enum load_what {
 /* The recipients that one delivery may take. */
 struct spool_choice load_choice_due(struct str destination, int64_t now_ms);
 /* Loads a message with the chosen recipients; `destination` of the choice is copied. The callee
- * owns the parcel. STATUS_NOT_FOUND: it is not there, or none of its recipients fits. */
+ * owns the parcel. STATUS_NOT_FOUND: it is not there, or none of its recipients fits;
+ * STATUS_SYNTAX: its octets on disk are damaged. */
 void load_parcel(struct spool_role *role, int64_t key, const struct spool_choice *choice,
                  enum load_what what, loaded *on_loaded, void *context);
 

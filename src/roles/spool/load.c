@@ -27,6 +27,9 @@ load_in_worker(struct spool *spool, int64_t key, const struct spool_choice *choi
     /* The content is at most SPOOL_FILE_ABOVE here; the head at most limits.header_size. */
     struct arena *arena = arena_create(SPOOL_PARCEL_CEILING);
     enum status status = spool_load(spool, arena, key, choice, what != LOAD_ENVELOPE, &m);
+    if (status == STATUS_SYNTAX && what == LOAD_NOTICE) {
+        status = spool_load(spool, arena, key, choice, false, &m);
+    }
     if (status == STATUS_OK && m.recipient_count == 0) {
         status = STATUS_NOT_FOUND;
     }

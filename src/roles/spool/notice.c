@@ -28,7 +28,7 @@ compose(struct spool_role *role, struct arena *arena, const struct parcel *about
     request->sender = m->sender;
     request->envid = m->envid;
     request->return_full = m->ret == SMTP_DSN_RET_FULL;
-    request->return_headers = m->ret == SMTP_DSN_RET_HDRS || (m->in_file && m->content.n == 0);
+    request->return_headers = m->ret == SMTP_DSN_RET_HDRS || m->head.n + m->content.n < m->size;
     request->head = m->head;
     request->content = m->content;
     request->returned_max = config->bounce.returned_size;

@@ -234,7 +234,7 @@ command(struct outcome *o, const struct spool_recipient *r, struct spool_result 
     if (kind == VERDICT_REMOVED) {
         result->state = SPOOL_REMOVED;
         TRACE(&o->job->trace, removed, .recipient = r->address, .by = o->by);
-    } else if (kind == VERDICT_HELD) {
+    } else if (kind == VERDICT_HELD || kind == VERDICT_DAMAGED) {
         result->state = SPOOL_HELD;
     } else {
         result->state = result->attempts > 0 ? SPOOL_DEFERRED : SPOOL_QUEUED;
@@ -286,6 +286,7 @@ decide(struct outcome *o, const struct verdict *v, struct spool_result *result)
     case VERDICT_RELEASED:
     case VERDICT_FLUSHED:
     case VERDICT_REMOVED:
+    case VERDICT_DAMAGED:
         command(o, r, result, v->kind);
         break;
     }
@@ -438,6 +439,8 @@ trace_command(struct outcome *o, const struct verdict_list *verdicts)
     enum verdict_kind kind = verdicts->items[0].kind;
     if (kind == VERDICT_HELD) {
         TRACE(&o->job->trace, held, .reason = STR("asked for"), .by = o->by);
+    } else if (kind == VERDICT_DAMAGED) {
+        TRACE(&o->job->trace, held, .reason = verdicts->items[0].last.text, .by = o->by);
     } else if (kind == VERDICT_RELEASED) {
         TRACE(&o->job->trace, released, .by = o->by);
     } else if (kind == VERDICT_FLUSHED) {

@@ -13,6 +13,12 @@
 
 /* How often free space is looked at. */
 #define SPACE_INTERVAL_MS 500
+/*
+ * Results of deliveries wait for new messages, to share their sync, but no longer than this: nobody
+ * waits for them, and what a crash makes of it is a second delivery of what was delivered within
+ * that time.
+ */
+#define RESULTS_WAIT_MS   3
 /* And after so much was written. */
 #define SPACE_OCTETS      (4u * 1024u * 1024u)
 
@@ -26,7 +32,8 @@ struct crew {
     struct worker *worker;
     pthread_t thread;
     pthread_cond_t wake;
-    struct job_list queue; /* this and `stopping` under worker->mutex */
+    struct job_list queue; /* this and what follows under worker->mutex */
+    size_t urgent;         /* jobs of the queue for which somebody waits */
     bool stopping;
 };
 
@@ -324,6 +331,17 @@ run_batch(struct worker *worker, struct job_list *batch)
 
 /* ---- the threads */
 
+static struct timespec
+moment_in(int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)ms * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return until;
+}
+
 /* With the mutex held: waits until there is something to do. False: the end. */
 static bool
 wait_for_work(struct crew *crew)
@@ -334,17 +352,24 @@ wait_for_work(struct crew *crew)
         if (crew->stopping) {
             return retrying;
         }
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)SPACE_INTERVAL_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        struct timespec until = moment_in(SPACE_INTERVAL_MS);
         pthread_cond_timedwait(&crew->wake, &worker->mutex, &until);
         if (crew == &worker->database) {
             return true; /* free space, and what must be tried again */
         }
     }
     return true;
+}
+
+/* With the mutex held: results alone wait a little for somebody in a hurry. */
+static void
+wait_for_company(struct crew *crew)
+{
+    struct timespec until = moment_in(RESULTS_WAIT_MS);
+    int code = 0;
+    while (code == 0 && crew->queue.head != NULL && crew->urgent == 0 && !crew->stopping) {
+        code = pthread_cond_timedwait(&crew->wake, &crew->worker->mutex, &until);
+    }
 }
 
 static void
@@ -357,6 +382,7 @@ take_batch(struct crew *crew, struct job_list *batch)
         struct job *job = list_take(&crew->queue);
         octets += job->octets;
         count++;
+        crew->urgent -= job->kind != JOB_MUST;
         list_add(batch, job);
     }
 }
@@ -389,6 +415,7 @@ database_main(void *context)
     struct job_list batch;
     pthread_mutex_lock(&worker->mutex);
     while (wait_for_work(crew)) {
+        wait_for_company(crew);
         worker->last_chance = crew->stopping;
         take_batch(crew, &batch);
         pthread_mutex_unlock(&worker->mutex);
@@ -465,9 +492,11 @@ worker_submit(struct worker *worker, struct job *job)
     worker->pending++;
     worker->submitted += job->octets;
     pthread_mutex_lock(&worker->mutex);
-    bool was_empty = crew->queue.head == NULL;
+    bool urgent = job->kind != JOB_MUST && crew->urgent == 0;
+    bool wakes = urgent || crew->queue.head == NULL;
+    crew->urgent += job->kind != JOB_MUST;
     list_add(&crew->queue, job);
-    if (was_empty) {
+    if (wakes) {
         pthread_cond_signal(&crew->wake);
     }
     pthread_mutex_unlock(&worker->mutex);

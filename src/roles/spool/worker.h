@@ -7,7 +7,8 @@
  * their changes in one transaction, commits, and gives them back to the loop. While one commit
  * waits for the disk the next batch gathers by itself: no artificial delay, and the busier, the
  * larger the batches. Reading is done by the same thread between the commits, so that what it reads
- * is always what is on disk, and everything happens in the order in which it was asked for.
+ * is always what is on disk, and everything happens in the order in which it was asked for. Only
+ * results of deliveries, for which nobody waits, wait a few milliseconds for others to come.
  *
  * When a batch fails it is rolled back and its jobs are tried one by one, so that one bad job harms
  * no other. JOB_COMMIT jobs (new messages) that fail are given back with the reason; JOB_MUST jobs
