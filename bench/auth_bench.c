@@ -1,29 +1,32 @@
 /*
  * auth_bench - how fast a DKIM signature is verified, against what the cryptography alone costs.
  *
- *     auth_bench [-s OCTETS] [-t SECONDS] [-r ROUNDS] [--json]
+ *     auth_bench [-s OCTETS] [-t SECONDS] [--json]
  *
  * A message of -s octets with one RSA-2048 signature, relaxed/relaxed, is verified from memory as
- * in the filter: the header section read, the key record asked for in a table, the public key taken
- * from the cache. In turns with it, the bare verification of the same signature is measured, which
- * is what `openssl speed rsa2048` does. Prints the best of the rounds, and their ratio.
+ * in the filter: the header section read, the key record and the public key taken from caches. In
+ * turns with it, a few hundred at a time, the bare verification of a signature is measured, which
+ * is what `openssl speed rsa2048` does. Both are counted in the time of the processor, so that what
+ * else runs on the machine matters little. Prints rates and their ratio.
  */
 #include <getopt.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "auth/dkim_sign.h"
 #include "auth/dkim_verify.h"
 #include "auth/private_key.h"
-#include "base/clock.h"
 #include "base/encode.h"
-#include "dns/source_zone.h"
+#include "dns/rdata.h"
 
 #define ARENA_CEILING (16u << 20)
 #define KEYS_CACHED   64u
-/* Between two looks at the clock. */
+/* About what the signature's field takes. */
+#define FIELD_OCTETS  740u
+/* Of one kind between two of the other. */
 #define BATCH         200u
 
 static const struct mail_head_limits limits = {65536, 1000};
@@ -31,13 +34,12 @@ static const struct mail_head_limits limits = {65536, 1000};
 struct bench {
     size_t octets;
     double seconds;
-    unsigned rounds;
     bool json;
     struct arena *arena;   /* of what lives all the time */
     struct arena *message; /* emptied for each message */
     struct private_key *key;
     struct key_cache *cache;
-    struct dns_zone *zone;
+    struct str record; /* the key's, as the DNS has it */
     struct dns_source dns;
     struct str content;
     EVP_PKEY_CTX *ctx; /* for the bare verification */
@@ -80,22 +82,23 @@ verify_bare(struct bench *bench)
           "the bare signature");
 }
 
-/* A second. */
 static double
-rate(struct bench *bench, void (*work)(struct bench *bench))
+processor_seconds(void)
 {
-    int64_t start = clock_monotonic_ms();
-    int64_t end = start + (int64_t)(bench->seconds * 1000);
-    int64_t now = start;
-    size_t count = 0;
-    while (now < end) {
-        for (unsigned i = 0; i < BATCH; i++) {
-            work(bench);
-        }
-        count += BATCH;
-        now = clock_monotonic_ms();
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* How long a batch takes. */
+static double
+measure(struct bench *bench, void (*work)(struct bench *bench))
+{
+    double start = processor_seconds();
+    for (unsigned i = 0; i < BATCH; i++) {
+        work(bench);
     }
-    return (double)count * 1000 / (double)(now - start);
+    return processor_seconds() - start;
 }
 
 /* ---- what it is measured with */
@@ -116,7 +119,7 @@ make_message(struct bench *bench)
     struct buf text;
     buf_init(&text, bench->octets + sizeof head + sizeof line);
     enum status status = buf_append(&text, str_from_cstr(head));
-    while (status == STATUS_OK && buf_length(&text) < bench->octets) {
+    while (status == STATUS_OK && buf_length(&text) + FIELD_OCTETS < bench->octets) {
         status = buf_append(&text, str_from_cstr(line));
     }
     struct str copy = arena_str_dup(bench->arena, buf_str(&text));
@@ -149,21 +152,35 @@ sign_message(struct bench *bench)
     buf_free(&text);
 }
 
+/* The answer, as a cache hands it out. */
+static enum status
+resolve_cached(void *ctx, struct arena *arena, struct str name, uint16_t type,
+               struct dns_answer *out)
+{
+    const struct bench *bench = ctx;
+    (void)arena;
+    (void)type;
+    *out = (struct dns_answer){.outcome = DNS_OUTCOME_ANSWER,
+                               .security = DNS_SECURITY_SECURE,
+                               .canonical = name,
+                               .records = &bench->record,
+                               .record_count = 1};
+    return STATUS_OK;
+}
+
 static void
 publish(struct bench *bench)
 {
     struct str octets;
-    struct str error;
+    struct buf rdata;
     check(private_key_public(bench->key, bench->arena, &octets) == STATUS_OK, "the public key");
-    struct str zone =
-        arena_printf(bench->arena,
-                     "{\"s._domainkey.bench.example\": [{\"type\": \"TXT\", \"value\": "
-                     "\"v=DKIM1; k=rsa; p=%.*s\"}]}",
-                     STR_ARG(base64_encode(bench->arena, octets)));
-    check(dns_zone_create(bench->arena, zone, DNS_SECURITY_SECURE, &bench->zone, &error) ==
-              STATUS_OK,
-          "the zone");
-    bench->dns = dns_source_from_zone(bench->zone);
+    struct str text = arena_printf(bench->arena, "v=DKIM1; k=rsa; p=%.*s",
+                                   STR_ARG(base64_encode(bench->arena, octets)));
+    buf_init(&rdata, DNS_RDATA_MAX);
+    check(dns_rdata_put_txt(&rdata, text) == STATUS_OK, "the record");
+    bench->record = arena_str_dup(bench->arena, buf_str(&rdata));
+    bench->dns = (struct dns_source){.resolve = resolve_cached, .ctx = bench};
+    buf_free(&rdata);
 }
 
 static void
@@ -190,16 +207,13 @@ take_options(struct bench *bench, int argc, char **argv)
 {
     static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
     int option;
-    while ((option = getopt_long(argc, argv, "s:t:r:", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "s:t:", options, NULL)) != -1) {
         switch (option) {
         case 's':
             bench->octets = strtoul(optarg, NULL, 10);
             break;
         case 't':
             bench->seconds = strtod(optarg, NULL);
-            break;
-        case 'r':
-            bench->rounds = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'j':
             bench->json = true;
@@ -213,14 +227,15 @@ take_options(struct bench *bench, int argc, char **argv)
 static void
 run(struct bench *bench)
 {
-    double message = 0;
-    double bare = 0;
-    for (unsigned i = 0; i < bench->rounds; i++) {
-        double r = rate(bench, verify_bare);
-        bare = r > bare ? r : bare;
-        r = rate(bench, verify_message);
-        message = r > message ? r : message;
+    double message_seconds = 0;
+    double bare_seconds = 0;
+    size_t batches = 0;
+    for (; message_seconds + bare_seconds < bench->seconds; batches++) {
+        bare_seconds += measure(bench, verify_bare);
+        message_seconds += measure(bench, verify_message);
     }
+    double message = (double)(batches * BATCH) / message_seconds;
+    double bare = (double)(batches * BATCH) / bare_seconds;
     if (bench->json) {
         printf("{\"octets\": %zu, \"messages\": %.0f, \"bare\": %.0f, \"ratio\": %.3f}\n",
                bench->content.n, message, bare, message / bare);
@@ -234,7 +249,7 @@ run(struct bench *bench)
 int
 main(int argc, char **argv)
 {
-    struct bench bench = {.octets = 4096, .seconds = 1, .rounds = 5};
+    struct bench bench = {.octets = 4096, .seconds = 5};
     take_options(&bench, argc, argv);
     bench.arena = arena_create(ARENA_CEILING + 4 * bench.octets);
     bench.message = arena_create(ARENA_CEILING);
@@ -247,7 +262,6 @@ main(int argc, char **argv)
     run(&bench);
     EVP_PKEY_CTX_free(bench.ctx);
     buf_free(&bench.signature);
-    dns_zone_destroy(&bench.zone);
     key_cache_destroy(&bench.cache);
     private_key_destroy(&bench.key);
     arena_destroy(&bench.message);

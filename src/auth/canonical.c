@@ -1,6 +1,7 @@
 #include "auth/canonical.h"
 
 #include "auth/crypto.h"
+#include "base/octets.h"
 
 const char *
 canonical_name(enum canonical form)
@@ -17,10 +18,43 @@ struct relaxed {
     bool blank;   /* a run of blanks was read, which becomes one if anything follows */
 };
 
-static void
-relax(struct relaxed *out, struct str part)
+/* Marks the blanks among p[0..16) that are no single space before something else. */
+static octets16
+block_changes(const char *p)
 {
-    for (size_t i = 0; i < part.n; i++) {
+    octets16 here = octets16_load(p);
+    octets16 next = octets16_load(p + 1);
+    octets16 end = octets16_is(next, ' ') | octets16_is(next, '\t') | octets16_is(next, '\r');
+    return octets16_is(here, '\t') | (octets16_is(here, ' ') & end);
+}
+
+/* True when p[0..16), of a field, stands in the relaxed form as it is. */
+static bool
+block_stays(const char *p)
+{
+    return !octets16_any(block_changes(p) | octets16_is(octets16_load(p), '\r'));
+}
+
+/* Writes n octets that stand as they are and begin with no blank. There is room: never more is
+ * written than was read. */
+static void
+relax_put(struct relaxed *out, const char *p, size_t n)
+{
+    if (out->blank) {
+        *out->end++ = ' ';
+    }
+    memcpy(out->end, p, n);
+    out->end += n;
+    out->blank = false;
+    out->started = true;
+}
+
+/* From `start` on to at least `end`; returns where it stopped. */
+static size_t
+relax_octets(struct relaxed *out, struct str part, size_t start, size_t end)
+{
+    size_t i = start;
+    while (i < end) {
         char c = part.p[i];
         if (char_is_blank(c)) {
             out->blank = out->started;
@@ -33,6 +67,26 @@ relax(struct relaxed *out, struct str part)
             *out->end++ = c;
             out->blank = false;
             out->started = true;
+        }
+        i++;
+    }
+    return i;
+}
+
+static void
+relax(struct relaxed *out, struct str part)
+{
+    size_t i = 0;
+    while (i < part.n) {
+        size_t left = part.n - i;
+        if (char_is_blank(part.p[i])) {
+            out->blank = out->started;
+            i++;
+        } else if (left > OCTETS16 && block_stays(part.p + i)) {
+            relax_put(out, part.p + i, OCTETS16);
+            i += OCTETS16;
+        } else {
+            i = relax_octets(out, part, i, i + (left < OCTETS16 ? left : OCTETS16));
         }
     }
 }
@@ -169,23 +223,6 @@ feed_simple(struct canonical_body *body, struct str chunk)
     body->lines += lines;
 }
 
-/* Sixteen octets at a time; every compiler that builds this makes vectors of it. */
-typedef unsigned char octets16 __attribute__((vector_size(16)));
-typedef uint64_t words2 __attribute__((vector_size(16)));
-
-/* True when a blank at one of p[0..16) is not a single space before something else. */
-static bool
-block_changes(const char *p)
-{
-    octets16 here, next;
-    memcpy(&here, p, sizeof here);
-    memcpy(&next, p + 1, sizeof next);
-    octets16 end = (octets16)(next == ' ') | (octets16)(next == '\t') | (octets16)(next == '\r');
-    octets16 change = (octets16)(here == '\t') | ((octets16)(here == ' ') & end);
-    words2 words = (words2)change;
-    return (words[0] | words[1]) != 0;
-}
-
 static bool
 octet_changes(struct str s, size_t at)
 {
@@ -204,8 +241,16 @@ static size_t
 relaxed_span(struct str s)
 {
     size_t n = 0;
-    while (n + sizeof(octets16) < s.n && !block_changes(s.p + n)) {
-        n += sizeof(octets16);
+    while (n + 4 * OCTETS16 < s.n) {
+        const char *p = s.p + n;
+        if (octets16_any(block_changes(p) | block_changes(p + OCTETS16) |
+                         block_changes(p + 2 * OCTETS16) | block_changes(p + 3 * OCTETS16))) {
+            break;
+        }
+        n += 4 * OCTETS16;
+    }
+    while (n + OCTETS16 < s.n && !octets16_any(block_changes(s.p + n))) {
+        n += OCTETS16;
     }
     while (n < s.n && !octet_changes(s, n)) {
         n++;
@@ -276,16 +321,25 @@ hash_sink(void *ctx, const char *p, size_t n)
 }
 
 enum status
+canonical_hash_init_with(struct canonical_hash *hash, enum canonical form, uint64_t limit,
+                         EVP_MD_CTX *digest)
+{
+    hash->digest = digest;
+    hash->own = false;
+    hash->failed = false;
+    canonical_body_init(&hash->body, form, limit, hash_sink, hash);
+    return EVP_DigestInit_ex2(digest, crypto_sha256(), NULL) == 1 ? STATUS_OK : STATUS_TEMPORARY;
+}
+
+enum status
 canonical_hash_init(struct canonical_hash *hash, enum canonical form, uint64_t limit)
 {
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    if (digest == NULL || EVP_DigestInit_ex2(digest, crypto_sha256(), NULL) != 1) {
+    if (digest == NULL || canonical_hash_init_with(hash, form, limit, digest) != STATUS_OK) {
         EVP_MD_CTX_free(digest);
         return STATUS_TEMPORARY;
     }
-    hash->digest = digest;
-    hash->failed = false;
-    canonical_body_init(&hash->body, form, limit, hash_sink, hash);
+    hash->own = true;
     return STATUS_OK;
 }
 
@@ -300,7 +354,9 @@ canonical_hash_finish(struct canonical_hash *hash, uint8_t octets_out[CANONICAL_
 {
     canonical_body_finish(&hash->body);
     bool good = !hash->failed && EVP_DigestFinal_ex(hash->digest, octets_out, NULL) == 1;
-    EVP_MD_CTX_free(hash->digest);
+    if (hash->own) {
+        EVP_MD_CTX_free(hash->digest);
+    }
     hash->digest = NULL;
     return good ? STATUS_OK : STATUS_TEMPORARY;
 }

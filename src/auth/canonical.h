@@ -65,13 +65,20 @@ void canonical_body_finish(struct canonical_body *body);
 /* SHA-256 over a canonical body. */
 struct canonical_hash {
     struct canonical_body body;
-    EVP_MD_CTX *digest; /* owned */
+    EVP_MD_CTX *digest;
+    bool own; /* the digest is ours to free */
     bool failed;
 };
 
-/* STATUS_TEMPORARY: OpenSSL would not; nothing to release then. */
+/*
+ * The hash must stay where it is until it is finished. STATUS_TEMPORARY: OpenSSL would not; nothing
+ * to release then.
+ */
 [[nodiscard]] enum status canonical_hash_init(struct canonical_hash *hash, enum canonical form,
                                               uint64_t limit);
+/* The same with a digest of the caller's, for one hash at a time, which saves making one. */
+[[nodiscard]] enum status canonical_hash_init_with(struct canonical_hash *hash, enum canonical form,
+                                                   uint64_t limit, EVP_MD_CTX *digest);
 void canonical_hash_feed(struct canonical_hash *hash, struct str chunk);
 /* Ends it and releases what it holds, also on failure (STATUS_TEMPORARY). */
 [[nodiscard]] enum status canonical_hash_finish(struct canonical_hash *hash,

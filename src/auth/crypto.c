@@ -56,6 +56,16 @@ crypto_sha256(void)
 }
 
 enum status
+crypto_hash_with(EVP_MD_CTX *digest, struct str octets, uint8_t hash_out[CRYPTO_HASH_SIZE])
+{
+    return EVP_DigestInit_ex2(digest, crypto_sha256(), NULL) == 1 &&
+                   EVP_DigestUpdate(digest, octets.p, octets.n) == 1 &&
+                   EVP_DigestFinal_ex(digest, hash_out, NULL) == 1
+               ? STATUS_OK
+               : STATUS_TEMPORARY;
+}
+
+enum status
 crypto_hash(struct str octets, uint8_t hash_out[CRYPTO_HASH_SIZE])
 {
     return EVP_Digest(octets.p, octets.n, hash_out, NULL, crypto_sha256(), NULL) == 1

@@ -24,6 +24,9 @@
 /* Octets of an RSA public key in DER that are looked at: up to 16384 bits are told by their size.
  */
 #define CRYPTO_PUBLIC_MAX       2100u
+/* Octets of "p=" that are looked at, and of those that a cache keeps. */
+#define CRYPTO_TEXT_MAX         4096u
+#define CRYPTO_TEXT_CACHED_MAX  1024u
 
 /* The kinds of key ("k=") are those of signature ("a="): each goes with SHA-256 only. */
 enum crypto_algorithm {
@@ -39,6 +42,9 @@ const char *crypto_key_type_name(enum crypto_algorithm algorithm);
 /* The implementation of SHA-256, fetched once; never NULL. */
 const EVP_MD *crypto_sha256(void);
 /* STATUS_TEMPORARY: OpenSSL would not. */
+[[nodiscard]] enum status crypto_hash_with(EVP_MD_CTX *digest, struct str octets,
+                                           uint8_t hash_out[CRYPTO_HASH_SIZE]);
+/* The same without a digest at hand. */
 [[nodiscard]] enum status crypto_hash(struct str octets, uint8_t hash_out[CRYPTO_HASH_SIZE]);
 
 /* ---- public keys */
@@ -62,6 +68,11 @@ struct public_key;
 [[nodiscard]] enum crypto_key_result public_key_load(enum crypto_algorithm algorithm,
                                                      struct str octets, struct public_key **key_out,
                                                      unsigned *bits_out);
+/* The same of the text of "p=", base 64 with folding, which may be malformed too. */
+[[nodiscard]] enum crypto_key_result public_key_load_text(enum crypto_algorithm algorithm,
+                                                          struct str text,
+                                                          struct public_key **key_out,
+                                                          unsigned *bits_out);
 /* Gives up one reference and sets *key to NULL. NULL is allowed. */
 void public_key_release(struct public_key **key);
 /* 1024 to 4096; 256 for Ed25519. */
@@ -89,10 +100,10 @@ struct key_cache;
 [[nodiscard]] struct key_cache *key_cache_create(size_t capacity);
 /* NULL is allowed. Keys that were handed out live on. */
 void key_cache_destroy(struct key_cache **cache);
-/* As public_key_load, from the cache where it is there; `cache` may be NULL. */
+/* As public_key_load_text, from the cache where the same text was before; `cache` may be NULL. */
 [[nodiscard]] enum crypto_key_result key_cache_load(struct key_cache *cache,
                                                     enum crypto_algorithm algorithm,
-                                                    struct str octets, struct public_key **key_out,
+                                                    struct str text, struct public_key **key_out,
                                                     unsigned *bits_out);
 /* Keys that are in it. */
 size_t key_cache_count(struct key_cache *cache);

@@ -227,32 +227,34 @@ static void
 test_cache(void **state)
 {
     struct key_cache *cache = key_cache_create(2);
-    const struct str octets[] = {rsa.public, rsa_other.public, ed25519.public};
+    const struct str texts[] = {base64_encode(arena, rsa.public),
+                                base64_encode(arena, rsa_other.public),
+                                base64_encode(arena, ed25519.public)};
     struct public_key *keys[3];
     struct public_key *again;
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, octets[i], &keys[i], NULL),
+        assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, texts[i], &keys[i], NULL),
                          CRYPTO_KEY_OK);
     }
     /* The first is used again, so that the second makes room for the third. */
-    assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, octets[0], &again, NULL),
+    assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, texts[0], &again, NULL),
                      CRYPTO_KEY_OK);
     assert_ptr_equal(again, keys[0]);
     public_key_release(&again);
-    assert_int_equal(key_cache_load(cache, CRYPTO_ED25519_SHA256, octets[2], &keys[2], NULL),
+    assert_int_equal(key_cache_load(cache, CRYPTO_ED25519_SHA256, texts[2], &keys[2], NULL),
                      CRYPTO_KEY_OK);
     assert_int_equal(key_cache_count(cache), 2);
-    assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, octets[0], &again, NULL),
+    assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, texts[0], &again, NULL),
                      CRYPTO_KEY_OK);
     assert_ptr_equal(again, keys[0]);
     public_key_release(&again);
-    assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, octets[1], &again, NULL),
+    assert_int_equal(key_cache_load(cache, CRYPTO_RSA_SHA256, texts[1], &again, NULL),
                      CRYPTO_KEY_OK);
     assert_ptr_not_equal(again, keys[1]);
     public_key_release(&again);
     /* The same octets as another kind of key are another key. */
-    assert_int_equal(key_cache_load(cache, CRYPTO_ED25519_SHA256, octets[0], &again, NULL),
+    assert_int_equal(key_cache_load(cache, CRYPTO_ED25519_SHA256, texts[0], &again, NULL),
                      CRYPTO_KEY_MALFORMED);
     key_cache_destroy(&cache);
     struct str hash;
@@ -265,6 +267,7 @@ test_cache(void **state)
 
 struct crowd {
     struct key_cache *cache;
+    struct str texts[2];
     struct str hash;
     struct str signature;
     int failures;
@@ -276,8 +279,8 @@ crowd_member(void *ctx)
     struct crowd *crowd = ctx;
     for (int i = 0; i < 300; i++) {
         struct public_key *key;
-        struct str octets = i % 3 == 0 ? rsa_other.public : rsa.public;
-        if (key_cache_load(crowd->cache, CRYPTO_RSA_SHA256, octets, &key, NULL) != CRYPTO_KEY_OK) {
+        struct str text = crowd->texts[i % 3 == 0];
+        if (key_cache_load(crowd->cache, CRYPTO_RSA_SHA256, text, &key, NULL) != CRYPTO_KEY_OK) {
             __atomic_fetch_add(&crowd->failures, 1, __ATOMIC_RELAXED);
             continue;
         }
@@ -294,7 +297,9 @@ crowd_member(void *ctx)
 static void
 test_threads(void **state)
 {
-    struct crowd crowd = {.cache = key_cache_create(1)};
+    struct crowd crowd = {
+        .cache = key_cache_create(1),
+        .texts = {base64_encode(arena, rsa.public), base64_encode(arena, rsa_other.public)}};
     pthread_t threads[8];
     (void)state;
     crowd.signature = sign(&rsa, STR("a"), &crowd.hash);

@@ -1,6 +1,9 @@
 /* The hash over the signed header (RFC 6376 3.7, 5.4.2). See dkim_signature.h. */
 #include "auth/dkim_signature.h"
 
+/* Room at once for the signed fields of an ordinary message. */
+#define FIRST_SIZE 4096u
+
 /*
  * The last field of that name that is not taken; takes it. NULL: none. A line that is no field has
  * an empty name, which nothing can mean.
@@ -46,10 +49,14 @@ dkim_header_hash(struct arena *arena, const struct dkim_header_hash *what,
         taken[what->own - what->head->fields] = true;
     }
     /* Each field is taken once at most; a final CRLF may be added to the last of the message. */
-    buf_init(&text, what->head->raw.n + what->raw.n + 2);
-    enum status status = write_fields(what, taken, &text);
+    size_t most = what->head->raw.n + what->raw.n + 2;
+    buf_init(&text, most);
+    enum status status = buf_reserve(&text, most < FIRST_SIZE ? most : FIRST_SIZE) != NULL
+                             ? write_fields(what, taken, &text)
+                             : STATUS_LIMIT;
     if (status == STATUS_OK) {
-        status = crypto_hash(buf_str(&text), hash_out);
+        status = what->digest != NULL ? crypto_hash_with(what->digest, buf_str(&text), hash_out)
+                                      : crypto_hash(buf_str(&text), hash_out);
     }
     buf_free(&text);
     return status;

@@ -56,7 +56,7 @@ read_type(struct str type, struct dkim_key *key)
 }
 
 enum dkim_problem
-dkim_key_parse(struct arena *arena, struct str text, struct dkim_key *key_out)
+dkim_key_parse(struct str text, struct dkim_key *key_out)
 {
     struct tag_list list;
     struct dkim_key key = {0};
@@ -78,10 +78,7 @@ dkim_key_parse(struct arena *arena, struct str text, struct dkim_key *key_out)
     key.testing = tag_value_has(value_of(&list, STR("t"), no_text), STR("y"));
     key.strict = tag_value_has(value_of(&list, STR("t"), no_text), STR("s"));
     key.revoked = public->value.n == 0;
-    enum status status = tag_value_base64(arena, public->value, &key.public);
-    if (status != STATUS_OK) {
-        return status == STATUS_SYNTAX ? DKIM_PROBLEM_KEY_MALFORMED : DKIM_PROBLEM_FAILED;
-    }
+    key.public = public->value;
     *key_out = key;
     return DKIM_PROBLEM_NONE;
 }
@@ -127,7 +124,7 @@ read_records(struct arena *arena, const struct dns_answer *answer, struct dkim_k
         if (dns_rdata_txt(arena, answer->records[i], &text) != STATUS_OK) {
             continue;
         }
-        enum dkim_problem problem = dkim_key_parse(arena, text, &set->keys[set->count]);
+        enum dkim_problem problem = dkim_key_parse(text, &set->keys[set->count]);
         if (problem == DKIM_PROBLEM_NONE) {
             set->count++;
         } else if (set->problem == DKIM_PROBLEM_KEY_NONE || dkim_key_is_record(text)) {
@@ -161,8 +158,8 @@ dkim_lookup_find(struct dkim_lookup *lookup, struct str selector, struct str dom
     static const struct dkim_key_set failed = {.problem = DKIM_PROBLEM_FAILED};
     static const struct dkim_key_set too_many = {.problem = DKIM_PROBLEM_KEY_UNAVAILABLE};
     struct dkim_lookup_entry *entry;
-    struct str name = arena_printf(lookup->arena, "%.*s." DKIM_KEY_LABEL ".%.*s", STR_ARG(selector),
-                                   STR_ARG(domain));
+    const struct str parts[] = {selector, STR("." DKIM_KEY_LABEL "."), domain};
+    struct str name = arena_concat(lookup->arena, parts, 3);
     if (name.p == NULL) {
         return &failed;
     }
@@ -231,7 +228,7 @@ dkim_key_usable(const struct dkim_key *key, unsigned *bits_out)
         return DKIM_PROBLEM_KEY_REVOKED;
     }
     enum dkim_problem problem =
-        load_problem(public_key_load(key->algorithm, key->public, &public, bits_out));
+        load_problem(public_key_load_text(key->algorithm, key->public, &public, bits_out));
     public_key_release(&public);
     return problem;
 }

@@ -24,16 +24,15 @@ struct dkim_key {
     bool email;                      /* s= allows it */
     bool testing;                    /* t=y */
     bool strict;                     /* t=s */
-    struct str public;               /* p= decoded; empty when revoked */
+    struct str public;               /* p= as written, in base 64; empty when revoked */
 };
 
 /*
- * Reads the text of a TXT record. DKIM_PROBLEM_NONE, KEY_SYNTAX, KEY_VERSION, KEY_MISSING,
- * KEY_MALFORMED (p= is not in base 64; the key in it is not looked at), FAILED (the arena is full).
- * *key_out is only set with NONE. A revoked key and one of unknown type are well-formed.
+ * Reads the text of a TXT record, from which *key_out borrows: DKIM_PROBLEM_NONE, KEY_SYNTAX,
+ * KEY_VERSION, KEY_MISSING. *key_out is only set with NONE. A revoked key and one of unknown type
+ * are well-formed, and what stands in p= is not looked at.
  */
-[[nodiscard]] enum dkim_problem dkim_key_parse(struct arena *arena, struct str text,
-                                               struct dkim_key *key_out);
+[[nodiscard]] enum dkim_problem dkim_key_parse(struct str text, struct dkim_key *key_out);
 /*
  * True when the text means to be a key record: it says "v=DKIM1", or it has no version and is a
  * list of tags with "p=". Other TXT records at the name (wildcards) are none of ours.

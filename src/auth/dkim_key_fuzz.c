@@ -9,11 +9,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char zeros[CRYPTO_SIGNATURE_MAX];
-    struct arena *arena = arena_create(4u << 20);
     struct dkim_key_set set = {.count = 1};
     struct str text = str_make((const char *)data, size);
     bool record = dkim_key_is_record(text);
-    if (dkim_key_parse(arena, text, &set.keys[0]) == DKIM_PROBLEM_NONE) {
+    if (dkim_key_parse(text, &set.keys[0]) == DKIM_PROBLEM_NONE) {
         unsigned bits;
         struct dkim_key_use use;
         enum dkim_problem problem = dkim_key_usable(&set.keys[0], &bits);
@@ -26,6 +25,5 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
     }
-    arena_destroy(&arena);
     return 0;
 }

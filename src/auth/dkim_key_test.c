@@ -40,8 +40,6 @@ test_records(void **state)
         {"V=DKIM2; p=YWJj", DKIM_PROBLEM_NONE, true, "rsa he"},
         {"v=DKIM1", DKIM_PROBLEM_KEY_MISSING, true, ""},
         {"v=DKIM1; k=rsa", DKIM_PROBLEM_KEY_MISSING, true, ""},
-        {"v=DKIM1; p=Y", DKIM_PROBLEM_KEY_MALFORMED, true, ""},
-        {"v=DKIM1; p=Y!Jj", DKIM_PROBLEM_KEY_MALFORMED, true, ""},
         {"v=DKIM1; bogus", DKIM_PROBLEM_KEY_SYNTAX, true, ""},
         {"v=DKIM1; p=; p=", DKIM_PROBLEM_KEY_SYNTAX, true, ""},
         {"v=DKIM1: k=rsa; p=YWJj", DKIM_PROBLEM_KEY_VERSION, false, ""},
@@ -52,13 +50,12 @@ test_records(void **state)
         {"some text", DKIM_PROBLEM_KEY_SYNTAX, false, ""},
         {"", DKIM_PROBLEM_KEY_SYNTAX, false, ""},
     };
-    struct arena *arena = arena_create(65536);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct str text = str_from_cstr(cases[i].text);
         struct dkim_key key = {0};
         char facts[64] = "";
-        enum dkim_problem got = dkim_key_parse(arena, text, &key);
+        enum dkim_problem got = dkim_key_parse(text, &key);
         if (got == DKIM_PROBLEM_NONE) {
             snprintf(facts, sizeof facts, "%s %s%s%s%s%s",
                      key.type_known ? crypto_key_type_name(key.algorithm) : "?",
@@ -70,7 +67,6 @@ test_records(void **state)
             fail_msg("\"%s\": got %s, \"%s\"", cases[i].text, dkim_problem_name(got), facts);
         }
     }
-    arena_destroy(&arena);
 }
 
 static void
@@ -92,15 +88,12 @@ test_fits(void **state)
         {"t=s; p=YWJj", CRYPTO_RSA_SHA256, false, DKIM_PROBLEM_NONE},
         {"t=s; p=YWJj", CRYPTO_RSA_SHA256, true, DKIM_PROBLEM_KEY_STRICT},
     };
-    struct arena *arena = arena_create(65536);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct dkim_key key = {0};
-        assert_int_equal(dkim_key_parse(arena, str_from_cstr(cases[i].text), &key),
-                         DKIM_PROBLEM_NONE);
+        assert_int_equal(dkim_key_parse(str_from_cstr(cases[i].text), &key), DKIM_PROBLEM_NONE);
         assert_int_equal(dkim_key_fits(&key, cases[i].algorithm, cases[i].below), cases[i].want);
     }
-    arena_destroy(&arena);
 }
 
 static void
@@ -114,20 +107,19 @@ test_usable(void **state)
         {"k=ed25519; p=" ED25519, DKIM_PROBLEM_NONE, 256},
         {"k=ed25519; p=YWJj", DKIM_PROBLEM_KEY_MALFORMED, 0},
         {"p=" ED25519, DKIM_PROBLEM_KEY_MALFORMED, 0},
+        {"p=Y", DKIM_PROBLEM_KEY_MALFORMED, 0},
+        {"p=Y!Jj", DKIM_PROBLEM_KEY_MALFORMED, 0},
         {"p=", DKIM_PROBLEM_KEY_REVOKED, 0},
         {"k=other; p=", DKIM_PROBLEM_KEY_TYPE, 0},
     };
-    struct arena *arena = arena_create(65536);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct dkim_key key = {0};
         unsigned bits = 1;
-        assert_int_equal(dkim_key_parse(arena, str_from_cstr(cases[i].text), &key),
-                         DKIM_PROBLEM_NONE);
+        assert_int_equal(dkim_key_parse(str_from_cstr(cases[i].text), &key), DKIM_PROBLEM_NONE);
         assert_int_equal(dkim_key_usable(&key, &bits), cases[i].want);
         assert_int_equal(bits, cases[i].bits);
     }
-    arena_destroy(&arena);
 }
 
 static const char zone[] =

@@ -205,21 +205,14 @@ read_names(const struct reader *reader, struct str value)
 {
     struct str rest = value;
     struct str name;
-    size_t count = 0;
-    if (value.n > DKIM_NAMES_SIZE_MAX) {
-        return DKIM_PROBLEM_NAMES_LIMIT;
-    }
-    while (tag_value_next(&rest, &name)) {
-        count++;
-    }
-    if (count > DKIM_NAMES_MAX) {
+    size_t count = str_count_char(value, ':') + 1;
+    if (value.n > DKIM_NAMES_SIZE_MAX || count > DKIM_NAMES_MAX) {
         return DKIM_PROBLEM_NAMES_LIMIT;
     }
     struct str *names = arena_alloc_array(reader->arena, count, sizeof *names);
     if (names == NULL) {
         return DKIM_PROBLEM_FAILED;
     }
-    rest = value;
     for (size_t i = 0; i < count && tag_value_next(&rest, &name); i++) {
         names[i] = name;
     }
@@ -337,18 +330,18 @@ read_identity(const struct reader *reader, struct str value)
 
 /* In the order in which they are looked at: what people are told about first, d= before i=. */
 static const struct {
-    const char *name;
+    struct str name;
     bool required;
     bool arc; /* means the same in ARC-Message-Signature */
     enum dkim_problem (*read)(const struct reader *reader, struct str value);
 } table[] = {
-    {"v", true, false, read_version},   {"d", true, true, read_domain},
-    {"s", true, true, read_selector},   {"a", true, true, read_algorithm},
-    {"c", false, true, read_canonical}, {"h", true, true, read_names},
-    {"bh", true, true, read_body_hash}, {"b", true, true, read_signature},
-    {"i", false, false, read_identity}, {"l", false, true, read_length},
-    {"q", false, true, read_query},     {"t", false, true, read_time},
-    {"x", false, true, read_expires},
+    {STR_INIT("v"), true, false, read_version},   {STR_INIT("d"), true, true, read_domain},
+    {STR_INIT("s"), true, true, read_selector},   {STR_INIT("a"), true, true, read_algorithm},
+    {STR_INIT("c"), false, true, read_canonical}, {STR_INIT("h"), true, true, read_names},
+    {STR_INIT("bh"), true, true, read_body_hash}, {STR_INIT("b"), true, true, read_signature},
+    {STR_INIT("i"), false, false, read_identity}, {STR_INIT("l"), false, true, read_length},
+    {STR_INIT("q"), false, true, read_query},     {STR_INIT("t"), false, true, read_time},
+    {STR_INIT("x"), false, true, read_expires},
 };
 
 enum dkim_problem
@@ -362,7 +355,7 @@ dkim_signature_from_tags(struct arena *arena, const struct tag_list *tags, unsig
     *out = (struct dkim_signature){
         .length = CANONICAL_NO_LIMIT, .time = DKIM_NO_TIME, .expires = DKIM_NO_TIME};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        const struct tag *tag = tag_list_find(tags, str_from_cstr(table[i].name));
+        const struct tag *tag = tag_list_find(tags, table[i].name);
         enum dkim_problem problem = DKIM_PROBLEM_NONE;
         if (arc && !table[i].arc) {
             continue;
@@ -379,7 +372,8 @@ dkim_signature_from_tags(struct arena *arena, const struct tag_list *tags, unsig
         return first;
     }
     if (!arc && out->identity.n == 0) {
-        out->identity = arena_printf(arena, "@%.*s", STR_ARG(out->domain));
+        const struct str parts[] = {STR("@"), out->domain};
+        out->identity = arena_concat(arena, parts, 2);
     }
     if (out->time != DKIM_NO_TIME && out->expires != DKIM_NO_TIME && out->expires <= out->time) {
         return DKIM_PROBLEM_TIME_ORDER;

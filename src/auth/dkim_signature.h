@@ -84,6 +84,7 @@ struct dkim_header_hash {
         *own;           /* the signature's field, which is never taken for a name; or NULL */
     struct str raw;     /* of the signature's field, with or without final CRLF */
     struct str without; /* b= in it (signature_raw) */
+    EVP_MD_CTX *digest; /* to compute it with; NULL: one is made */
 };
 
 /*

@@ -12,6 +12,7 @@ struct verifier {
     struct arena *arena;
     const struct dkim_verify_input *input;
     struct dkim_lookup *lookup;
+    EVP_MD_CTX *digest;                           /* for one hash after the other; may be NULL */
     struct body_hash bodies[DKIM_SIGNATURES_MAX]; /* one for each signature at most */
     size_t body_count;
 };
@@ -33,7 +34,7 @@ hash_body(struct verifier *verifier, enum canonical form, uint64_t limit)
         }
     }
     struct body_hash *body = &verifier->bodies[verifier->body_count];
-    if (canonical_hash_init(&hash, form, limit) != STATUS_OK) {
+    if (canonical_hash_init_with(&hash, form, limit, verifier->digest) != STATUS_OK) {
         return NULL;
     }
     canonical_hash_feed(&hash, verifier->input->body);
@@ -84,6 +85,7 @@ check_header(struct verifier *verifier, const struct dkim_key_set *keys,
         .own = outcome->field,
         .raw = outcome->field->raw,
         .without = signature->signature_raw,
+        .digest = verifier->digest,
     };
     if (dkim_header_hash(verifier->arena, &what, hash) != STATUS_OK) {
         return DKIM_PROBLEM_FAILED;
@@ -155,7 +157,14 @@ dkim_verify(struct arena *arena, const struct dkim_verify_input *input, struct d
     if (items == NULL) {
         return STATUS_LIMIT;
     }
-    verify_all(&verifier, items, outcomes.count);
+    if (outcomes.count > 0) {
+        verifier.digest = EVP_MD_CTX_new();
+        if (verifier.digest == NULL) {
+            return STATUS_LIMIT;
+        }
+        verify_all(&verifier, items, outcomes.count);
+        EVP_MD_CTX_free(verifier.digest);
+    }
     outcomes.items = items;
     *outcomes_out = outcomes;
     return STATUS_OK;

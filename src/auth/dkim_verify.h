@@ -46,8 +46,9 @@ struct dkim_verify_input {
 };
 
 /*
- * Verifies all signatures. STATUS_LIMIT: the arena is full; nothing else fails, problems are
- * outcomes. `lookup` may have answered for other signatures of the same message.
+ * Verifies all signatures. STATUS_LIMIT: the arena is full, or there is no memory; nothing else
+ * fails, problems are outcomes. `lookup` may have answered for other signatures of the same
+ * message.
  */
 [[nodiscard]] enum status dkim_verify(struct arena *arena, const struct dkim_verify_input *input,
                                       struct dkim_lookup *lookup,

@@ -1,6 +1,7 @@
 #include "auth/tag_list.h"
 
 #include "base/encode.h"
+#include "base/octets.h"
 
 /* FWS = [*WSP CRLF] 1*WSP, any number of them. False when a CR or LF is no folding. */
 static bool
@@ -47,6 +48,30 @@ is_value_char(char c)
     return (c > ' ' && c != ';' && c != 0x7f) || (unsigned char)c >= 0x80;
 }
 
+/* Marks those of p[0..16) that are none. */
+static octets16
+block_ends(const char *p)
+{
+    octets16 here = octets16_load(p);
+    octets16 control = (octets16)(here <= (unsigned char)' ');
+    return control | octets16_is(here, ';') | octets16_is(here, 0x7f);
+}
+
+/* How many of them are at the beginning of s; most are in long runs of base 64. */
+static size_t
+value_run(struct str s)
+{
+    size_t n = 0;
+    while (n + 2 * OCTETS16 <= s.n &&
+           !octets16_any(block_ends(s.p + n) | block_ends(s.p + n + OCTETS16))) {
+        n += 2 * OCTETS16;
+    }
+    while (n < s.n && is_value_char(s.p[n])) {
+        n++;
+    }
+    return n;
+}
+
 /* tag-value with what surrounds it, up to ";" or the end. */
 static bool
 take_value(struct str *rest, struct tag *tag)
@@ -57,10 +82,7 @@ take_value(struct str *rest, struct tag *tag)
     }
     tag->value = str_head(*rest, 0);
     while (rest->n > 0 && rest->p[0] != ';') {
-        size_t n = 0;
-        while (n < rest->n && is_value_char(rest->p[n])) {
-            n++;
-        }
+        size_t n = value_run(*rest);
         if (n == 0) {
             return false;
         }
@@ -86,15 +108,29 @@ take_tag(struct str *rest, struct tag *tag)
     return take_value(rest, tag);
 }
 
+/* True when a tag of that name was there; most are one letter, which is kept in a set. */
+static bool
+is_known(uint64_t *letters, const struct tag_list *list, struct str name)
+{
+    if (name.n > 1) {
+        return tag_list_find(list, name) != NULL;
+    }
+    uint64_t bit = (uint64_t)1 << ((unsigned char)name.p[0] & 63);
+    bool known = (*letters & bit) != 0;
+    *letters |= bit;
+    return known;
+}
+
 enum tag_list_result
 tag_list_parse(struct str text, unsigned flags, struct tag_list *list_out)
 {
     struct str rest = text;
+    uint64_t letters = 0;
     list_out->count = 0;
     if (text.n > TAG_LIST_SIZE_MAX) {
         return TAG_LIST_LIMIT;
     }
-    if ((flags & TAG_LIST_UTF8) != 0 ? !str_is_utf8(text) : !str_is_ascii(text)) {
+    if (!str_is_ascii(text) && ((flags & TAG_LIST_UTF8) == 0 || !str_is_utf8(text))) {
         return TAG_LIST_SYNTAX;
     }
     do {
@@ -108,7 +144,7 @@ tag_list_parse(struct str text, unsigned flags, struct tag_list *list_out)
         if (!take_tag(&rest, &tag)) {
             return TAG_LIST_SYNTAX;
         }
-        if (tag_list_find(list_out, tag.name) != NULL) {
+        if (is_known(&letters, list_out, tag.name)) {
             return TAG_LIST_DUPLICATE;
         }
         if (list_out->count == TAG_LIST_TAGS_MAX) {
@@ -119,11 +155,22 @@ tag_list_parse(struct str text, unsigned flags, struct tag_list *list_out)
     return TAG_LIST_OK;
 }
 
+/* Names are a letter or two: to call a function for each of them would take longer. */
+static bool
+name_eq(struct str a, struct str b)
+{
+    size_t i = 0;
+    while (a.n == b.n && i < a.n && a.p[i] == b.p[i]) {
+        i++;
+    }
+    return a.n == b.n && i == a.n;
+}
+
 const struct tag *
 tag_list_find(const struct tag_list *list, struct str name)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (str_eq(list->tags[i].name, name)) {
+        if (name_eq(list->tags[i].name, name)) {
             return &list->tags[i];
         }
     }
@@ -187,9 +234,15 @@ squeeze(struct arena *arena, struct str value, size_t *n_out)
 {
     char *text = arena_alloc(arena, value.n + 4);
     size_t n = 0;
-    for (size_t i = 0; text != NULL && i < value.n; i++) {
-        text[n] = value.p[i];
-        n += is_fws_char(value.p[i]) ? 0 : 1;
+    while (text != NULL && value.n > 0) {
+        size_t run = value_run(value);
+        memcpy(text + n, value.p, run);
+        n += run;
+        value = str_skip(value, run);
+        if (value.n > 0 && !is_fws_char(value.p[0])) {
+            text[n++] = value.p[0];
+        }
+        value = str_skip(value, 1);
     }
     *n_out = n;
     return text;

@@ -13,7 +13,7 @@
 #include "base/arena.h"
 
 /* Most tags of a list (RFC 6376 knows 15 for a signature), and octets of the whole text. */
-#define TAG_LIST_TAGS_MAX 48u
+#define TAG_LIST_TAGS_MAX 32u
 #define TAG_LIST_SIZE_MAX 65536u
 
 /* All views are borrowed from the text that was parsed. */

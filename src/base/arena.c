@@ -164,6 +164,29 @@ arena_alloc_array(struct arena *arena, size_t count, size_t size)
     return arena_alloc(arena, total);
 }
 
+struct str
+arena_concat(struct arena *arena, const struct str *parts, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (__builtin_add_overflow(total, parts[i].n, &total)) {
+            return str_make(NULL, 0);
+        }
+    }
+    char *text = total < SIZE_MAX ? arena_alloc(arena, total + 1) : NULL;
+    if (text == NULL) {
+        return str_make(NULL, 0);
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].n > 0) {
+            memcpy(text + at, parts[i].p, parts[i].n);
+            at += parts[i].n;
+        }
+    }
+    return str_make(text, total);
+}
+
 char *
 arena_cstr(struct arena *arena, struct str s)
 {

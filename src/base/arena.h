@@ -34,6 +34,9 @@ size_t arena_used(const struct arena *arena);
 /* A copy of s in the arena (always followed by a NUL that is not counted); {NULL,0} past the
  * ceiling. */
 struct str arena_str_dup(struct arena *arena, struct str s);
+/* The parts one behind the other, followed by a NUL that is not counted; {NULL,0} past the ceiling.
+ */
+struct str arena_concat(struct arena *arena, const struct str *parts, size_t count);
 /* A NUL-terminated copy of s for a library; NULL past the ceiling. */
 [[nodiscard]] char *arena_cstr(struct arena *arena, struct str s);
 /* Formatted text in the arena; {NULL,0} past the ceiling. */

@@ -25,19 +25,44 @@ base64_encode(struct arena *arena, struct str octets)
     return str_make(out, n);
 }
 
+/* One more than what each character stands for; 0: it is not in the alphabet. */
+static const uint8_t base64_places[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+};
+
 int
 base64_value(char c)
 {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
+    return (int)base64_places[(unsigned char)c] - 1;
+}
+
+/* Decodes whole groups without padding as long as there are such; returns how many characters. */
+static size_t
+base64_groups(struct str text, char *out)
+{
+    const unsigned char *p = (const unsigned char *)text.p;
+    size_t i = 0;
+    for (; i + 4 <= text.n; i += 4) {
+        unsigned a = base64_places[p[i]];
+        unsigned b = base64_places[p[i + 1]];
+        unsigned c = base64_places[p[i + 2]];
+        unsigned d = base64_places[p[i + 3]];
+        if (a == 0 || b == 0 || c == 0 || d == 0) {
+            break;
+        }
+        unsigned bits = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+        *out++ = (char)(bits >> 16);
+        *out++ = (char)(bits >> 8 & 0xff);
+        *out++ = (char)(bits & 0xff);
     }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (char_is_digit(c)) {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return i;
 }
 
 /* One group of four characters; *count_out gets how many octets it stands for. */
@@ -72,11 +97,12 @@ base64_decode(struct arena *arena, struct str text, struct str *octets_out)
         return STATUS_SYNTAX;
     }
     char *out = arena_alloc(arena, text.n / 4 * 3 + 1);
-    size_t n = 0;
     if (out == NULL) {
         return STATUS_LIMIT;
     }
-    for (size_t i = 0; i < text.n; i += 4) {
+    size_t start = base64_groups(text, out);
+    size_t n = start / 4 * 3;
+    for (size_t i = start; i < text.n; i += 4) {
         unsigned bits;
         size_t count;
         if (base64_group(text.p + i, i + 4 == text.n, &bits, &count) != STATUS_OK) {

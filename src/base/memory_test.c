@@ -76,6 +76,11 @@ test_text(void **state)
     assert_true(str_eq(arena_printf(arena, "%d-%s", 5, "x"), STR("5-x")));
     assert_null(arena_printf(arena, "%2000d", 1).p);
     assert_null(arena_str_dup(arena, str_make("x", 5000)).p);
+    const struct str parts[] = {STR("a"), str_make(NULL, 0), STR("bc")};
+    assert_true(str_eq(arena_concat(arena, parts, 3), STR("abc")));
+    assert_int_equal(arena_concat(arena, parts, 0).n, 0);
+    const struct str large[] = {STR("a"), str_make("x", 5000)};
+    assert_null(arena_concat(arena, large, 2).p);
     arena_destroy(&arena);
 }
 

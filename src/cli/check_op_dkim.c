@@ -145,7 +145,7 @@ check_op_dkim_key(struct check_op *op)
     if (!check_op_octets(op, "text", &text)) {
         return check_op_error("dkim-key: expected \"text\"");
     }
-    enum dkim_problem problem = dkim_key_parse(op->arena, text, &key);
+    enum dkim_problem problem = dkim_key_parse(text, &key);
     unsigned bits = 0;
     if (problem == DKIM_PROBLEM_NONE) {
         problem = dkim_key_usable(&key, &bits);

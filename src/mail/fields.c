@@ -1,5 +1,7 @@
 #include "mail/fields.h"
 
+#include "base/octets.h"
+
 #define COUNT_OF(a)    (sizeof(a) / sizeof((a)[0]))
 /* Places for fields at the start; most messages need no more. */
 #define FIRST_CAPACITY 32u
@@ -143,6 +145,34 @@ line_end(struct str content, size_t start, size_t *next_out)
     return content.n;
 }
 
+/* True when all of p[0..16) are printable ASCII; then *classes gets those that they have. */
+static bool
+block_classes(const char *p, unsigned *classes)
+{
+    octets16 here = octets16_load(p);
+    if (octets16_any((octets16)(here < (unsigned char)' ') |
+                     (octets16)(here > (unsigned char)'~'))) {
+        return false;
+    }
+    *classes |= octets16_any((octets16)(here > (unsigned char)' ')) ? OCTET_VISIBLE : 0;
+    return true;
+}
+
+static unsigned
+line_classes(struct str line)
+{
+    unsigned classes = 0;
+    size_t i = 0;
+    while (i < line.n) {
+        if (i + OCTETS16 <= line.n && block_classes(line.p + i, &classes)) {
+            i += OCTETS16;
+        } else {
+            classes |= octet_class((unsigned char)line.p[i++]);
+        }
+    }
+    return classes;
+}
+
 /* Notes what is wrong with the octets of one line; returns the classes that it has. */
 static unsigned
 line_inspect(struct parser *parser, size_t start, size_t end)
@@ -155,10 +185,7 @@ line_inspect(struct parser *parser, size_t start, size_t end)
         {OCTET_LF, MAIL_ANOMALY_BARE_LF}, {OCTET_CONTROL, MAIL_ANOMALY_CONTROL},
         {OCTET_8BIT, MAIL_ANOMALY_8BIT},
     };
-    unsigned classes = 0;
-    for (size_t i = start; i < end; i++) {
-        classes |= octet_class((unsigned char)parser->content.p[i]);
-    }
+    unsigned classes = line_classes(str_make(parser->content.p + start, end - start));
     if ((classes & ~(unsigned)OCTET_VISIBLE) != 0) {
         for (size_t i = 0; i < COUNT_OF(kinds); i++) {
             if ((classes & kinds[i].class) != 0) {
