@@ -16,6 +16,8 @@
  * own. Without a chain there is nothing to find, and no DNS is needed.
  */
 check_function check_arc;
+
+check_function check_dkim;
 check_function check_dmarc;
 check_function check_iprev;
 check_function check_spf;

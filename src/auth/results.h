@@ -2,7 +2,7 @@
  * results.h - what the checks of this folder have learnt about one message, for each other and for
  * whoever writes it down (Authentication-Results, the verdict header, reports, the trace).
  *
- * The caller of the checks makes one of these for a message, all NULL. Each check fills its own
+ * The caller of the checks makes one of these for a message, all NULL but for `keys`. Each check fills its own
  * members, once, with what lives in the message's arena; NULL stays where a check did not run or
  * could not be made. DMARC reads the others, so its row stands behind theirs in policy/checks.def.
  */
@@ -16,10 +16,13 @@ struct dkim_outcomes;
 struct dmarc_outcome;
 struct dmarc_override;
 struct iprev_outcome;
+struct key_cache;
 struct mail_author;
 struct spf_outcome;
 
 struct auth_results {
+    struct key_cache *keys; /* the caller's, of all messages (crypto.h); NULL: keys are read anew */
+
     const struct iprev_outcome *iprev;
     const struct spf_outcome *spf_helo;
     const struct spf_outcome *spf_mailfrom; /* also for the null path (RFC 7208 2.4) */
