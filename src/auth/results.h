@@ -2,9 +2,10 @@
  * results.h - what the checks of this folder have learnt about one message, for each other and for
  * whoever writes it down (Authentication-Results, the verdict header, reports, the trace).
  *
- * The caller of the checks makes one of these for a message, all NULL but for `keys`. Each check fills its own
- * members, once, with what lives in the message's arena; NULL stays where a check did not run or
- * could not be made. DMARC reads the others, so its row stands behind theirs in policy/checks.def.
+ * The caller of the checks makes one of these for a message, all NULL but for `keys`. Each check
+ * fills its own members, once, with what lives in the message's arena; NULL stays where a check did
+ * not run or could not be made. DMARC reads the others, so its row stands behind theirs in
+ * policy/checks.def.
  */
 #ifndef POSTERN_AUTH_RESULTS_H
 #define POSTERN_AUTH_RESULTS_H
