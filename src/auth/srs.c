@@ -228,22 +228,33 @@ srs_forward(struct arena *arena, const struct srs_settings *settings,
 /* ---- reverse */
 
 /* TT=domain=local */
-static enum srs_result
-reverse_first(const struct srs_settings *settings, struct str rest, int64_t now,
-              struct srs_address *out)
+static bool
+first_parse(struct str rest, unsigned *day_out, struct srs_address *out)
 {
     struct str day_text;
     struct str domain;
     struct str local;
-    unsigned day;
     if (!str_cut(rest, '=', &day_text, &rest) || !str_cut(rest, '=', &domain, &local) ||
-        !day_parse(day_text, &day) || !is_domain(domain) || local.n == 0) {
+        !day_parse(day_text, day_out) || !is_domain(domain) || local.n == 0) {
+        return false;
+    }
+    *out = (struct srs_address){.local = local, .domain = domain};
+    return true;
+}
+
+static enum srs_result
+reverse_first(const struct srs_settings *settings, struct str rest, int64_t now,
+              struct srs_address *out)
+{
+    struct srs_address first;
+    unsigned day;
+    if (!first_parse(rest, &day, &first)) {
         return SRS_MALFORMED;
     }
     if (!day_is_valid(day, day_of(now), settings->valid_days)) {
         return SRS_EXPIRED;
     }
-    *out = (struct srs_address){.local = local, .domain = domain};
+    *out = first;
     return SRS_REWRITTEN;
 }
 
@@ -301,4 +312,24 @@ srs_reverse(struct arena *arena, const struct srs_settings *settings, struct str
     }
     *result_out = reverse_first(settings, rest, now, address_out);
     return STATUS_OK;
+}
+
+enum status
+srs_undo(struct arena *arena, struct str local, struct srs_address *address_out)
+{
+    char kind = kind_of(local);
+    enum srs_result result = SRS_MALFORMED;
+    enum status status = STATUS_OK;
+    struct str hash;
+    struct str rest;
+    unsigned day;
+    if (kind == '\0' || !str_cut(str_skip(local, TAG_SIZE), '=', &hash, &rest)) {
+        return STATUS_SYNTAX;
+    }
+    if (kind == '1') {
+        status = reverse_later(arena, rest, &result, address_out);
+    } else if (first_parse(rest, &day, address_out)) {
+        result = SRS_REWRITTEN;
+    }
+    return status == STATUS_OK && result != SRS_REWRITTEN ? STATUS_SYNTAX : status;
 }

@@ -70,6 +70,14 @@ struct srs_address {
                                       struct str local, int64_t now, enum srs_result *result_out,
                                       struct srs_address *address_out);
 
+/*
+ * The sender of a message that this gateway has itself rewritten and kept: as srs_reverse, without
+ * asking whether the hash is ours or the day long ago, so never for what a client has said.
+ * STATUS_SYNTAX: it is none; STATUS_LIMIT: the arena is full.
+ */
+[[nodiscard]] enum status srs_undo(struct arena *arena, struct str local,
+                                   struct srs_address *address_out);
+
 /* True when a local part begins as a rewritten one (SRS0 or SRS1 and a separator). */
 bool srs_is_rewritten(struct str local);
 

@@ -256,15 +256,50 @@ test_settings_out_of_bounds(void **state)
     arena_destroy(&arena);
 }
 
+/* What was made is undone without secrets, whenever that was. */
+static void
+test_undo(void **state)
+{
+    static const char *const senders[][2] = {
+        {"bob@a.example", "bob@a.example"},
+        {"b=o=b@a.example", "b=o=b@a.example"},
+        {"SRS0=HHHHHH=AA=z.example=joe@first.example",
+         "SRS0=HHHHHH=AA=z.example=joe@first.example"},
+        {"SRS1=HHHHHH=first.example==HHH=AA=z.example=joe@second.example",
+         "SRS0=HHH=AA=z.example=joe@first.example"},
+    };
+    static const char *const none[] = {
+        "bob", "SRS0=", "SRS0=HHHHHH", "SRS0=HHHHHH=AA", "SRS1=HHHHHH=", "SRS0=H=AA=a.example="};
+    struct arena *arena = arena_create(1u << 20);
+    struct srs_address out;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(senders); i++) {
+        struct srs_address made =
+            address_of(str_from_cstr(forward(arena, &settings, senders[i][0], NOW)));
+        assert_int_equal(srs_undo(arena, made.local, &out), STATUS_OK);
+        assert_string_equal(text_of(arena, SRS_REWRITTEN, &out), senders[i][1]);
+    }
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
+        assert_int_equal(srs_undo(arena, str_from_cstr(none[i]), &out), STATUS_SYNTAX);
+    }
+    arena_destroy(&arena);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_known_address),
-        cmocka_unit_test(test_not_needed),     cmocka_unit_test(test_rewritten_before),
-        cmocka_unit_test(test_time_limit),     cmocka_unit_test(test_rotation),
-        cmocka_unit_test(test_changes),        cmocka_unit_test(test_kinds_are_apart),
-        cmocka_unit_test(test_length),         cmocka_unit_test(test_settings_out_of_bounds),
+        cmocka_unit_test(test_undo),
+        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_known_address),
+        cmocka_unit_test(test_not_needed),
+        cmocka_unit_test(test_rewritten_before),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_kinds_are_apart),
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_settings_out_of_bounds),
     };
     return cmocka_run_group_tests_name("auth srs", tests, NULL, NULL);
 }

@@ -358,10 +358,17 @@ struct config_callout {
     int64_t negative_cache_ms; /* [10m, 0..1d] how long "no" is kept */
 };
 
+/* Whether those who are neither users nor in a zone with relay are told of failures. */
+enum config_strangers {
+    CONFIG_STRANGERS_HEADERS, /* a short notice, to a sender whose domain is authenticated */
+    CONFIG_STRANGERS_NEVER,
+};
+
 struct config_bounce {
     /* Who answers for all domains: gets postmaster@ and abuse@ where no user or alias has it. */
     struct config_mailbox postmaster;
     uint64_t returned_size; /* [64KiB, 0..10MiB] most of the original that goes into a bounce */
+    enum config_strangers to_strangers; /* [headers] */
 };
 
 struct config_retention {

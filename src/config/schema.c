@@ -402,6 +402,14 @@ static const struct schema_field callout_fields[] = {
 };
 static const struct schema_map callout_map = MAP_OF("Call-out", config_callout, callout_fields);
 
+static const struct schema_choice strangers_choices[] = {
+    {"headers", CONFIG_STRANGERS_HEADERS,
+     "failures only, in a short notice with the header of the message, and only where SPF or DKIM "
+     "authenticated the domain of the sender"},
+    {"never", CONFIG_STRANGERS_NEVER, "nothing"},
+    {0},
+};
+
 static const struct schema_field bounce_fields[] = {
     ROW(config_bounce, postmaster, SCHEMA_MAILBOX, struct config_mailbox,
         "Who answers for this gateway. Gets the mail to postmaster and abuse of every domain "
@@ -412,6 +420,10 @@ static const struct schema_field bounce_fields[] = {
         .example = "bob@example.com"),
     SIZE(config_bounce, returned_size, "64KiB", 0, 10 * MIB,
          "Most of the original message that goes back with a bounce."),
+    CHOICE(config_bounce, to_strangers, enum config_strangers, "headers", strangers_choices,
+           "What senders are told who have neither logged in nor are in a zone with relay, when "
+           "their message fails after it was accepted. Their addresses may be forged, so they are "
+           "never told of delivery or delay."),
 };
 static const struct schema_map bounce_map = MAP_OF("Bounces", config_bounce, bounce_fields);
 

@@ -73,6 +73,12 @@ enum smtp_message_flag {
     SMTP_MESSAGE_SMTPUTF8 = 1 << 1,    /* SMTPUTF8 was declared (RFC 6531) */
     SMTP_MESSAGE_HAS_8BIT = 1 << 2,    /* an octet above 127 anywhere in the content */
     SMTP_MESSAGE_HEADER_8BIT = 1 << 3, /* in the header section (RFC 6532) */
+    /* It came neither from a user nor from a zone with relay: its return path may be anybody's. */
+    SMTP_MESSAGE_STRANGER = 1 << 4,
+    /* SPF or DKIM authenticated the domain of its return path; says something of strangers only. */
+    SMTP_MESSAGE_SENDER_PROVEN = 1 << 5,
+    /* The return path is our own rewriting (SRS) of the one that it came with. */
+    SMTP_MESSAGE_SENDER_REWRITTEN = 1 << 6,
 };
 
 #endif

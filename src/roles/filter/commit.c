@@ -192,7 +192,7 @@ send_copy(struct filter_job *job, const struct filter_content *content, size_t c
         .sender = copy->sender,
         .ret = submit->ret,
         .envid = submit->envid,
-        .flags = submit->flags,
+        .flags = copy->flags,
         .priority = SPOOL_PRIORITY_NORMAL,
         .hold = job->hold,
         .recipients = {copy->recipients, copy->recipient_count},

@@ -1,5 +1,5 @@
 /* One message through the filter: read, check, decide, edit, commit. */
-#include "auth/results.h"
+#include "auth/sender_proof.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "policy/checks.h"
@@ -111,6 +111,23 @@ finish_refused(struct work *work)
 
 /* ---- the whole */
 
+/* What the edge saw, and what only the filter knows of the sender. */
+static uint32_t
+flags_of(const struct work *work)
+{
+    const struct msg_submit *submit = work->job->content.submit;
+    const uint32_t own =
+        SMTP_MESSAGE_STRANGER | SMTP_MESSAGE_SENDER_PROVEN | SMTP_MESSAGE_SENDER_REWRITTEN;
+    uint32_t flags = submit->flags & ~own;
+    if (work->input.direction == CHECK_INBOUND) {
+        flags |= SMTP_MESSAGE_STRANGER;
+        flags |= auth_sender_is_proven(&work->auth, submit->sender)
+                     ? (uint32_t)SMTP_MESSAGE_SENDER_PROVEN
+                     : 0u;
+    }
+    return flags;
+}
+
 /* Makes the copies and has them committed; the job is the spool's answers' from then on. */
 static enum status
 commit_copies(struct work *work)
@@ -126,6 +143,7 @@ commit_copies(struct work *work)
         .decision = &work->decision,
         .vault = work->shared->vault,
         .keys = work->keys,
+        .flags = flags_of(work),
     };
     enum status status = outgoing_plan(&input, copies, &count);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {

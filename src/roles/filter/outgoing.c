@@ -5,6 +5,7 @@
 #include "roles/filter/header.h"
 #include "roles/filter/record.h"
 #include "roles/filter/sign.h"
+#include "smtp/envelope.h"
 
 struct str
 outgoing_disposition(const struct decision *decision)
@@ -51,6 +52,7 @@ take_recipients(const struct outgoing_input *input, bool forwarded, struct outgo
     *copy = (struct outgoing_copy){.recipients = taken, .is_forwarded = forwarded};
     memcpy(copy->id, submit->id.p, ID_LENGTH);
     copy->sender = submit->sender;
+    copy->flags = input->flags;
     for (size_t i = 0; i < submit->recipients.n; i++) {
         if (is_forward(input, &submit->recipients.items[i]) == forwarded) {
             taken[copy->recipient_count++] = submit->recipients.items[i];
@@ -74,6 +76,9 @@ rewrite_sender(const struct outgoing_input *input, struct outgoing_copy *copy)
     if (status == STATUS_NOT_FOUND) {
         LOG_WARN("a forwarded message keeps its sender", LOG_STR("id", input->submit->id));
         return STATUS_OK;
+    }
+    if (status == STATUS_OK && !str_eq(copy->sender, input->submit->sender)) {
+        copy->flags |= SMTP_MESSAGE_SENDER_REWRITTEN;
     }
     return status;
 }

@@ -27,11 +27,13 @@ struct outgoing_input {
     const struct decision *decision;
     struct vault_client *vault;
     const struct key_ring *keys;
+    uint32_t flags; /* set of enum smtp_message_flag */
 };
 
 struct outgoing_copy {
     char id[ID_LENGTH + 1];
     struct str sender;
+    uint32_t flags; /* those of the message, and whether its sender was rewritten */
     struct record_recipient *recipients; /* in the arena */
     size_t recipient_count;
     bool is_forwarded; /* to other domains, by an alias of ours */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "dns/name.h"
+#include "policy/notice.h"
 #include "store/delivery.h"
 
 /* Recipients with the same next hop that have no result yet. */
@@ -269,10 +270,13 @@ transact(struct relay_delivery *d, struct batch *batch, struct relay_session *se
     if (recipients == NULL) {
         return false;
     }
+    enum notice_extent extent = notice_extent_of(d->config, deliver->flags);
     for (size_t i = 0; i < n; i++) {
         const struct record_delivery_recipient *r = &deliver->recipients.items[batch->indexes[i]];
-        recipients[i] = (struct smtp_client_recipient){
-            .address = r->address, .orcpt = r->orcpt, .notify = r->notify};
+        recipients[i] =
+            (struct smtp_client_recipient){.address = r->address,
+                                           .orcpt = r->orcpt,
+                                           .notify = notice_extent_notify(extent, r->notify)};
     }
     struct smtp_client_message message = {
         .sender = deliver->sender,

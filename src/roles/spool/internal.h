@@ -145,7 +145,8 @@ struct spool_role {
     bool ageing;
 
     struct {
-        uint64_t committed, refused, duplicates, notices, deferrals, delivered, failed, expired;
+        uint64_t committed, refused, duplicates, notices, notices_suppressed, deferrals, delivered,
+            failed, expired;
     } counts;
 };
 

@@ -1,14 +1,32 @@
 /* The spool's own messages: what the sender is told (RFC 3461, 3464). */
 #include <stdlib.h>
 
+#include "auth/srs.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/notice.h"
 #include "policy/recipient.h"
 #include "roles/spool/internal.h"
 #include "smtp/envelope.h"
 
 /* Beside the copy of the original. */
 #define NOTICE_CEILING (24u * 1024u * 1024u)
+
+/* Who is told: the sender, also of a message whose return path is our rewriting of it. */
+static struct str
+sender_of(struct arena *arena, const struct spool_message *m)
+{
+    struct smtp_address address;
+    struct srs_address sender;
+    if ((m->flags & SMTP_MESSAGE_SENDER_REWRITTEN) != 0 &&
+        smtp_mailbox_parse(arena, m->sender, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL,
+                           &address) == STATUS_OK &&
+        srs_undo(arena, address.local, &sender) == STATUS_OK &&
+        smtp_address_make(arena, sender.local, sender.domain, &address) == STATUS_OK) {
+        return address.text;
+    }
+    return m->sender;
+}
 
 /* Fills in the request what comes from the message that it is about, and composes. */
 static enum status
@@ -25,10 +43,12 @@ compose(struct spool_role *role, struct arena *arena, const struct parcel *about
     request->about_id = m->id;
     request->now_ms = clock_wall_ms();
     request->arrival_ms = m->received_ms;
-    request->sender = m->sender;
+    request->sender = sender_of(arena, m);
     request->envid = m->envid;
-    request->return_full = m->ret == SMTP_DSN_RET_FULL;
-    request->return_headers = m->ret == SMTP_DSN_RET_HDRS || m->head.n + m->content.n < m->size;
+    bool whole = notice_extent_of(config, m->flags) == NOTICE_EXTENT_FULL;
+    request->return_full = whole && m->ret == SMTP_DSN_RET_FULL;
+    request->return_headers =
+        !whole || m->ret == SMTP_DSN_RET_HDRS || m->head.n + m->content.n < m->size;
     request->head = m->head;
     request->content = m->content;
     request->returned_max = config->bounce.returned_size;
@@ -67,10 +87,10 @@ resolve_sender(struct spool_role *role, struct arena *arena, struct str sender, 
 }
 
 static enum status
-address_notice(struct spool_role *role, struct arena *arena, const struct parcel *about,
+address_notice(struct spool_role *role, struct arena *arena, struct str sender,
                struct spool_message *notice)
 {
-    struct recipient_target as_it_is = {.address = arena_str_dup(arena, about->m.sender)};
+    struct recipient_target as_it_is = {.address = arena_str_dup(arena, sender)};
     size_t n = 1;
     const struct recipient_target *targets = resolve_sender(role, arena, as_it_is.address, &n);
     struct spool_recipient *items = arena_alloc_array(arena, n, sizeof *items);
@@ -102,7 +122,8 @@ trace_notice(struct spool_role *role, enum dsn_kind kind, const struct parcel *a
     struct trace trace;
     trace_init(&trace, NULL);
     TRACE(&trace, notice_created, .kind = str_from_cstr(names[kind]), .about = about->m.id,
-          .to = about->m.sender, .subject = dsn->subject, .message_id = dsn->message_id);
+          .to = notice->recipients[0].original, .subject = dsn->subject,
+          .message_id = dsn->message_id);
     trace_sender_add(role->traces, notice->id, str_make(NULL, 0), &trace);
     trace_free(&trace);
 }
@@ -125,7 +146,7 @@ notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind k
         .kind = kind, .id = notice.id, .recipients = recipients, .recipient_count = count};
     enum status status = compose(role, arena, about, &request, &dsn);
     if (status == STATUS_OK) {
-        status = address_notice(role, arena, about, &notice);
+        status = address_notice(role, arena, request.sender, &notice);
     }
     if (status != STATUS_OK) {
         LOG_ERROR("a notice to the sender cannot be made", LOG_STR("id", about->m.id),
@@ -136,7 +157,7 @@ notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind k
     notice.head = dsn.head;
     notice.content = dsn.content;
     notice.size = dsn.head.n + dsn.content.n;
-    notice.flags = (dsn.utf8_header || !str_is_ascii(about->m.sender) ? SMTP_MESSAGE_SMTPUTF8 : 0) |
+    notice.flags = (dsn.utf8_header || !str_is_ascii(request.sender) ? SMTP_MESSAGE_SMTPUTF8 : 0) |
                    (dsn.utf8_header ? SMTP_MESSAGE_HEADER_8BIT : 0) |
                    (dsn.has_8bit ? SMTP_MESSAGE_8BITMIME | SMTP_MESSAGE_HAS_8BIT : 0);
     struct parcel *parcel = parcel_from_arena(arena, &notice);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/notice.h"
 #include "roles/spool/internal.h"
 #include "smtp/envelope.h"
 
@@ -51,6 +52,7 @@ struct outcome {
     struct str by;
     struct notice_list lists[NOTICE_KINDS];
     const struct config_queue *queue;
+    enum notice_extent extent;
 };
 
 static void *
@@ -97,7 +99,26 @@ suppression(const struct outcome *o, const struct spool_recipient *r, enum dsn_k
     if (!wants_notice(r, kind)) {
         return (r->notify & SMTP_DSN_NOTIFY_NEVER) != 0 ? "notify_never" : "notify_not_asked";
     }
-    return NULL;
+    if (o->extent == NOTICE_EXTENT_FAILURES) {
+        return kind == DSN_FAILURE ? NULL : "stranger";
+    }
+    return notice_extent_reason(o->extent);
+}
+
+static void
+suppress(struct outcome *o, const struct spool_recipient *r, enum dsn_kind kind, const char *why)
+{
+    /* That nobody is told what nobody asked for is not worth a line. */
+    if (kind != DSN_FAILURE && (o->extent == NOTICE_EXTENT_FULL || !wants_notice(r, kind))) {
+        return;
+    }
+    TRACE(&o->job->trace, notice_suppressed, .kind = str_from_cstr(kind_name(kind)),
+          .recipient = r->address, .why = str_from_cstr(why));
+    o->role->counts.notices_suppressed++;
+    if (kind == DSN_FAILURE) {
+        LOG_WARN("undeliverable, and nobody is told", LOG_STR("id", o->m->id),
+                 LOG_STR("recipient", r->address), LOG_CSTR("why", why));
+    }
 }
 
 /* The name in "name[address]:port"; nothing of a socket's path, which is nobody's business. */
@@ -115,21 +136,45 @@ host_of(struct str remote)
     return end != STR_NPOS ? str_head(remote, end) : remote;
 }
 
+/*
+ * What a stranger may know: that the address it wrote to was not reached. Neither which address
+ * that leads to, nor the servers behind and their words; a status only where it is about the same
+ * address (RFC 3464 4.2: a forwarding address may be confidential).
+ */
+static void
+tell_stranger(struct notice_list *list, const struct spool_recipient *r,
+              const struct spool_result *result)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (str_eq(list->items[i].address, r->original)) {
+            return; /* another target of the same alias */
+        }
+    }
+    bool sent_on = !str_eq_nocase(r->address, r->original);
+    list->items[list->n++] = (struct dsn_recipient){
+        .address = r->original,
+        .original = r->original,
+        .orcpt = r->orcpt,
+        .action = DSN_FAILED,
+        .status = sent_on ? str_make(NULL, 0) : result->last.enhanced,
+        .expired = result->state == SPOOL_EXPIRED,
+    };
+}
+
 static void
 tell(struct outcome *o, const struct spool_recipient *r, const struct spool_result *result,
      enum dsn_kind kind, enum dsn_action action)
 {
     const char *why_not = suppression(o, r, kind);
     if (why_not != NULL) {
-        if (kind == DSN_FAILURE) {
-            TRACE(&o->job->trace, notice_suppressed, .kind = str_from_cstr(kind_name(kind)),
-                  .recipient = r->address, .why = str_from_cstr(why_not));
-            LOG_WARN("undeliverable, and nobody is told", LOG_STR("id", o->m->id),
-                     LOG_STR("recipient", r->address), LOG_CSTR("why", why_not));
-        }
+        suppress(o, r, kind, why_not);
         return;
     }
     struct notice_list *list = &o->lists[kind];
+    if (o->extent == NOTICE_EXTENT_FAILURES) {
+        tell_stranger(list, r, result);
+        return;
+    }
     list->items[list->n++] = (struct dsn_recipient){
         .address = r->address,
         .original = r->original,
@@ -339,7 +384,7 @@ trace_notice_sent(struct outcome *o, enum dsn_kind kind, const struct parcel *no
         names[i] = list->items[i].address;
     }
     TRACE(&o->job->trace, notice_sent, .kind = str_from_cstr(kind_name(kind)), .id = notice->m.id,
-          .to = o->m->sender, .recipients = {names, n});
+          .to = notice->m.recipients[0].original, .recipients = {names, n});
 }
 
 static void
@@ -469,7 +514,8 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                         .m = &parcel->m,
                         .now_ms = role_now(role),
                         .by = verdicts->by,
-                        .queue = &role_config(role->runtime)->queue};
+                        .queue = &role_config(role->runtime)->queue,
+                        .extent = notice_extent_of(role_config(role->runtime), parcel->m.flags)};
     o.age_ms = o.now_ms - parcel->m.queued_ms;
     bool some_stay = false;
     for (unsigned kind = 0; kind < NOTICE_KINDS; kind++) {

@@ -235,6 +235,7 @@ spool_role_metrics(void *state, struct role_metrics *out)
     role_metric_add(out, "recipients_failed_total", (int64_t)role->counts.failed);
     role_metric_add(out, "recipients_expired_total", (int64_t)role->counts.expired);
     role_metric_add(out, "notices_total", (int64_t)role->counts.notices);
+    role_metric_add(out, "notices_suppressed_total", (int64_t)role->counts.notices_suppressed);
 }
 
 const struct role_definition spool_role = {
