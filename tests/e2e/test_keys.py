@@ -117,6 +117,21 @@ def test_life_of_keys(keys):
     assert {s: k["state"] for s, k in before.items()} == {s: k["state"] for s, k in after.items()}
 
 
+def test_an_active_key_vanishes_from_the_dns(keys):
+    key, = keys.json("generate", keys.domain, "--algorithm", "ed25519")
+    keys.publish(key)
+    keys.wait_state(key["selector"], "active")
+    assert not [w for w in keys.gateway.status()["warnings"] if "key" in w]
+    keys.withdraw(key)
+    wait_for(lambda: keys.json("publish", keys.domain)[0]["dns"] == "absent", 10, step=0.5)
+    assert keys.state(key["selector"]) == "active"     # one answer stops nothing
+    warning, = [w for w in keys.gateway.status()["warnings"] if key["selector"] in w]
+    assert "signs, but is not in the DNS since" in warning
+    keys.publish(key)
+    wait_for(lambda: keys.json("publish", keys.domain)[0]["dns"] == "shown", 10, step=0.5)
+    assert not [w for w in keys.gateway.status()["warnings"] if key["selector"] in w]
+
+
 @pytest.mark.parametrize("text, dns", [
     ("v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "different"),
     ("v=DKIM1; k=ed25519; p=", "revoked"),

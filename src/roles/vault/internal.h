@@ -163,6 +163,10 @@ bool vault_make_selector(struct vault *vault, const char *domain, enum crypto_al
 [[nodiscard]] enum status vault_describe(const struct private_key *private_key,
                                          struct vault_key *key);
 
+/* ---- status.c */
+
+void vault_metrics(void *state, struct role_metrics *metrics_out);
+
 /* ---- srs.c */
 
 /* Reads the secrets, makes one where there is none or the newest is old. */

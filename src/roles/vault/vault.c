@@ -212,54 +212,6 @@ vault_on_peer(void *state, struct channel *channel, bool up)
     }
 }
 
-/* ---- status */
-
-static void
-count_keys(const struct vault *vault, int64_t states_out[static KEY_STATE_COUNT],
-           int64_t *missing_out)
-{
-    struct entry *entry;
-    struct entry *next;
-    HASH_ITER(by_number, vault->by_number, entry, next)
-    {
-        states_out[entry->key.state]++;
-        *missing_out += entry->key.state == KEY_ACTIVE && entry->key.missing_ms != 0;
-    }
-}
-
-static void
-vault_metrics(void *state, struct role_metrics *metrics_out)
-{
-    const struct vault *vault = state;
-    const struct vault_counters *c = &vault->counters;
-    int64_t states[KEY_STATE_COUNT] = {0};
-    int64_t missing = 0;
-    count_keys(vault, states, &missing);
-    const struct {
-        const char *name;
-        int64_t value;
-    } rows[] = {
-        {"keys_pending", states[KEY_PENDING]},
-        {"keys_published", states[KEY_PUBLISHED]},
-        {"keys_active", states[KEY_ACTIVE]},
-        {"keys_retiring", states[KEY_RETIRING]},
-        {"keys_retired", states[KEY_RETIRED]},
-        {"keys_active_not_in_dns", missing},
-        {"keys_in_memory", (int64_t)vault->loaded_count},
-        {"key_dns_checks_total", c->dns_checks},
-        {"signatures_total", c->signatures},
-        {"signatures_refused_total", c->signatures_refused},
-        {"signatures_failed_total", c->signatures_failed},
-        {"signatures_waiting", (int64_t)work_pending(vault->signers)},
-        {"srs_made_total", c->srs_made},
-        {"srs_read_total", c->srs_read},
-        {"srs_refused_total", c->srs_refused},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        role_metric_add(metrics_out, rows[i].name, rows[i].value);
-    }
-}
-
 static const struct sandbox_profile profile = {
     .name = "vault",
     .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
