@@ -8,11 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-
-/* The root zone's keys as published by IANA: 2017 (20326) and 2024 (38696). */
-static const char root_anchors[] =
-    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n"
-    ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16\n";
+#include "dns/unbound_setup.h"
 
 struct anchor_file {
     struct str name;
@@ -327,7 +323,7 @@ gather(struct anchors *anchors, const struct config_resolver *config, struct zon
 {
     enum status status = STATUS_OK;
     if (config->dnssec && config->trust_anchors.count == 0) {
-        return add_seed(set, str_from_cstr(root_anchors));
+        return add_seed(set, unbound_root_anchors());
     }
     for (size_t i = 0; config->dnssec && status == STATUS_OK && i < config->trust_anchors.count;
          i++) {

@@ -5,12 +5,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dns/name.h"
-#include "dns/packet.h"
+#include "dns/unbound_setup.h"
 #include "roles/resolver/internal.h"
 
-#define RCODE_OK       0
-#define RCODE_NXDOMAIN 3
-#define DETAIL_MAX     200u
+#define DETAIL_MAX 200u
 
 /* One question that libunbound holds. Its asker may have been answered before (`answered`). */
 struct query {
@@ -110,26 +108,13 @@ security_of(const struct context *context, int security)
                            : DNS_SECURITY_INSECURE;
 }
 
-/* Where libunbound has a response code for us, what is in its buffer is of another question. */
 static void
-answer_query(struct query *query, int rcode, struct str packet, int security, const char *why)
+answer_query(struct query *query, const struct unbound_result *result)
 {
     struct resolver *resolver = query->resolver;
     struct asker asker = asker_of(query);
-    struct dns_answer answer = {
-        .outcome = rcode == RCODE_NXDOMAIN ? DNS_OUTCOME_NXDOMAIN : DNS_OUTCOME_SERVFAIL,
-        .security = security_of(query->context, security),
-        .canonical = query_name(query),
-        .detail = str_from_cstr(why),
-    };
-    if (answer.security != DNS_SECURITY_BOGUS && rcode == RCODE_OK) {
-        enum status status =
-            dns_packet_answer(resolver->scratch, packet, answer.canonical, query->type, &answer);
-        if (status != STATUS_OK) {
-            answer.detail = status == STATUS_LIMIT ? STR("the answer is larger than can be used")
-                                                   : STR("the answer cannot be read");
-        }
-    }
+    struct dns_answer answer;
+    unbound_read_answer(resolver->scratch, result, query_name(query), query->type, &answer);
     answer_asker(resolver, &asker, answer);
     arena_reset(resolver->scratch);
 }
@@ -211,7 +196,13 @@ on_resolved(void *data, int rcode, void *packet, int n, int security, char *why,
         if (query->batch != NULL) {
             batch_attach(query->batch, query->index, NULL);
         }
-        answer_query(query, rcode, str_make(packet, n > 0 ? (size_t)n : 0), security, why);
+        struct unbound_result result = {
+            .rcode = rcode,
+            .packet = str_make(packet, n > 0 ? (size_t)n : 0),
+            .security = security_of(query->context, security),
+            .why = why,
+        };
+        answer_query(query, &result);
     }
     query_destroy(query);
 }
