@@ -105,12 +105,25 @@ resolve_nothing(void *context, struct arena *arena, struct str name, uint16_t ty
     return STATUS_OK;
 }
 
-/* Who asks about others' mail with no configuration at hand has no names of his own. */
-static const struct str no_gateway =
-    STR_INIT("hostname: postern.invalid\n"
-             "listeners: [{address: 127.0.0.1, port: 25, kind: mx}]\n"
-             "domains: [{name: postern.invalid, delivery: \"lmtp://127.0.0.1:24\"}]\n"
-             "bounce: {postmaster: postmaster@postern.invalid}\n");
+#define CONFIG_ARENA (16u << 20)
+
+const struct config *
+check_op_no_gateway(void)
+{
+    static const struct str text =
+        STR_INIT("hostname: postern.invalid\n"
+                 "listeners: [{address: 127.0.0.1, port: 25, kind: mx}]\n"
+                 "domains: [{name: postern.invalid, delivery: \"lmtp://127.0.0.1:24\"}]\n"
+                 "bounce: {postmaster: postmaster@postern.invalid}\n");
+    struct arena *arena = arena_create(CONFIG_ARENA);
+    struct config_errors *errors = arena_alloc(arena, sizeof *errors);
+    const struct config *config = NULL;
+    if (errors == NULL || config_load_text(arena, text, &config, errors) != STATUS_OK) {
+        abort();
+    }
+    arena_destroy(&arena);
+    return config;
+}
 
 static json_t *
 run_with_zone(check_op_function *run, struct check_op *op, const json_t *zone_json)
@@ -144,15 +157,16 @@ run_with_config(check_op_function *run, struct check_op *op)
 static json_t *
 run_with_own_config(check_op_function *run, struct check_op *op)
 {
-    struct str text = no_gateway;
-    const struct config *config;
+    struct str text;
     struct config_errors *errors = arena_alloc(op->arena, sizeof *errors);
-    (void)check_op_octets(op, "config", &text);
-    if (errors == NULL || config_load_text(op->arena, text, &config, errors) != STATUS_OK) {
-        return errors == NULL
-                   ? check_op_error("config: no memory")
-                   : check_op_error("config:%u:%u: %.*s", errors->items[0].line,
-                                    errors->items[0].column, STR_ARG(errors->items[0].text));
+    const struct config *config = NULL;
+    if (!check_op_octets(op, "config", &text)) {
+        config = check_op_no_gateway();
+    } else if (errors == NULL) {
+        return check_op_error("config: no memory");
+    } else if (config_load_text(op->arena, text, &config, errors) != STATUS_OK) {
+        return check_op_error("config:%u:%u: %.*s", errors->items[0].line, errors->items[0].column,
+                              STR_ARG(errors->items[0].text));
     }
     op->config = config;
     json_t *answer = run_with_config(run, op);

@@ -52,6 +52,12 @@ typedef json_t *check_op_function(struct check_op *op);
  */
 json_t *check_op_run(const json_t *request, const struct check_op_around *around);
 
+/*
+ * The settings of a gateway that has nothing of its own, for who asks about others' mail with no
+ * configuration at hand. The caller ends it with config_unref; never NULL.
+ */
+const struct config *check_op_no_gateway(void);
+
 /* The answer {"error": text}. */
 json_t *check_op_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

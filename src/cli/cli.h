@@ -9,6 +9,7 @@
 #define POSTERN_CLI_CLI_H
 
 #include <getopt.h>
+#include <stdio.h>
 
 #include "config/config.h"
 #include "ipc/channel.h"
@@ -55,6 +56,9 @@ int cli_next_option(int argc, char **argv, const struct option *options);
 
 /* How many columns the terminal has that standard output goes to; 0: it goes to none. */
 unsigned cli_terminal_columns(void);
+
+/* Text from the network: nothing of it may command a terminal; what could is printed as '?'. */
+void cli_print_text(FILE *out, struct str text);
 
 /* "postern NAME: text" on standard error; returns `exit_status`. */
 int cli_fail(const char *name, int exit_status, const char *format, ...)

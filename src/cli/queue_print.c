@@ -1,6 +1,7 @@
 #include "cli/queue_print.h"
 
 #include "base/clock.h"
+#include "cli/cli.h"
 #include "store/spool.h"
 #include "trace/trace.h"
 
@@ -60,26 +61,11 @@ queue_parse_duration(struct str text, int64_t *ms_out)
     return STATUS_SYNTAX;
 }
 
-/* Text from the network: nothing of it may command a terminal. */
-static void
-print_text(FILE *out, struct str s)
-{
-    bool keep_high = str_is_utf8(s);
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        /* 0x80 to 0x9f as UTF-8 (C2 80 ...) are control characters too */
-        bool high_control = c == 0xc2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xa0;
-        bool plain = (c >= ' ' && c < 0x7f) || (c >= 0x80 && keep_high && !high_control);
-        fputc(plain ? c : '?', out);
-        i += high_control;
-    }
-}
-
 static void
 print_address(FILE *out, struct str address)
 {
     fputc('<', out);
-    print_text(out, address);
+    cli_print_text(out, address);
     fputc('>', out);
 }
 
@@ -118,10 +104,10 @@ print_standing(FILE *out, const struct record_queue_recipient *r, int64_t now_ms
             fprintf(out, "%u ", r->code);
         }
         if (r->enhanced.n > 0) {
-            print_text(out, r->enhanced);
+            cli_print_text(out, r->enhanced);
             fputc(' ', out);
         }
-        print_text(out, r->text);
+        cli_print_text(out, r->text);
     }
     fputc('\n', out);
 }
@@ -169,7 +155,7 @@ queue_print_message(FILE *out, const struct record_queue_message *m, int64_t now
     fprintf(out, "%-13s %s\n", "Priority", priority_name(m->priority));
     if (m->hold.n > 0) {
         fprintf(out, "%-13s ", "Held for");
-        print_text(out, m->hold);
+        cli_print_text(out, m->hold);
         fputc('\n', out);
     }
     fprintf(out, "%-13s %u\n", "Recipients", m->recipient_count);
@@ -187,13 +173,13 @@ queue_print_recipient(FILE *out, const struct record_queue_recipient *r, int64_t
     fprintf(out, "\n%-13s ", "  State");
     print_standing(out, r, now_ms);
     fprintf(out, "%-13s ", "  Destination");
-    print_text(out, r->destination);
+    cli_print_text(out, r->destination);
     fputc('\n', out);
     if (r->last_attempt_ms > 0) {
         print_time(out, "  Last tried", r->last_attempt_ms);
         if (r->remote.n > 0) {
             fputs(" at ", out);
-            print_text(out, r->remote);
+            cli_print_text(out, r->remote);
         }
         fputc('\n', out);
     }

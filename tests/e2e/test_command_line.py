@@ -19,7 +19,14 @@ from lab.process import run
     (["dovecot-config", "--bogus"], "'--bogus' is not understood"),
     (["status", "--bogus"], "'--bogus' is not understood"),
     (["reload", "--bogus"], "'--bogus' is not understood"),
-    (["check", "--bogus"], "say what to check"),
+    (["check"], "say what to check"),
+    (["check", "--bogus"], "there is no option '--bogus'"),
+    (["check", "roof"], "there is no 'roof'"),
+    (["check", "spf", "--helo", "a", "--from", "b@a"], "spf wants --ip"),
+    (["check", "spf", "--ip", "1.2.3"], "'1.2.3' is no address"),
+    (["check", "message", "--ip", "192.0.2.1"], "message takes a file"),
+    (["check", "domain"], "domain takes the name of a domain"),
+    (["check", "domain", "a.example", "--rcpt", "b@a"], "--rcpt is not for domain"),
     (["run", "--bogus"], "'--bogus' is not understood"),
 ])
 def test_wrong_calls(words, complaint):
