@@ -71,14 +71,14 @@ print_head(FILE *out, const char *label, const char *result)
 static void
 print_folded(FILE *out, const char *text)
 {
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '\r') {
-            continue;
-        }
-        putc(*p == '\t' ? ' ' : *p, out);
-        fputs(*p == '\n' ? "   " : "", out);
+    while (*text != '\0') {
+        size_t n = strcspn(text, "\r\n\t");
+        char *piece = strndup(text, n);
+        text += n + strspn(text + n, "\r\n\t");
+        print_octets(out, piece != NULL ? piece : "");
+        fputs(*text != '\0' ? "\n    " : "\n", out);
+        free(piece);
     }
-    putc('\n', out);
 }
 
 /* "prefix" and the text, when there is one. */

@@ -41,7 +41,7 @@ static void
 check_key(struct domain_report *report, struct str name, struct str text)
 {
     struct dkim_key key;
-    enum dkim_problem problem = dkim_key_parse(report->op->arena, text, &key);
+    enum dkim_problem problem = dkim_key_parse(text, &key);
     if (problem != DKIM_PROBLEM_NONE) {
         domain_fault(report, DOMAIN_FAULT_DKIM_MALFORMED, "%.*s: %s", STR_ARG(name),
                      dkim_problem_text(problem));
