@@ -90,8 +90,7 @@ struct check_command {
 static json_t *
 octets_json(struct str octets)
 {
-    json_t *json = NULL;
-    char *text = malloc(2 * octets.n + 1);
+    char *text = octets.p != NULL ? malloc(2 * octets.n + 1) : NULL;
     size_t n = 0;
     for (size_t i = 0; text != NULL && i < octets.n; i++) {
         unsigned char c = (unsigned char)octets.p[i];
@@ -101,7 +100,7 @@ octets_json(struct str octets)
         }
         text[n++] = (char)c;
     }
-    json = text != NULL ? json_stringn(text, n) : NULL;
+    json_t *json = text != NULL ? json_stringn(text, n) : json_string("");
     free(text);
     return json;
 }

@@ -127,13 +127,13 @@ cli_terminal_columns(void)
 }
 
 void
-cli_print_text(FILE *out, struct str s)
+cli_print_text(FILE *out, struct str text)
 {
-    bool keep_high = str_is_utf8(s);
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
+    bool keep_high = str_is_utf8(text);
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
         /* 0x80 to 0x9f as UTF-8 (C2 80 ...) are control characters too */
-        bool high_control = c == 0xc2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xa0;
+        bool high_control = c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
         bool plain = (c >= ' ' && c < 0x7f) || (c >= 0x80 && keep_high && !high_control);
         fputc(plain ? c : '?', out);
         i += high_control;
