@@ -7,12 +7,14 @@
     127.0.20.2   imap.postbox.example, its Dovecot
 
 Bob at Kartapuce analyses malware. He sends what he found to Jack, his colleague, and to Tom, a
-partner whose mail is with Postbox.
+partner whose mail is with Postbox. Both organisations sign what they send and verify what they get;
+a forger at 127.0.66.6 has no luck.
 """
 
 import email.message
 import email.policy
 import email.utils
+import json
 import smtplib
 import tempfile
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ class User:
 BOB = User("bob@kartapuce.com", "Chip-on-card-42")
 JACK = User("jack@kartapuce.com", "Jack-reads-IOCs-7")
 TOM = User("tom@postbox.example", "Tom-at-postbox-19")
+CEO = "ceo@kartapuce.com"
 
 
 @dataclass
@@ -86,6 +89,7 @@ class Story:
         for org in self.organisations:
             self._start_gateway(org)
             self._start_mailboxes(org)
+        self._publish_keys()
         return self
 
     def stop(self):
@@ -106,6 +110,8 @@ class Story:
         for org in self.organisations:
             zone = self.dns.zone(org.domain)
             zone.mx(10, f"{org.mx}.").a("mx", org.gateway_address).a("imap", org.mailbox_address)
+            # On loopback all connections that nobody binds come from 127.0.0.1.
+            zone.txt("@", "v=spf1 ip4:127.0.0.1 -all").txt("_dmarc", "v=DMARC1; p=reject")
             self.dns.reverse(org.gateway_address, org.mx)
         self.dns.start()
         self.progress(f"DNS with a signed root of its own on {self.dns.server}")
@@ -119,6 +125,22 @@ class Story:
             org.gateway.add_user(user.address, user.password)
         self.progress(f"{org.mx}: Postern on {org.gateway_address}, ports "
                       + ", ".join(str(l["port"]) for l in org.gateway.configuration["listeners"]))
+
+    def _publish_keys(self):
+        """DKIM keys are made in each gateway's vault, and used once the DNS shows them."""
+        for org in self.organisations:
+            made = org.gateway.command("key", "generate", org.domain, "--json").stdout
+            for key in json.loads(made):
+                self.dns.zone(org.domain).txt(f"{key['selector']}._domainkey", key["record"])
+        self.dns.update()
+        for org in self.organisations:
+            org.gateway.command("key", "publish", org.domain)
+            wait_for(lambda: self._keys_are_active(org), 20, f"active keys of {org.domain}", step=0.2)
+        self.progress("DKIM keys: RSA and Ed25519 for both, published and active")
+
+    def _keys_are_active(self, org):
+        keys = json.loads(org.gateway.command("key", "list", org.domain, "--json").stdout)
+        return keys and all(key["state"] == "active" for key in keys)
 
     def _start_mailboxes(self, org):
         imaps = (org.mailbox_address, self.net.port("imaps"))
@@ -145,6 +167,7 @@ class Story:
                          "delivery": f"lmtp://{org.mailbox_address}:{port('lmtp')}",
                          "recipients": "users", "aliases": org.aliases}],
             "bounce": {"postmaster": org.users[0].address},
+            "authentication": {"dkim": {"publish_wait": "0s"}},
             "resolver": {**self.dns.upstream, "trust_anchors": [str(self.dns.anchor)],
                          "local_zones": ["127.in-addr.arpa"]},
         }
@@ -186,6 +209,20 @@ class Story:
         finally:
             client.quit()
 
+    def forge(self):
+        """A stranger writes to Tom in the name of Kartapuce's head; returns (code, text)."""
+        message = (f"From: The boss <{CEO}>\r\nTo: {TOM.address}\r\nSubject: Wire it today\r\n"
+                   f"Date: {email.utils.formatdate()}\r\n"
+                   "Message-ID: <urgent@attack.example>\r\n\r\nIt is urgent.\r\n")
+        with smtplib.SMTP(self.postbox.gateway_address, self.net.port("smtp"),
+                          local_hostname="mail.attack.example", timeout=20,
+                          source_address=(self.net.host(66, 6), 0)) as client:
+            client.ehlo()
+            client.mail(CEO)
+            client.rcpt(TOM.address)
+            code, text = client.data(message)
+            return code, text.decode()
+
     def inbox(self, user, at_least=1, seconds=15):
         """The user's messages over IMAPS, waiting until there are so many."""
         org = self.organisation(user)
@@ -209,7 +246,12 @@ class Story:
 
         return wait_for(look, 10, "the trace at postbox.example", step=0.2)
 
-    def explained(self, org, identifier, seconds=15):
+    def refused(self, org, identifier):
+        """`postern explain` of a message that was refused."""
+        return self.explained(org, identifier, phrases=("connected to the port", "RFC 9989"))
+
+    def explained(self, org, identifier, seconds=15,
+                  phrases=("connected to the port", "Nothing is left to do")):
         """`postern explain`, once it tells all from the connection to the end.
 
         The trace is written behind the delivery, and a connection's own part when that ends (the
@@ -219,7 +261,6 @@ class Story:
             text = org.gateway.explain(identifier)
             return text if all(p in text for p in phrases) else None
 
-        phrases = ("connected to the port", "Nothing is left to do")
         try:
             return wait_for(look, seconds, "the whole explanation", step=0.2)
         except TimeoutError:
