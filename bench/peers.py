@@ -139,7 +139,9 @@ alias_maps =
 class Postern:
     name = "Postern"
 
-    def __init__(self, directory, sink_port, *, tls="none", **more):
+    def __init__(self, directory, sink_port, *, tls="none", trusted=True, **more):
+        """`trusted`: the load comes from a host that may relay, as Postfix's does: nobody asks the
+        DNS who sent it. Otherwise it is mail from the internet, and authenticated."""
         self.binary = str(binary())
         self.port = free_port()
         configuration = {
@@ -149,7 +151,8 @@ class Postern:
             "workers": {"edge": 0},
             "domains": [{"name": "bench.example", "delivery": f"smtp://127.0.0.1:{sink_port}",
                          "recipients": "any", "tls": "none"}],
-            "zones": [{"name": "load", "networks": ["127.0.0.0/8"], "rate_limits": False}],
+            "zones": [{"name": "load", "networks": ["127.0.0.0/8"], "rate_limits": False,
+                       "relay": trusted}],
             "limits": {"pregreet_delay": 0, "connections_per_address": 100000,
                        "connections_per_network": 100000, "connections": 100000},
             "queue": {"concurrency_first": 20, "concurrency_max": 40},
