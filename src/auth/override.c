@@ -1,5 +1,6 @@
 #include "auth/override.h"
 
+#include "auth/arc_override.h"
 #include "auth/results.h"
 #include "mail/author.h"
 
@@ -23,6 +24,21 @@ exception_of(const struct config_dmarc *dmarc, struct str domain)
     return NULL;
 }
 
+/* Whether a trusted chain vouches; the comment then names its sealers (RFC 8617 7.2.2). */
+static bool
+is_vouched_for(const struct check_input *input, struct str domain, struct str *comment_out)
+{
+    struct arc_voucher voucher;
+    const struct arc_verification *arc = input->auth->arc;
+    const struct config_texts *trusted = &input->config->authentication.arc.trusted_sealers;
+    if (arc == NULL || domain.n == 0 ||
+        !arc_override(input->arena, arc, trusted->items, trusted->count, domain, &voucher)) {
+        return false;
+    }
+    *comment_out = arc_override_comment(input->arena, arc);
+    return comment_out->p != NULL;
+}
+
 enum status
 auth_override_find(const struct check_input *input, const struct dmarc_override **override_out)
 {
@@ -35,6 +51,8 @@ auth_override_find(const struct check_input *input, const struct dmarc_override 
         found.comment = exception->reason;
     } else if (!dmarc->enforce) {
         found.reason = DMARC_OVERRIDE_LOCAL_POLICY;
+    } else if (is_vouched_for(input, domain, &found.comment)) {
+        found.reason = DMARC_OVERRIDE_TRUSTED_FORWARDER;
     } else {
         *override_out = NULL;
         return STATUS_OK;
