@@ -93,7 +93,8 @@ check_arc(const struct check_input *input, struct finding_list *findings)
         return STATUS_LIMIT;
     }
     what.body = str_skip(input->content, input->head->raw.n);
-    dkim_lookup_init(&lookup, input->arena, input->dns, NULL);
+    dkim_lookup_init(&lookup, input->arena, input->dns,
+                     input->auth != NULL ? input->auth->keys : NULL);
     enum status status = arc_verify(input->arena, &what, &lookup, verification);
     if (status != STATUS_OK) {
         return status;

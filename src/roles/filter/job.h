@@ -48,12 +48,17 @@ enum filter_outcome {
     FILTER_OUTCOME_COUNT,
 };
 
+/* Public keys that are kept: a key takes some kilobytes, and large senders have few. */
+#define FILTER_KEY_CACHE 4096u
+
 /* What all jobs share; made before the first and destroyed after the last. */
+struct key_cache;
 struct vault_client;
 
 struct filter_shared {
     struct channel *spool;
     struct vault_client *vault;
+    struct key_cache *key_cache; /* public keys of signatures that came in; may be NULL */
     struct trace_sender *sender;
     struct dns_source dns;    /* one question at a time; resolve is NULL where there is no DNS */
     struct channel *resolver; /* for questions up front; may be NULL */

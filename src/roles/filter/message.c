@@ -77,6 +77,7 @@ read_message(struct work *work)
         .auth = &work->auth,
     };
     memcpy(&work->input.client, submit->client_ip.p, sizeof work->input.client);
+    work->auth.keys = work->shared->key_cache;
     finding_list_init(&work->findings, work->arena);
     return work->input.recipients != NULL ? STATUS_OK : STATUS_LIMIT;
 }

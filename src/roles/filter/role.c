@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "auth/crypto.h"
 #include "base/log.h"
 #include "dns/source_channel.h"
 #include "roles/filter.h"
@@ -125,6 +126,7 @@ filter_start(struct role_runtime *runtime, void *state)
     struct filter *filter = state;
     struct event_base *loop = role_loop(runtime);
     filter->shared.spool = role_channel(runtime, ROLE_SPOOL, 0);
+    filter->shared.key_cache = key_cache_create(FILTER_KEY_CACHE);
     filter->shared.vault = vault_client_create(role_channel(runtime, ROLE_VAULT, 0));
     filter->shared.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
     filter->dns.resolver = filter->shared.resolver;
@@ -195,6 +197,7 @@ filter_close(void *state)
     pool_destroy(&filter->pool);
     trace_sender_destroy(&filter->shared.sender);
     vault_client_destroy(&filter->shared.vault);
+    key_cache_destroy(&filter->shared.key_cache);
     if (filter->stop_poll != NULL) {
         event_free(filter->stop_poll);
     }
