@@ -2,7 +2,9 @@
  * Runs a fuzz target over the files of a directory, each whole and cut short at every length up to
  * REPLAY_CUTS: what a fuzzer has found once is tested in every build.
  *
- * usage: NAME_replay DIRECTORY (an absent one is an empty one)
+ * usage: NAME_replay DIRECTORY
+ *
+ * Without a directory, or without a file in it, it fails: nothing would have been tested.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -59,16 +61,20 @@ main(int argc, char **argv)
     }
     run_copy((const uint8_t *)"", 0);
     DIR *directory = opendir(argv[1]);
-    for (struct dirent *e = directory != NULL ? readdir(directory) : NULL; e != NULL;
-         e = readdir(directory)) {
+    if (directory == NULL) {
+        perror(argv[1]);
+        return 1;
+    }
+    for (struct dirent *e = readdir(directory); e != NULL; e = readdir(directory)) {
         if (e->d_name[0] != '.') {
             failures += run_file(argv[1], e->d_name, room);
             files++;
         }
     }
-    if (directory != NULL) {
-        closedir(directory);
-    }
+    closedir(directory);
     printf("%u files\n", files);
-    return failures > 0;
+    if (files == 0) {
+        fprintf(stderr, "%s: there is no file in it\n", argv[1]);
+    }
+    return failures > 0 || files == 0;
 }
