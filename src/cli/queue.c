@@ -30,6 +30,7 @@ static const char usage[] =
     "  --recipient PATTERN    only these recipients of each message\n"
     "  --destination PATTERN  a domain, or a route as in the configuration\n"
     "  --state STATE          queued, deferred, held, leased; may be repeated\n"
+    "  --priority PRIORITY    high, normal or bulk; may be repeated\n"
     "  --older-than TIME      in the queue for longer: 90s, 30m, 2h, 1d\n"
     "  --all                  every message (hold, release, bounce, remove want some choice)\n"
     "\n"
@@ -47,6 +48,7 @@ struct queue_command {
     const char *verb;
     int action; /* enum spool_action; -1: list, -2: show */
     struct record_queue_filter filter;
+    unsigned priorities; /* 1 << enum spool_priority; 0: all */
     bool has_filter;
     bool all;
     uint64_t limit; /* 0: none */
@@ -74,6 +76,21 @@ static const struct {
 
 /* ---- list */
 
+/* Leaves on a page what has one of the wanted priorities. */
+static void
+keep_priorities(const struct queue_command *command, struct msg_queue_list_reply *page)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < page->messages.n; i++) {
+        unsigned priority = page->messages.items[i].priority;
+        unsigned bit = 1u << (priority < SPOOL_RANKS ? priority : SPOOL_PRIORITY_NORMAL);
+        if (command->priorities == 0 || (command->priorities & bit) != 0) {
+            page->messages.items[kept++] = page->messages.items[i];
+        }
+    }
+    page->messages.n = kept;
+}
+
 /* One page of the queue; *after moves to the next. NULL after a message. */
 static struct ipc_message *
 ask_page(int fd, struct queue_command *command, uint64_t *after, uint32_t limit)
@@ -95,6 +112,7 @@ ask_page(int fd, struct queue_command *command, uint64_t *after, uint32_t limit)
         return NULL;
     }
     *after = page->next;
+    keep_priorities(command, MSG_BODY(reply, queue_list_reply));
     return reply;
 }
 
@@ -356,7 +374,8 @@ enum queue_option {
     OPTION_RECIPIENT,
     OPTION_DESTINATION,
     OPTION_STATE,
-    OPTION_OLDER_THAN,
+    OPTION_PRIORITY,
+    OPTION_OLDER_THAN, /* the last of the filters */
     OPTION_ALL,
     OPTION_LIMIT,
     OPTION_REASON,
@@ -368,6 +387,7 @@ static const struct option options[] = {
     {"recipient", required_argument, NULL, OPTION_RECIPIENT},
     {"destination", required_argument, NULL, OPTION_DESTINATION},
     {"state", required_argument, NULL, OPTION_STATE},
+    {"priority", required_argument, NULL, OPTION_PRIORITY},
     {"older-than", required_argument, NULL, OPTION_OLDER_THAN},
     {"all", no_argument, NULL, OPTION_ALL},
     {"limit", required_argument, NULL, OPTION_LIMIT},
@@ -385,6 +405,20 @@ take_state(struct queue_command *command, const char *name)
     }
     command->filter.states |= 1u << state;
     return true;
+}
+
+static bool
+take_priority(struct queue_command *command, const char *name)
+{
+    for (unsigned i = 0; i < SPOOL_RANKS; i++) {
+        if (strcmp(name, queue_priority_name((uint8_t)i)) == 0) {
+            command->priorities |= 1u << i;
+            return true;
+        }
+    }
+    cli_fail("queue", CLI_USAGE,
+             "'%s' is no priority: high, normal or bulk; see postern queue --help", name);
+    return false;
 }
 
 static bool
@@ -407,6 +441,8 @@ take_option(struct queue_command *command, int option, const char *value)
         return true;
     case OPTION_STATE:
         return take_state(command, value);
+    case OPTION_PRIORITY:
+        return take_priority(command, value);
     case OPTION_OLDER_THAN:
         if (queue_parse_duration(text, &command->filter.older_than_ms) != STATUS_OK) {
             cli_fail("queue", CLI_USAGE, "'%s' is no time: 90s, 30m, 2h, 1d", value);
@@ -417,7 +453,12 @@ take_option(struct queue_command *command, int option, const char *value)
         command->all = true;
         return true;
     case OPTION_LIMIT:
-        return str_parse_u64(text, UINT32_MAX, &command->limit) == STATUS_OK;
+        if (str_parse_u64(text, UINT32_MAX, &command->limit) != STATUS_OK || command->limit == 0) {
+            cli_fail("queue", CLI_USAGE,
+                     "--limit wants a number from 1 on, not '%s'; see postern queue --help", value);
+            return false;
+        }
+        return true;
     case OPTION_REASON:
         command->reason = str_head(text, 200);
         return true;
@@ -476,6 +517,10 @@ is_complete(const struct queue_command *command)
     bool chosen = command->id_count > 0 || command->has_filter || command->all;
     if (command->id_count > IDS_MAX) {
         cli_fail("queue", CLI_USAGE, "more than %u ids at once", IDS_MAX);
+        return false;
+    }
+    if (command->id_count > 0 && command->priorities != 0) {
+        cli_fail("queue", CLI_USAGE, "--priority chooses among many; leave it out with ids");
         return false;
     }
     if (command->action == VERB_SHOW && command->id_count == 0) {

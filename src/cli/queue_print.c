@@ -78,12 +78,21 @@ print_time(FILE *out, const char *label, int64_t at_ms)
     arena_destroy(&arena);
 }
 
+const char *
+queue_priority_name(uint8_t priority)
+{
+    return priority == SPOOL_PRIORITY_HIGH   ? "high"
+           : priority == SPOOL_PRIORITY_BULK ? "bulk"
+                                             : "normal";
+}
+
 /* ---- lists */
 
 void
 queue_print_heading(FILE *out)
 {
-    fprintf(out, "%-16s  %-8s %6s  %s\n", "ID", "AGE", "SIZE", "SENDER AND RECIPIENTS");
+    fprintf(out, "%-16s  %-8s %6s  %-8s  %s\n", "ID", "AGE", "SIZE", "PRIORITY",
+            "SENDER AND RECIPIENTS");
 }
 
 /* "deferred, 3 attempts, next in 5m 00s: 450 4.2.0 mailbox busy" */
@@ -117,30 +126,23 @@ queue_print_listed(FILE *out, const struct record_queue_message *m, int64_t now_
 {
     char age[QUEUE_TEXT_MAX];
     char size[QUEUE_TEXT_MAX];
-    fprintf(out, "%.*s  %-8s %6s  ", STR_ARG(m->id),
-            queue_format_duration(now_ms - m->queued_ms, age), queue_format_size(m->size, size));
+    fprintf(out, "%.*s  %-8s %6s  %-8s  ", STR_ARG(m->id),
+            queue_format_duration(now_ms - m->queued_ms, age), queue_format_size(m->size, size),
+            queue_priority_name(m->priority));
     print_address(out, m->sender);
     fputc('\n', out);
     for (size_t i = 0; i < m->recipients.n; i++) {
-        fprintf(out, "%37s", "");
+        fprintf(out, "%47s", "");
         print_address(out, m->recipients.items[i].address);
         fputs(" ", out);
         print_standing(out, &m->recipients.items[i], now_ms);
     }
     if (m->recipients.n < m->recipient_count) {
-        fprintf(out, "%37sof %u recipients\n", "", m->recipient_count);
+        fprintf(out, "%47sof %u recipients\n", "", m->recipient_count);
     }
 }
 
 /* ---- one message */
-
-static const char *
-priority_name(uint8_t priority)
-{
-    return priority == SPOOL_PRIORITY_HIGH   ? "high"
-           : priority == SPOOL_PRIORITY_BULK ? "bulk"
-                                             : "normal";
-}
 
 void
 queue_print_message(FILE *out, const struct record_queue_message *m, int64_t now_ms)
@@ -152,7 +154,7 @@ queue_print_message(FILE *out, const struct record_queue_message *m, int64_t now
     fprintf(out, "%-13s ", "Sender");
     print_address(out, m->sender);
     fprintf(out, "\n%-13s %llu octets\n", "Size", (unsigned long long)m->size);
-    fprintf(out, "%-13s %s\n", "Priority", priority_name(m->priority));
+    fprintf(out, "%-13s %s\n", "Priority", queue_priority_name(m->priority));
     if (m->hold.n > 0) {
         fprintf(out, "%-13s ", "Held for");
         cli_print_text(out, m->hold);
@@ -225,7 +227,7 @@ queue_message_json(const struct record_queue_message *m)
     }
     return json_pack("{s:o, s:o, s:o, s:I, s:s, s:o, s:i, s:o}", "id", trace_json_text(m->id),
                      "queued", time_json(m->queued_ms), "sender", trace_json_text(m->sender),
-                     "size", (json_int_t)m->size, "priority", priority_name(m->priority), "hold",
-                     m->hold.n > 0 ? trace_json_text(m->hold) : json_null(), "recipient_count",
-                     (int)m->recipient_count, "recipients", recipients);
+                     "size", (json_int_t)m->size, "priority", queue_priority_name(m->priority),
+                     "hold", m->hold.n > 0 ? trace_json_text(m->hold) : json_null(),
+                     "recipient_count", (int)m->recipient_count, "recipients", recipients);
 }

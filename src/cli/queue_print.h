@@ -23,6 +23,9 @@ void queue_print_recipient(FILE *out, const struct record_queue_recipient *recip
 json_t *queue_message_json(const struct record_queue_message *message);
 json_t *queue_recipient_json(const struct record_queue_recipient *recipient);
 
+/* "high", "normal" or "bulk"; static. */
+const char *queue_priority_name(uint8_t priority);
+
 /* "4.1K", "12M", "45s", "3h 05m"; both return out. */
 #define QUEUE_TEXT_MAX 32
 const char *queue_format_size(uint64_t octets, char out[static QUEUE_TEXT_MAX]);

@@ -66,6 +66,13 @@ enum config_recipients {
     CONFIG_RECIPIENTS_ANY,     /* every local part is accepted */
 };
 
+/* Whose turn it is first in the queue. */
+enum config_priority {
+    CONFIG_PRIORITY_NORMAL,
+    CONFIG_PRIORITY_HIGH,
+    CONFIG_PRIORITY_BULK,
+};
+
 /* What is done with a bare LF in message data; it is never taken as the end of a line. */
 enum config_bare_lf {
     CONFIG_BARE_LF_REFUSE, /* the message is refused */
@@ -246,6 +253,7 @@ struct config_zone {
     struct config_networks networks;
     bool relay;                       /* [false] its hosts may send to any domain without AUTH */
     enum config_tls_mode minimum_tls; /* [none] least TLS of connections from and to it */
+    enum config_priority priority;    /* [normal] in the queue; normal: the message itself tells */
     bool rate_limits;                 /* [true] connection and message rates apply to it */
 };
 

@@ -23,6 +23,14 @@ const struct schema_choice schema_actions[] = {
     {0},
 };
 
+static const struct schema_choice priority_choices[] = {
+    {"normal", CONFIG_PRIORITY_NORMAL,
+     "as the message is: bulk for lists and notices, else normal"},
+    {"high", CONFIG_PRIORITY_HIGH, "before all others"},
+    {"bulk", CONFIG_PRIORITY_BULK, "behind all others"},
+    {0},
+};
+
 const struct schema_choice schema_tls_versions[] = {
     {"1.2", CONFIG_TLS_1_2, "TLS 1.2 and later"},
     {"1.3", CONFIG_TLS_1_3, "TLS 1.3 and later"},
@@ -220,6 +228,11 @@ static const struct schema_field zone_fields[] = {
     CHOICE(config_zone, minimum_tls, enum config_tls_mode, "none", schema_tls_modes,
            "Least TLS on connections from and to its hosts; where listener, route and domain say "
            "less, this counts."),
+    CHOICE(config_zone, priority, enum config_priority, "normal", priority_choices,
+           "Whose turn it is first in the queue, for mail from its hosts: of 13 messages for a "
+           "destination 8 are high, 4 normal and 1 bulk, as long as there are some of each. Mail "
+           "of lists (List-Id, or Precedence: bulk, list or junk) and notices (null sender) are "
+           "bulk where the zone says normal, and where the client is in no zone."),
     BOOL(config_zone, rate_limits, "true",
          "Whether the rates and the connections per address and network under limits count for "
          "its hosts."),
@@ -299,7 +312,8 @@ static const struct schema_field limits_fields[] = {
     COUNT(config_limits, auth_failures_per_address, "20", 1, 10000,
           "The same for one client address."),
     DURATION(config_limits, auth_failure_window, "15m", MINUTE, DAY,
-             "How long a failed log-in counts."),
+             "How long a failed log-in counts. The counts are in the ledger's memory: when Postern "
+             "or the ledger is started again, they begin at 0."),
     COUNT(config_limits, small_chunks, "1000", 1, 1000000,
           "Chunks of less than 1 KiB (BDAT, RFC 3030) of one message, its last one not counted; "
           "then 421 and the connection is closed."),

@@ -176,3 +176,46 @@ def send_filler(client, number, size):
     client.raw(b"From: a@b.example\r\nSubject: %d\r\n\r\n" % number + line * (size // 990)
                + b".\r\n")
     return client.reply()
+
+
+def test_priorities(world):
+    """Bulk mail that came first waits for what matters more."""
+    sink = world.sink(Script(replies={"rcpt": "451 4.3.0 later"}))
+    running = world.gateway({
+        "zones": [{"name": "alerts", "networks": ["127.0.0.88/32"], "relay": True,
+                   "priority": "high"}],
+        "routes": [{"domain": "far.example", "to": f"smtp://{sink.address}:{sink.port}"}],
+        "queue": {"retry_first": "30m", "retry_max": "1h", "concurrency_first": 1,
+                  "concurrency_max": 1}})
+    gateway = running.gateway
+
+    def alert(number):
+        with running.dialogue(source="127.0.0.88") as client:
+            client.ehlo("alerts.kartapuce.com")
+            reply = client.mail("alerts@kartapuce.com", "tom@far.example",
+                                f"From: alerts@kartapuce.com\nSubject: high {number}\n\nx\n")
+            assert reply.code == 250
+
+    for i in range(12):
+        running.submit("tom@far.example", f"Subject: bulk {i}\nList-Id: <all.kartapuce.com>\n\nx\n")
+    for i in range(4):
+        running.submit("tom@far.example", f"Subject: normal {i}\n\nx\n")
+    for i in range(4):
+        alert(i)
+    wait_for(lambda: all(r["attempts"] >= 1 for m in gateway.queue() for r in m["recipients"]),
+             20, step=0.2)
+    counts = {p: len(gateway.queue("--priority", p)) for p in ("high", "normal", "bulk")}
+    assert counts == {"high": 4, "normal": 4, "bulk": 12}
+    assert len(gateway.queue("--priority", "high", "--priority", "normal")) == 8
+    listed = gateway.command("queue", "list", "--priority", "high").stdout.splitlines()
+    assert "PRIORITY" in listed[0] and listed[-1] == "4 messages"
+    assert sum("  high  " in line for line in listed) == 4
+    assert gateway.command("queue", "hold", "--priority", "normal").stdout == "hold: 4 messages\n"
+    assert len(gateway.queue("--state", "held")) == 4
+    gateway.command("queue", "release", "--priority", "normal")
+    sink.script.replies = {}
+    gateway.command("queue", "flush", "--all")
+    order = [re.search(rb"Subject: (\w+)", mail.content)[1].decode() for mail in sink.wait(20)]
+    # Of 13 turns 8 are for high, 4 for normal, 1 for bulk: the bulk is last, though it came first.
+    assert set(order[:8]) >= {"high", "normal"} and order[:9].count("bulk") <= 2, order
+    assert order[-8:] == ["bulk"] * 8, order

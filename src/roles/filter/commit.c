@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/message.h"
-#include "store/delivery.h"
+#include "roles/filter/priority.h"
 
 /* What a packet needs beside texts and bodies: fixed fields, lengths. */
 #define PACKET_FIXED         1024u
@@ -193,7 +193,7 @@ send_copy(struct filter_job *job, const struct filter_content *content, size_t c
         .ret = submit->ret,
         .envid = submit->envid,
         .flags = copy->flags,
-        .priority = SPOOL_PRIORITY_NORMAL,
+        .priority = commit->priority,
         .hold = job->hold,
         .recipients = {copy->recipients, copy->recipient_count},
         .content = submit->content,
@@ -222,10 +222,12 @@ filter_commit_send(struct filter_job *job, const struct mail_head *head,
     struct filter_shared *shared = job->shared;
     struct filter_content content = job->content;
     size_t const content_offset = head->raw.n;
+    enum spool_priority priority = filter_priority(job->settings->config, content.submit, head);
     for (size_t i = 0; i < count; i++) {
         job->commits[i].job = job;
         job->commits[i].size = copies[i].head.n + (content.view.octets.n - content_offset);
         job->commits[i].recipients = copies[i].recipient_count;
+        job->commits[i].priority = (uint8_t)priority;
         memcpy(job->commits[i].id, copies[i].id, sizeof job->commits[i].id);
     }
     atomic_store(&job->worst, COMMIT_DONE);

@@ -83,6 +83,7 @@ struct filter_commit {
     struct trace trace; /* of a copy with an id of its own */
     uint64_t size;      /* with its edited header */
     size_t recipients;
+    uint8_t priority; /* enum spool_priority */
 };
 
 /* The message for our domains, and the one that is forwarded to others. */

@@ -9,6 +9,9 @@
  * The limit of a user would let anybody lock a user out; so an address from which that user has
  * logged in before is not stopped by it (but is by its own limit).
  *
+ * Nothing is kept on disk: a guesser who could make the ledger end would gain one more round, and a
+ * write for each wrong password would give anybody a way to keep the disk busy.
+ *
  * Memory is bounded: at THROTTLE_ENTRIES_MAX the entry that was used longest ago is forgotten. Time
  * comes in as a parameter (monotonic milliseconds). One thread.
  */
