@@ -7,6 +7,16 @@
 #include "dns/name.h"
 #include "dns/source_channel.h"
 
+/* Entries that a cache begins with; it doubles from there. */
+#define ENTRIES_FIRST 16u
+
+/* Who is to be told when all is answered. Loop thread only. */
+struct waiter {
+    size_t batches; /* without a reply */
+    void (*ready)(void *context);
+    void *context;
+};
+
 /* Questions that went out in one packet. Belongs to the cache and to the reply that will come. */
 struct batch {
     pthread_mutex_t mutex;
@@ -14,6 +24,7 @@ struct batch {
     unsigned references;
     bool done;
     struct ipc_message *reply; /* NULL: there is none, and will be none once it is done */
+    struct waiter *waiter;     /* loop thread only; NULL: nobody waits */
     struct batch *next;        /* of the cache; its thread only */
 };
 
@@ -36,8 +47,9 @@ struct entry {
 struct dns_cache {
     struct dns_cache_settings settings;
     struct arena *arena;
-    struct entry entries[DNS_CACHE_QUESTIONS_MAX];
+    struct entry *entries; /* owned */
     size_t count;
+    size_t room;
     size_t noted;
     struct batch *batches;
     struct dns_cache_counts counts;
@@ -77,6 +89,15 @@ batch_unref(struct batch *batch)
     free(batch);
 }
 
+static void
+waiter_count_down(struct waiter *waiter)
+{
+    if (waiter != NULL && --waiter->batches == 0) {
+        waiter->ready(waiter->context);
+        free(waiter);
+    }
+}
+
 /* In the loop's thread. */
 static void
 on_batch_reply(void *context, enum status status, struct ipc_message *reply)
@@ -90,6 +111,7 @@ on_batch_reply(void *context, enum status status, struct ipc_message *reply)
     batch->done = true;
     pthread_cond_signal(&batch->done_cond);
     pthread_mutex_unlock(&batch->mutex);
+    waiter_count_down(batch->waiter);
     batch_unref(batch);
 }
 
@@ -141,11 +163,28 @@ entry_find(struct dns_cache *cache, struct str name, uint16_t type)
     return NULL;
 }
 
-/* NULL when there is no room for another one. */
+static bool
+make_room(struct dns_cache *cache)
+{
+    if (cache->count < cache->room) {
+        return true;
+    }
+    size_t room = cache->room > 0 ? 2 * cache->room : ENTRIES_FIRST;
+    struct entry *entries =
+        room <= DNS_CACHE_QUESTIONS_MAX ? realloc(cache->entries, room * sizeof *entries) : NULL;
+    if (entries == NULL) {
+        return false;
+    }
+    cache->entries = entries;
+    cache->room = room;
+    return true;
+}
+
+/* NULL when there is no room for another one. Other entries may move. */
 static struct entry *
 entry_add(struct dns_cache *cache, struct str name, uint16_t type, enum entry_state state)
 {
-    if (cache->count == DNS_CACHE_QUESTIONS_MAX) {
+    if (!make_room(cache)) {
         return NULL;
     }
     struct str kept = arena_str_dup(cache->arena, name);
@@ -333,8 +372,33 @@ dns_cache_destroy(struct dns_cache **cache)
         batch = next;
     }
     arena_destroy(&(*cache)->arena);
+    free((*cache)->entries);
     free(*cache);
     *cache = NULL;
+}
+
+void
+dns_cache_when_ready(struct dns_cache *cache, void (*ready)(void *context), void *context)
+{
+    struct waiter *waiter = cache->batches != NULL ? calloc(1, sizeof *waiter) : NULL;
+    if (waiter == NULL) {
+        ready(context); /* whoever goes on waits for what is left */
+        return;
+    }
+    *waiter = (struct waiter){.ready = ready, .context = context};
+    for (struct batch *batch = cache->batches; batch != NULL; batch = batch->next) {
+        pthread_mutex_lock(&batch->mutex);
+        bool done = batch->done;
+        pthread_mutex_unlock(&batch->mutex);
+        if (!done) {
+            batch->waiter = waiter;
+            waiter->batches++;
+        }
+    }
+    if (waiter->batches == 0) {
+        free(waiter);
+        ready(context);
+    }
 }
 
 struct dns_source

@@ -42,6 +42,13 @@ void dns_cache_destroy(struct dns_cache **cache);
 /* A source over the cache, which must outlive it. Errors as in dns_resolve. */
 struct dns_source dns_source_from_cache(struct dns_cache *cache);
 
+/*
+ * Calls `ready` when every question that has gone out up front is answered, or will not be: at once
+ * when there is none. For the channel's loop thread, once, right after dns_prefetch_send; the cache
+ * may go to another thread when `ready` is called. Until then it must stay.
+ */
+void dns_cache_when_ready(struct dns_cache *cache, void (*ready)(void *context), void *context);
+
 /* For traces and tests. */
 struct dns_cache_counts {
     size_t asked;      /* questions that went out alone */

@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -330,6 +331,71 @@ test_a_dead_resolver(void **state)
     dns_cache_destroy(&cache);
 }
 
+/* One that is told when the answers are there; its questions go out in the loop's thread. */
+struct told {
+    struct dns_cache *cache;
+    const char *name; /* NULL: nothing is asked */
+    sem_t ready;
+};
+
+static void
+on_ready(void *context)
+{
+    struct told *told = context;
+    sem_post(&told->ready);
+}
+
+static void
+begin_in_loop(evutil_socket_t fd, short what, void *context)
+{
+    struct told *told = context;
+    struct dns_source source = dns_source_from_cache(told->cache);
+    (void)fd;
+    (void)what;
+    if (told->name != NULL) {
+        prefetch(told->cache, told->name);
+        dns_prefetch_send(&source);
+    }
+    dns_cache_when_ready(told->cache, on_ready, told);
+}
+
+static void
+wait_until_told(struct world *world, struct told *told)
+{
+    sem_init(&told->ready, 0, 0);
+    assert_int_equal(event_base_once(world->loop, -1, EV_TIMEOUT, begin_in_loop, told, NULL), 0);
+    sem_wait(&told->ready);
+    sem_destroy(&told->ready);
+}
+
+static void
+test_readiness_is_told(void **state)
+{
+    static const char *const names[] = {"a.example", "none.example", NULL};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct told told = {.cache = over_channel(world, 5000, NULL), .name = names[i]};
+        wait_until_told(world, &told);
+        unsigned packets = atomic_load(&world->packets);
+        if (names[i] != NULL) {
+            (void)ask(told.cache, names[i]);
+        }
+        assert_int_equal(atomic_load(&world->packets), packets); /* it was there */
+        dns_cache_destroy(&told.cache);
+    }
+}
+
+/* A resolver that says nothing: told all the same, when the time is up. */
+static void
+test_silence_is_told_too(void **state)
+{
+    struct world *world = *state;
+    struct told told = {.cache = over_channel(world, 50, NULL), .name = "a.example"};
+    atomic_store(&world->silent, true);
+    wait_until_told(world, &told);
+    dns_cache_destroy(&told.cache);
+}
+
 int
 main(void)
 {
@@ -342,6 +408,8 @@ main(void)
         TEST(test_the_budget_ends_the_waiting),
         TEST(test_the_budget_counts_what_goes_out),
         TEST(test_a_dead_resolver),
+        TEST(test_readiness_is_told),
+        TEST(test_silence_is_told_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

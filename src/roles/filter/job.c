@@ -5,6 +5,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "roles/filter/header.h"
+#include "roles/filter/names.h"
+
+/* Memory for reading a header section in the loop. */
+#define PREPARE_ARENA_MAX (64u * 1024u * 1024u)
 
 /* ---- settings */
 
@@ -105,6 +110,37 @@ filter_job_create(struct filter_shared *shared, struct filter_settings *settings
     return STATUS_OK;
 }
 
+enum check_direction
+filter_direction(const struct config *config, const struct msg_submit *submit)
+{
+    bool relay = filter_is_submission(submit);
+    for (size_t i = 0; i < config->zones.count && !relay; i++) {
+        relay = config->zones.items[i].relay && str_eq(config->zones.items[i].name, submit->zone);
+    }
+    return relay ? CHECK_OUTBOUND : CHECK_INBOUND;
+}
+
+void
+filter_job_prepare(struct filter_job *job, void (*ready)(void *job))
+{
+    const struct config *config = job->settings->config;
+    struct mail_head_limits limits = {config->limits.header_size, config->limits.header_fields};
+    struct mail_head head;
+    job->names = names_open(job->shared, config);
+    if (job->names->cache == NULL || job->shared->resolver == NULL ||
+        filter_direction(config, job->content.submit) != CHECK_INBOUND) {
+        ready(job);
+        return;
+    }
+    struct arena *scratch = arena_create(PREPARE_ARENA_MAX);
+    /* What is too large has no names that matter: it is refused. */
+    if (mail_head_parse(scratch, job->content.view.octets, &limits, &head) == STATUS_OK) {
+        names_prefetch(job->names, scratch, job->content.submit, &head);
+    }
+    arena_destroy(&scratch);
+    dns_cache_when_ready(job->names->cache, ready, job);
+}
+
 void
 filter_content_free(struct filter_shared *shared, struct filter_content *content)
 {
@@ -146,6 +182,7 @@ filter_job_finish(struct filter_job *job, enum filter_outcome outcome,
         trace_free(&job->commits[i].trace);
     }
     filter_content_free(shared, &job->content);
+    names_close(&job->names);
     filter_settings_unref(&job->settings);
     free(job);
     atomic_fetch_add(&shared->outcomes[outcome], 1);

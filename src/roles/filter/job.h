@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/random.h"
+#include "check/check.h"
 #include "config/config.h"
 #include "dns/source_channel.h"
 #include "ipc/body.h"
@@ -53,6 +54,8 @@ enum filter_outcome {
 
 /* What all jobs share; made before the first and destroyed after the last. */
 struct key_cache;
+struct names;
+struct pool;
 struct vault_client;
 
 struct filter_shared {
@@ -60,6 +63,7 @@ struct filter_shared {
     struct vault_client *vault;
     struct key_cache *key_cache; /* public keys of signatures that came in; may be NULL */
     struct trace_sender *sender;
+    struct pool *pool;
     struct dns_source dns;    /* one question at a time; resolve is NULL where there is no DNS */
     struct channel *resolver; /* for questions up front; may be NULL */
     atomic_int dns_timeout_ms;
@@ -101,6 +105,7 @@ struct filter_job {
     uint64_t request;
     int64_t deadline_ms; /* monotonic: it must be answered by then */
     struct filter_content content;
+    struct names *names; /* owned until a worker has the job; see names.h */
     struct trace trace;
     /* What is told when the spool has answered. */
     char id[ID_LENGTH + 1];
@@ -124,6 +129,15 @@ void filter_job_finish(struct filter_job *job, enum filter_outcome outcome,
                        const struct smtp_reply *reply);
 /* Frees a content, which may be empty already. */
 void filter_content_free(struct filter_shared *shared, struct filter_content *content);
+
+/* Which way a message goes. */
+enum check_direction filter_direction(const struct config *config, const struct msg_submit *submit);
+
+/*
+ * Before a worker has it, in the loop's thread: asks the DNS for what the checks will need, and
+ * calls `ready` with the job when the answers are there, perhaps at once.
+ */
+void filter_job_prepare(struct filter_job *job, void (*ready)(void *job));
 
 /*
  * All that is done with a message, in a worker thread; `arena` is empty and is reset by the caller.

@@ -27,16 +27,6 @@ struct work {
 
 /* ---- reading */
 
-static enum check_direction
-direction_of(const struct config *config, const struct msg_submit *submit)
-{
-    bool relay = filter_is_submission(submit);
-    for (size_t i = 0; i < config->zones.count && !relay; i++) {
-        relay = config->zones.items[i].relay && str_eq(config->zones.items[i].name, submit->zone);
-    }
-    return relay ? CHECK_OUTBOUND : CHECK_INBOUND;
-}
-
 static const struct check_recipient *
 recipients_of(struct arena *arena, const struct msg_submit *submit)
 {
@@ -63,7 +53,7 @@ read_message(struct work *work)
         .arena = work->arena,
         .config = config,
         .received_ms = submit->received_ms,
-        .direction = direction_of(config, submit),
+        .direction = filter_direction(config, submit),
         .helo = submit->helo,
         .user = submit->user,
         .sender = submit->sender,
@@ -179,7 +169,6 @@ process(struct work *work)
         finish_for_status(job, status);
         return;
     }
-    names_prefetch(&work->input);
     checks_run(ROLE_FILTER, &work->input, &work->findings);
     work->decision =
         decision_make(job->settings->rules, work->input.direction, &work->findings, work->arena);
@@ -203,16 +192,16 @@ filter_message_process(struct filter_job *job, struct arena *arena)
         return;
     }
     struct filter_shared *shared = job->shared;
-    struct names names;
+    struct names *names = job->names; /* the job may be gone before its names */
     struct key_ring *keys = shared->vault != NULL ? vault_client_keys(shared->vault) : NULL;
     work->job = job;
     work->shared = shared;
     work->arena = arena;
     work->config = job->settings->config;
     work->keys = keys;
-    names_open(&names, shared, work->config);
-    work->dns = names.source;
-    process(work); /* the job may be gone from here on */
+    work->dns = names->source;
+    job->names = NULL;
+    process(work);
     names_close(&names);
     key_ring_unref(&keys);
 }

@@ -63,6 +63,15 @@ struct world {
     char trace[8192];
 };
 
+/* What a worker thread would do. */
+static void
+on_prepared(void *job)
+{
+    struct arena *arena = arena_create(FILTER_ARENA_MAX);
+    filter_message_process(job, arena);
+    arena_destroy(&arena);
+}
+
 static void
 on_submit(void *context, struct channel *channel, struct ipc_message *message)
 {
@@ -70,15 +79,13 @@ on_submit(void *context, struct channel *channel, struct ipc_message *message)
     struct filter_job *job;
     w->create_status = filter_job_create(&w->shared, w->settings, channel, message, &job);
     if (w->create_status == STATUS_OK) {
-        struct arena *arena = arena_create(FILTER_ARENA_MAX);
         if (w->job_ms != 0) {
             job->deadline_ms = clock_monotonic_ms() + w->job_ms;
         } else {
             int64_t left_ms = job->deadline_ms - clock_monotonic_ms();
             assert_in_range(left_ms, FILTER_ANSWER_MS / 2, FILTER_ANSWER_MS - 1);
         }
-        filter_message_process(job, arena);
-        arena_destroy(&arena);
+        filter_job_prepare(job, on_prepared);
     } else {
         ipc_message_free(&message);
         event_base_loopbreak(w->loop);

@@ -5,8 +5,8 @@
 #ifndef POSTERN_ROLES_FILTER_NAMES_H
 #define POSTERN_ROLES_FILTER_NAMES_H
 
-#include "check/check.h"
 #include "dns/source_cache.h"
+#include "mail/fields.h"
 #include "roles/filter/job.h"
 
 /* Signatures whose keys are asked for up front. */
@@ -18,16 +18,17 @@ struct names {
     struct dns_source source; /* resolve is NULL where there is no DNS */
 };
 
-/* Must stay where it is until names_close. */
-void names_open(struct names *names, const struct filter_shared *shared,
-                const struct config *config);
-void names_close(struct names *names);
+/* Never NULL. */
+struct names *names_open(const struct filter_shared *shared, const struct config *config);
+/* NULL is allowed. */
+void names_close(struct names **names);
 
 /*
- * Asks for what the checks are sure to ask (RFC 7208 4, RFC 6376 3.6.2, RFC 9989 4.10): the
- * client's name, the records of HELO, sender and author, the keys of the signatures. Waits for
- * nothing.
+ * Asks for what the checks of a message are sure to ask (RFC 7208 4, RFC 6376 3.6.2, RFC
+ * 9989 4.10): the client's name, the records of HELO, sender and author, the keys of the
+ * signatures. Waits for nothing. In the loop's thread; `scratch` is for meanwhile.
  */
-void names_prefetch(const struct check_input *input);
+void names_prefetch(struct names *names, struct arena *scratch, const struct msg_submit *submit,
+                    const struct mail_head *head);
 
 #endif

@@ -20,7 +20,6 @@ struct filter {
     struct filter_shared shared;
     struct dns_source_channel dns; /* behind shared.dns */
     struct filter_settings *settings;
-    struct pool *pool;
     struct event *stop_poll;
     bool stopping;
     uint64_t received;
@@ -46,6 +45,13 @@ answer_busy(struct filter *filter, struct channel *edge, uint64_t request)
 }
 
 static void
+on_prepared(void *context)
+{
+    struct filter_job *job = context;
+    pool_add(job->shared->pool, job);
+}
+
+static void
 take_submit(struct filter *filter, struct channel *edge, struct ipc_message *message)
 {
     struct filter_job *job;
@@ -55,7 +61,7 @@ take_submit(struct filter *filter, struct channel *edge, struct ipc_message *mes
         status = filter_job_create(&filter->shared, filter->settings, edge, message, &job);
     }
     if (status == STATUS_OK) {
-        pool_add(filter->pool, job);
+        filter_job_prepare(job, on_prepared);
         return;
     }
     if (status == STATUS_SYNTAX) {
@@ -140,9 +146,9 @@ filter_start(struct role_runtime *runtime, void *state)
         LOG_ERROR("no memory to start with");
         return STATUS_LIMIT;
     }
-    filter->pool = pool_create(filter->settings->config->workers.filter, FILTER_ARENA_MAX,
-                               filter_message_process);
-    return filter->pool != NULL ? STATUS_OK : STATUS_IO;
+    filter->shared.pool = pool_create(filter->settings->config->workers.filter, FILTER_ARENA_MAX,
+                                      filter_message_process);
+    return filter->shared.pool != NULL ? STATUS_OK : STATUS_IO;
 }
 
 static void
@@ -194,7 +200,7 @@ static void
 filter_close(void *state)
 {
     struct filter *filter = state;
-    pool_destroy(&filter->pool);
+    pool_destroy(&filter->shared.pool);
     trace_sender_destroy(&filter->shared.sender);
     vault_client_destroy(&filter->shared.vault);
     key_cache_destroy(&filter->shared.key_cache);

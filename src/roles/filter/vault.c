@@ -214,9 +214,13 @@ sign(void *context, struct str hash, struct buf *signature_out)
         return status;
     }
     const struct msg_sign_reply *signatures = MSG_BODY(reply, sign_reply);
-    status = signatures->signatures.n == 1 && signatures->signatures.items[0].octets.n > 0
-                 ? buf_append(signature_out, signatures->signatures.items[0].octets)
-                 : STATUS_NOT_FOUND;
+    if (signatures->failed) {
+        status = STATUS_TEMPORARY; /* the key is there, and could not be used */
+    } else if (signatures->signatures.n == 1 && signatures->signatures.items[0].octets.n > 0) {
+        status = buf_append(signature_out, signatures->signatures.items[0].octets);
+    } else {
+        status = STATUS_NOT_FOUND;
+    }
     ipc_message_free(&reply);
     return status;
 }
