@@ -223,14 +223,21 @@ names_are_plain(const struct dkim_sign_request *request)
     return plain;
 }
 
+/* Its first line would become a continuation of the field that is put on top of it. */
+static bool
+begins_with_blank(const struct mail_head *head)
+{
+    return head->raw.n > 0 && char_is_blank(head->raw.p[0]);
+}
+
 enum status
 dkim_sign(struct arena *arena, const struct dkim_sign_request *request, struct buf *fields_out)
 {
     struct signed_names names;
     struct signing signing = {.arena = arena, .request = request, .names = &names};
     struct buf fields;
-    enum status status =
-        names_are_plain(request) ? choose_names(arena, request, &names) : STATUS_SYNTAX;
+    bool good = names_are_plain(request) && !begins_with_blank(request->head);
+    enum status status = good ? choose_names(arena, request, &names) : STATUS_SYNTAX;
     if (status == STATUS_OK) {
         status = hash_body(arena, request, &signing.body_hash);
     }

@@ -50,7 +50,8 @@ extern const size_t dkim_sign_field_count;
 
 /*
  * Appends the fields, each with its final CRLF, in the order of the keys; they belong on top of the
- * message as it is. STATUS_SYNTAX: no From field (5.4), or a name that cannot stand in the field;
+ * message as it is. STATUS_SYNTAX: no From field (5.4), a name that cannot stand in the field, or a
+ * message that begins with a blank, which would continue a field put on top of it;
  * STATUS_LIMIT: too many fields to sign, or past a ceiling; else what a signer returned. Nothing is
  * appended on failure.
  */

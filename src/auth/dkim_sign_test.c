@@ -138,6 +138,8 @@ test_refusals(void **state)
     /* RFC 6376 5.4: From must be signed. */
     struct dkim_sign_request request = test_dkim_request(world.arena, STR("To: a@b\r\n\r\n"));
     assert_int_equal(dkim_sign(world.arena, &request, &out), STATUS_SYNTAX);
+    request = test_dkim_request(world.arena, STR(" x\r\n" FROM "\r\n"));
+    assert_int_equal(dkim_sign(world.arena, &request, &out), STATUS_SYNTAX);
     request = test_dkim_request(world.arena, STR(FROM "\r\n"));
     request.domain = STR("a.example; l=0");
     assert_int_equal(dkim_sign(world.arena, &request, &out), STATUS_SYNTAX);
