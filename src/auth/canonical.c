@@ -35,6 +35,15 @@ block_stays(const char *p)
     return !octets16_any(block_changes(p) | octets16_is(octets16_load(p), '\r'));
 }
 
+/* The same of p[0..32). */
+static bool
+pair_stays(const char *p)
+{
+    const char *q = p + OCTETS16;
+    octets16 cr = octets16_is(octets16_load(p), '\r') | octets16_is(octets16_load(q), '\r');
+    return !octets16_any(block_changes(p) | block_changes(q) | cr);
+}
+
 /* Writes n octets that stand as they are and begin with no blank. There is room: never more is
  * written than was read. */
 static void
@@ -82,6 +91,9 @@ relax(struct relaxed *out, struct str part)
         if (char_is_blank(part.p[i])) {
             out->blank = out->started;
             i++;
+        } else if (left > 2 * OCTETS16 && pair_stays(part.p + i)) {
+            relax_put(out, part.p + i, 2 * OCTETS16);
+            i += 2 * OCTETS16;
         } else if (left > OCTETS16 && block_stays(part.p + i)) {
             relax_put(out, part.p + i, OCTETS16);
             i += OCTETS16;

@@ -17,9 +17,7 @@ struct public_key {
     unsigned bits;
     EVP_PKEY *key; /* owned */
     atomic_uint references;
-    pthread_mutex_t lock; /* of what follows */
-    EVP_PKEY_CTX *idle[IDLE_CONTEXTS];
-    size_t idle_count;
+    _Atomic(EVP_PKEY_CTX *) idle[IDLE_CONTEXTS]; /* whoever takes one out has it alone */
 };
 
 const char *
@@ -177,7 +175,6 @@ public_key_load(enum crypto_algorithm algorithm, struct str octets, struct publi
     key->bits = bits;
     key->key = pkey;
     atomic_init(&key->references, 1);
-    pthread_mutex_init(&key->lock, NULL);
     *key_out = key;
     return CRYPTO_KEY_OK;
 }
@@ -190,10 +187,9 @@ public_key_release(struct public_key **key)
     if (k == NULL || atomic_fetch_sub(&k->references, 1) > 1) {
         return;
     }
-    for (size_t i = 0; i < k->idle_count; i++) {
-        EVP_PKEY_CTX_free(k->idle[i]);
+    for (size_t i = 0; i < IDLE_CONTEXTS; i++) {
+        EVP_PKEY_CTX_free(atomic_load(&k->idle[i]));
     }
-    pthread_mutex_destroy(&k->lock);
     EVP_PKEY_free(k->key);
     free(k);
 }
@@ -230,24 +226,21 @@ prepare_rsa(struct public_key *key)
 static EVP_PKEY_CTX *
 take_context(struct public_key *key)
 {
-    EVP_PKEY_CTX *ctx = NULL;
-    pthread_mutex_lock(&key->lock);
-    if (key->idle_count > 0) {
-        ctx = key->idle[--key->idle_count];
+    for (size_t i = 0; i < IDLE_CONTEXTS; i++) {
+        EVP_PKEY_CTX *ctx = atomic_exchange(&key->idle[i], NULL);
+        if (ctx != NULL) {
+            return ctx;
+        }
     }
-    pthread_mutex_unlock(&key->lock);
-    return ctx != NULL ? ctx : prepare_rsa(key);
+    return prepare_rsa(key);
 }
 
 static void
 return_context(struct public_key *key, EVP_PKEY_CTX *ctx)
 {
-    pthread_mutex_lock(&key->lock);
-    if (key->idle_count < IDLE_CONTEXTS) {
-        key->idle[key->idle_count++] = ctx;
-        ctx = NULL;
+    for (size_t i = 0; i < IDLE_CONTEXTS && ctx != NULL; i++) {
+        ctx = atomic_exchange(&key->idle[i], ctx);
     }
-    pthread_mutex_unlock(&key->lock);
     EVP_PKEY_CTX_free(ctx);
 }
 

@@ -177,34 +177,55 @@ read_canonical(const struct reader *reader, struct str value)
                : DKIM_PROBLEM_CANONICAL;
 }
 
-/* What h= has to hold, and what ARC forbids in it. */
-static enum dkim_problem
-check_names(const struct reader *reader)
+static bool
+is_blank_or_fold(char c)
 {
+    return char_is_blank(c) || c == '\r' || c == '\n';
+}
+
+/* Takes a field name with the blanks around it; *rest is then at a colon or at the end. */
+static bool
+take_name(struct str *rest, struct str *name_out)
+{
+    size_t start = 0;
+    while (start < rest->n && is_blank_or_fold(rest->p[start])) {
+        start++;
+    }
+    size_t end = start;
+    while (end < rest->n && rest->p[end] > ' ' && rest->p[end] < 0x7f && rest->p[end] != ':') {
+        end++;
+    }
+    *name_out = str_make(rest->p + start, end - start);
+    while (end < rest->n && is_blank_or_fold(rest->p[end])) {
+        end++;
+    }
+    *rest = str_skip(*rest, end);
+    return name_out->n > 0 && (rest->n == 0 || rest->p[0] == ':');
+}
+
+/* hdr-name *( [FWS] ":" [FWS] hdr-name ) into as many places as there are names. */
+static enum dkim_problem
+take_names(const struct reader *reader, struct str value, struct str *names, size_t count)
+{
+    struct str rest = value;
     bool from = false;
-    for (size_t i = 0; i < reader->out->name_count; i++) {
-        struct str name = reader->out->names[i];
-        /* Empty places are written by sealers, and stand for no field. */
-        if ((reader->flags & DKIM_SIGNATURE_ARC) != 0 && name.n == 0) {
-            continue;
-        }
-        if (!mail_field_name_is_valid(name)) {
+    for (size_t i = 0; i < count; i++) {
+        if (!take_name(&rest, &names[i])) {
             return DKIM_PROBLEM_NAMES;
         }
-        from = from || str_eq_nocase(name, STR("From"));
+        rest = str_skip(rest, 1);
+        from = from || str_eq_nocase(names[i], STR("From"));
         /* RFC 8617 4.1.2 */
-        if ((reader->flags & DKIM_SIGNATURE_ARC) != 0 && str_eq_nocase(name, STR("ARC-Seal"))) {
+        if ((reader->flags & DKIM_SIGNATURE_ARC) != 0 && str_eq_nocase(names[i], STR("ARC-Seal"))) {
             return DKIM_PROBLEM_NAMES_FORBIDDEN;
         }
     }
-    return from ? DKIM_PROBLEM_NONE : DKIM_PROBLEM_NAMES_FROM; /* 5.4, 6.1.1 */
+    return from ? DKIM_PROBLEM_NONE : DKIM_PROBLEM_NAMES_FROM; /* RFC 6376 5.4, 6.1.1 */
 }
 
 static enum dkim_problem
 read_names(const struct reader *reader, struct str value)
 {
-    struct str rest = value;
-    struct str name;
     size_t count = str_count_char(value, ':') + 1;
     if (value.n > DKIM_NAMES_SIZE_MAX || count > DKIM_NAMES_MAX) {
         return DKIM_PROBLEM_NAMES_LIMIT;
@@ -213,12 +234,9 @@ read_names(const struct reader *reader, struct str value)
     if (names == NULL) {
         return DKIM_PROBLEM_FAILED;
     }
-    for (size_t i = 0; i < count && tag_value_next(&rest, &name); i++) {
-        names[i] = name;
-    }
     reader->out->names = names;
     reader->out->name_count = count;
-    return check_names(reader);
+    return take_names(reader, value, names, count);
 }
 
 /* 1*76DIGIT; what does not fit in 64 bits is longer than any body. */
