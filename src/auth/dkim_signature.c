@@ -183,7 +183,8 @@ is_blank_or_fold(char c)
     return char_is_blank(c) || c == '\r' || c == '\n';
 }
 
-/* Takes a field name with the blanks around it; *rest is then at a colon or at the end. */
+/* Takes a field name, perhaps empty, with the blanks around it; false unless a colon or the end
+ * follows. */
 static bool
 take_name(struct str *rest, struct str *name_out)
 {
@@ -200,7 +201,7 @@ take_name(struct str *rest, struct str *name_out)
         end++;
     }
     *rest = str_skip(*rest, end);
-    return name_out->n > 0 && (rest->n == 0 || rest->p[0] == ':');
+    return rest->n == 0 || rest->p[0] == ':';
 }
 
 /* hdr-name *( [FWS] ":" [FWS] hdr-name ) into as many places as there are names. */
@@ -208,15 +209,17 @@ static enum dkim_problem
 take_names(const struct reader *reader, struct str value, struct str *names, size_t count)
 {
     struct str rest = value;
+    bool arc = (reader->flags & DKIM_SIGNATURE_ARC) != 0;
     bool from = false;
     for (size_t i = 0; i < count; i++) {
-        if (!take_name(&rest, &names[i])) {
+        /* Empty places are written by sealers, and stand for no field. */
+        if (!take_name(&rest, &names[i]) || (names[i].n == 0 && !arc)) {
             return DKIM_PROBLEM_NAMES;
         }
         rest = str_skip(rest, 1);
         from = from || str_eq_nocase(names[i], STR("From"));
         /* RFC 8617 4.1.2 */
-        if ((reader->flags & DKIM_SIGNATURE_ARC) != 0 && str_eq_nocase(names[i], STR("ARC-Seal"))) {
+        if (arc && str_eq_nocase(names[i], STR("ARC-Seal"))) {
             return DKIM_PROBLEM_NAMES_FORBIDDEN;
         }
     }
