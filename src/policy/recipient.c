@@ -1,5 +1,7 @@
 #include "policy/recipient.h"
 
+#include "auth/srs.h"
+
 /* Deepest way from RCPT to a mailbox: aliases, and a catch-all or postmaster on the way. */
 #define DEPTH_MAX (CONFIG_ALIAS_DEPTH_MAX + 4)
 /* Most addresses looked at for one recipient: catch-alls can multiply what aliases come to. */
@@ -11,6 +13,8 @@ enum step {
     STEP_NOT_FOUND, /* nobody there */
     STEP_ASK,       /* a question was added */
     STEP_FAILED,    /* an answer cannot be had */
+    STEP_FORGED,    /* an address of SRS with a bad hash */
+    STEP_EXPIRED,   /* an address of SRS that is too old */
     STEP_LIMIT,     /* past a bound, or the arena is full */
 };
 
@@ -40,6 +44,7 @@ struct resolver {
     size_t missing_count;
     unsigned steps;
     bool is_expanded;
+    bool is_reversed;
     bool is_full; /* the arena is */
 };
 
@@ -128,15 +133,19 @@ add_missing(struct resolver *r, struct str address)
 
 /* The answer to a question as a step; asks when it is not known. */
 static enum step
-ask(struct resolver *r, const struct recipient_question *question)
+ask(struct resolver *r, const struct recipient_question *question, struct str *address_out)
 {
-    switch (r->request->answer(r->request->context, question)) {
+    switch (r->request->answer(r->request->context, question, address_out)) {
     case RECIPIENT_ANSWER_YES:
         return STEP_FOUND;
     case RECIPIENT_ANSWER_NO:
         return STEP_NOT_FOUND;
     case RECIPIENT_ANSWER_PENDING:
         return add_question(r, question);
+    case RECIPIENT_ANSWER_FORGED:
+        return STEP_FORGED;
+    case RECIPIENT_ANSWER_EXPIRED:
+        return STEP_EXPIRED;
     case RECIPIENT_ANSWER_FAILED:
         break;
     }
@@ -174,7 +183,7 @@ find_user(struct resolver *r, const struct name *name, struct str address)
             .address = str_make(folded, user.n),
             .domain = name->domain,
         };
-        enum step step = ask(r, &question);
+        enum step step = ask(r, &question, NULL);
         if (step == STEP_FOUND) {
             return add_target(r, address, question.address, name->domain);
         }
@@ -214,7 +223,7 @@ find_mailbox(struct resolver *r, const struct name *name)
         }
         break;
     case CONFIG_RECIPIENTS_CALLOUT:
-        step = ask(r, &callout);
+        step = ask(r, &callout, NULL);
         break;
     case CONFIG_RECIPIENTS_ANY:
         step = STEP_FOUND;
@@ -264,7 +273,7 @@ expand_alias(struct resolver *r, const struct name *name, const struct config_al
     for (size_t i = 0; i < alias->to.count; i++) {
         const struct config_mailbox *mailbox = &alias->to.items[i];
         enum step step = resolve_configured(r, mailbox, name, &trail);
-        if (step == STEP_NOT_FOUND) {
+        if (step == STEP_NOT_FOUND || step == STEP_FORGED || step == STEP_EXPIRED) {
             step = add_missing(r, mailbox->text);
         }
         if (step == STEP_LIMIT) {
@@ -294,7 +303,59 @@ find_alias(const struct name *name)
     return alias != NULL && !trail_has(name->trail, alias) ? alias : NULL;
 }
 
-/* Steps 3 and 4: what stands in for a mailbox that does not exist. */
+/* The sender that an address of SRS leads back to; his domain may be one of ours too. */
+static enum step
+resolve_sender(struct resolver *r, const struct name *from, struct str text)
+{
+    struct smtp_address address;
+    unsigned flags = SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL;
+    if (smtp_mailbox_parse(r->arena, text, flags, &address) != STATUS_OK) {
+        return STEP_FORGED; /* a good hash over what is no address: none of our making */
+    }
+    r->is_expanded = true;
+    const struct config_domain *domain =
+        address.kind == SMTP_DOMAIN_NAME ? config_domain_find(r->request->config, address.domain)
+                                         : NULL;
+    if (domain == NULL) {
+        return add_target(r, address.text, (struct str){0}, NULL);
+    }
+    struct name next = {
+        .domain = domain, .local = address.local, .trail = from->trail, .depth = from->depth + 1};
+    return resolve_name(r, &next);
+}
+
+/* Step 3. */
+static enum step
+reverse_sender(struct resolver *r, const struct name *name)
+{
+    struct str sender = {0};
+    if (!r->request->config->authentication.srs.enabled || !srs_is_rewritten(name->local)) {
+        return STEP_NOT_FOUND;
+    }
+    struct recipient_question question = {
+        .kind = RECIPIENT_QUESTION_SRS,
+        .address = address_text(r, name->local, name->domain),
+        .domain = name->domain,
+    };
+    if (question.address.p == NULL) {
+        return STEP_LIMIT;
+    }
+    enum step step = ask(r, &question, &sender);
+    if (step == STEP_FOUND) {
+        step = resolve_sender(r, name, sender);
+        r->is_reversed = true;
+    }
+    return step;
+}
+
+static bool
+is_decided_behind(const struct config_domain *domain)
+{
+    return domain->recipients == CONFIG_RECIPIENTS_CALLOUT ||
+           domain->recipients == CONFIG_RECIPIENTS_ANY;
+}
+
+/* Steps 4 and 5: what stands in for a mailbox that does not exist. */
 static enum step
 resolve_substitute(struct resolver *r, const struct name *name)
 {
@@ -333,8 +394,13 @@ resolve_name(struct resolver *r, const struct name *name)
     if (alias != NULL) {
         return expand_alias(r, name, alias);
     }
-    enum step step = find_mailbox(r, name);
-    return step == STEP_NOT_FOUND ? resolve_substitute(r, name) : step;
+    bool is_behind = is_decided_behind(name->domain);
+    enum step step = is_behind ? reverse_sender(r, name) : find_mailbox(r, name);
+    if (step == STEP_NOT_FOUND) {
+        step = is_behind ? find_mailbox(r, name) : reverse_sender(r, name);
+    }
+    /* A sender of ours who has gone is not replaced by who takes the rest of the other domain. */
+    return step == STEP_NOT_FOUND && !r->is_reversed ? resolve_substitute(r, name) : step;
 }
 
 /* The names that every host must take mail for. */
@@ -391,6 +457,10 @@ verdict_of(enum step step)
         return RECIPIENT_TRY_LATER;
     case STEP_LIMIT:
         return RECIPIENT_LIMIT;
+    case STEP_FORGED:
+        return RECIPIENT_FORGED;
+    case STEP_EXPIRED:
+        return RECIPIENT_EXPIRED;
     case STEP_NOT_FOUND:
         break;
     }
@@ -423,9 +493,7 @@ resolve(struct resolver *r)
         return request->may_relay ? verdict_of(add_target(r, address->text, (struct str){0}, NULL))
                                   : RECIPIENT_NO_RELAY;
     }
-    bool decided_behind = domain->recipients == CONFIG_RECIPIENTS_CALLOUT ||
-                          domain->recipients == CONFIG_RECIPIENTS_ANY;
-    if (decided_behind && !request->may_relay && looks_routed(address->local)) {
+    if (is_decided_behind(domain) && !request->may_relay && looks_routed(address->local)) {
         return RECIPIENT_NO_RELAY;
     }
     struct name name = {.domain = domain, .local = address->local};
@@ -448,6 +516,7 @@ recipient_resolve(const struct recipient_request *request, struct arena *arena,
         outcome.missing = r.missing;
         outcome.missing_count = r.missing_count;
         outcome.is_expanded = r.is_expanded;
+        outcome.is_reversed = r.is_reversed;
     } else if (verdict == RECIPIENT_ASK) {
         outcome.questions = r.questions;
         outcome.question_count = r.question_count;
@@ -470,6 +539,10 @@ recipient_reply(enum recipient_verdict verdict)
         return SMTP_REPLY(451, 4, 3, 5, "Nobody reads this mail yet, try again later");
     case RECIPIENT_LIMIT:
         return SMTP_REPLY(450, 4, 2, 4, "This recipient stands for too many others");
+    case RECIPIENT_FORGED:
+        return SMTP_REPLY(550, 5, 7, 1, "This forwarding sender was not made here");
+    case RECIPIENT_EXPIRED:
+        return SMTP_REPLY(550, 5, 1, 1, "This forwarding sender is no longer valid");
     case RECIPIENT_ASK:
     case RECIPIENT_TRY_LATER:
         break;
@@ -484,7 +557,8 @@ recipient_verdict_name(enum recipient_verdict verdict)
         [RECIPIENT_ACCEPT] = "accept",       [RECIPIENT_ASK] = "ask",
         [RECIPIENT_UNKNOWN] = "unknown",     [RECIPIENT_NO_RELAY] = "no_relay",
         [RECIPIENT_TRY_LATER] = "try_later", [RECIPIENT_NO_POSTMASTER] = "no_postmaster",
-        [RECIPIENT_LIMIT] = "limit",
+        [RECIPIENT_LIMIT] = "limit",         [RECIPIENT_FORGED] = "forged",
+        [RECIPIENT_EXPIRED] = "expired",
     };
     return verdict < sizeof names / sizeof names[0] ? names[verdict] : "unknown";
 }

@@ -12,16 +12,19 @@
  *      resolved in turn; an alias among its own targets is the mailbox of that name;
  *   2. the mailbox, as the domain's `recipients` says: a user, in the list, known to the server
  *      behind, or anybody; with plus-addressing also the name before the separator;
- *   3. for postmaster and abuse (RFC 5321 4.5.1, RFC 2142): abuse becomes postmaster of the domain,
+ *   3. an address of SRS (auth/srs.h): the sender whose mail was forwarded under it. Where a server
+ *      behind decides what exists this is looked at before 2: it would take them all, or none;
+ *   4. for postmaster and abuse (RFC 5321 4.5.1, RFC 2142): abuse becomes postmaster of the domain,
  *      and that becomes bounce.postmaster;
- *   4. the domain's catch_all;
- *   5. unknown; for postmaster and abuse NO_POSTMASTER instead, which is never a refusal for good:
+ *   5. the domain's catch_all;
+ *   6. unknown; for postmaster and abuse NO_POSTMASTER instead, which is never a refusal for good:
  *      their mail waits at the sender until the operator has named somebody who exists.
  * <postmaster> without a domain, and postmaster and abuse at the gateway's host name and at the
  * address of one of its listeners are bounce.postmaster, else the same name in the first domain.
  *
  * Never an open relay: an address outside is accepted only when the caller says that the client may
- * relay (authenticated, or in a zone with relay), or as the target of an alias. Local parts with
+ * relay (authenticated, or in a zone with relay), as the target of an alias, or as what an address
+ * of SRS stands for whose hash the vault has found to be its own. Local parts with
  * "@", "%" or "!" in domains where the server behind decides are refused otherwise too: an old
  * server there would take them for a route onwards.
  *
@@ -43,16 +46,19 @@ enum recipient_verdict {
     RECIPIENT_TRY_LATER,     /* an answer cannot be had now */
     RECIPIENT_NO_POSTMASTER, /* postmaster or abuse of ours, and nobody there: a mistake of ours */
     RECIPIENT_LIMIT,         /* aliases come to more, or go deeper, than the bounds allow */
+    RECIPIENT_FORGED,        /* an address of SRS that was not made here, or was changed */
+    RECIPIENT_EXPIRED,       /* an address of SRS that was made here too long ago */
 };
 
 enum recipient_question_kind {
     RECIPIENT_QUESTION_USER,    /* is `address` an enabled user of the ledger */
     RECIPIENT_QUESTION_CALLOUT, /* does the delivery of `domain` take `address` at RCPT */
+    RECIPIENT_QUESTION_SRS,     /* whom does `address`, made by SRS at `domain`, stand for */
 };
 
 struct recipient_question {
     enum recipient_question_kind kind;
-    struct str address; /* USER: lower case, as the ledger has it; CALLOUT: as it would be sent */
+    struct str address; /* USER: lower case, as the ledger has it; others: normal form */
     const struct config_domain *domain;
 };
 
@@ -60,7 +66,9 @@ enum recipient_answer {
     RECIPIENT_ANSWER_PENDING, /* not known yet */
     RECIPIENT_ANSWER_YES,
     RECIPIENT_ANSWER_NO,
-    RECIPIENT_ANSWER_FAILED, /* could not be found out */
+    RECIPIENT_ANSWER_FAILED,  /* could not be found out */
+    RECIPIENT_ANSWER_FORGED,  /* SRS: nothing of ours, or changed */
+    RECIPIENT_ANSWER_EXPIRED, /* SRS: too old */
 };
 
 /* Where the message goes for this recipient. */
@@ -74,8 +82,12 @@ struct recipient_request {
     const struct config *config; /* must live as long as the outcome */
     const struct smtp_address *address;
     bool may_relay; /* the client has logged in or is in a zone with relay */
-    /* What is known about a question; called many times for the same one. */
-    enum recipient_answer (*answer)(void *context, const struct recipient_question *question);
+    /*
+     * What is known about a question; called many times for the same one. SRS with the answer YES
+     * sets *address_out, which must live as long as the outcome; others leave it alone.
+     */
+    enum recipient_answer (*answer)(void *context, const struct recipient_question *question,
+                                    struct str *address_out);
     void *context;
 };
 
@@ -89,7 +101,8 @@ struct recipient_outcome {
     /* ACCEPT: targets of aliases that do not exist and were left out; worth a warning. */
     const struct str *missing;
     size_t missing_count;
-    bool is_expanded; /* ACCEPT: an alias, a catch-all or postmaster led to the targets */
+    bool is_expanded; /* ACCEPT: an alias, a catch-all, postmaster or SRS led to the targets */
+    bool is_reversed; /* ACCEPT: SRS did, and the target is the sender of something forwarded */
 };
 
 /*
@@ -102,7 +115,7 @@ struct recipient_outcome {
 
 /* The reply to RCPT for a verdict; not for ASK. Text static. */
 struct smtp_reply recipient_reply(enum recipient_verdict verdict);
-/* "accept", "ask", "unknown", "no_relay", "try_later", "limit"; static, never NULL. */
+/* "accept", "ask", "unknown", "no_relay", ...; static, never NULL. */
 const char *recipient_verdict_name(enum recipient_verdict verdict);
 
 #endif

@@ -23,6 +23,7 @@ static const char config_text[] =
     "      - {name: jack, to: [jack@users.example, copy@outside.example]}\n"
     "      - {name: half, to: [bob@users.example, gone@users.example]}\n"
     "      - {name: none, to: [gone@users.example]}\n"
+    "      - {name: SRS0=good=alias, to: [bob@users.example]}\n"
     "      - {name: '\"odd name\"', to: ['\"b q\"@outside.example']}\n"
     "      - {name: slow, to: [bob@users.example, late@callout.example]}\n"
     "      - {name: twice, to: [Tom@outside.example, tom@OUTSIDE.example]}\n"
@@ -48,9 +49,9 @@ static const char config_text[] =
 
 /* What is true in the world; "?" before an address: cannot be found out. */
 static const char *const world[] = {
-    "bob@users.example",        "jack@users.example",    "carol+x@users.example",
-    "carol@users.example",      "known@callout.example", "?late@callout.example",
-    "postmaster@catch.example",
+    "bob@users.example",        "jack@users.example",           "carol+x@users.example",
+    "carol@users.example",      "known@callout.example",        "?late@callout.example",
+    "postmaster@catch.example", "srs0=good=user@users.example",
 };
 
 struct knowledge {
@@ -74,18 +75,54 @@ truth(struct str address)
     return RECIPIENT_ANSWER_NO;
 }
 
+/* What the vault says of an address of SRS: its hash tells the test what it is. */
 static enum recipient_answer
-answer(void *context, const struct recipient_question *question)
+truth_of_srs(struct str address, struct str *sender_out)
 {
-    const struct knowledge *knowledge = context;
-    bool wants_callout = question->domain->recipients == CONFIG_RECIPIENTS_CALLOUT;
-    assert_int_equal(question->kind == RECIPIENT_QUESTION_CALLOUT, wants_callout);
-    for (size_t i = 0; knowledge->asked_only && i < knowledge->learned_count; i++) {
-        if (str_eq(knowledge->learned[i], question->address)) {
-            return truth(question->address);
+    static const struct {
+        struct str hash;
+        enum recipient_answer answer;
+        struct str sender;
+    } hashes[] = {
+        {STR_INIT("=good="), RECIPIENT_ANSWER_YES, STR_INIT("ann@far.example")},
+        {STR_INIT("=home="), RECIPIENT_ANSWER_YES, STR_INIT("bob@users.example")},
+        {STR_INIT("=gone="), RECIPIENT_ANSWER_YES, STR_INIT("nobody@users.example")},
+        {STR_INIT("=loop="), RECIPIENT_ANSWER_YES, STR_INIT("SRS0=loop=x@users.example")},
+        {STR_INIT("=odd="), RECIPIENT_ANSWER_YES, STR_INIT("no address")},
+        {STR_INIT("=old="), RECIPIENT_ANSWER_EXPIRED, STR_INIT("")},
+        {STR_INIT("=away="), RECIPIENT_ANSWER_FAILED, STR_INIT("")},
+        {STR_INIT("=none="), RECIPIENT_ANSWER_NO, STR_INIT("")},
+    };
+    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
+        if (str_eq(str_head(str_skip(address, 4), hashes[i].hash.n), hashes[i].hash)) {
+            *sender_out = hashes[i].answer == RECIPIENT_ANSWER_YES ? hashes[i].sender : *sender_out;
+            return hashes[i].answer;
         }
     }
-    return knowledge->asked_only ? RECIPIENT_ANSWER_PENDING : truth(question->address);
+    return RECIPIENT_ANSWER_FORGED;
+}
+
+static enum recipient_answer
+truth_of(const struct recipient_question *question, struct str *address_out)
+{
+    bool wants_callout = question->domain->recipients == CONFIG_RECIPIENTS_CALLOUT;
+    if (question->kind == RECIPIENT_QUESTION_SRS) {
+        return truth_of_srs(question->address, address_out);
+    }
+    assert_int_equal(question->kind == RECIPIENT_QUESTION_CALLOUT, wants_callout);
+    return truth(question->address);
+}
+
+static enum recipient_answer
+answer(void *context, const struct recipient_question *question, struct str *address_out)
+{
+    const struct knowledge *knowledge = context;
+    for (size_t i = 0; knowledge->asked_only && i < knowledge->learned_count; i++) {
+        if (str_eq(knowledge->learned[i], question->address)) {
+            return truth_of(question, address_out);
+        }
+    }
+    return knowledge->asked_only ? RECIPIENT_ANSWER_PENDING : truth_of(question, address_out);
 }
 
 struct recipient_case {
@@ -170,6 +207,33 @@ static const struct recipient_case cases[] = {
     {"known+x@callout.example", false, RECIPIENT_UNKNOWN, "", ""},
     {"late@callout.example", false, RECIPIENT_TRY_LATER, "", ""},
     {"whoever@any.example", false, RECIPIENT_ACCEPT, "whoever@any.example", ""},
+    /* SRS: the vault says what it stands for */
+    {"SRS0=good=x@users.example", false, RECIPIENT_ACCEPT, "ann@far.example", ""},
+    {"srs1=good=x@list.example", false, RECIPIENT_ACCEPT, "ann@far.example", ""},
+    {"SRS0=good=x@any.example", false, RECIPIENT_ACCEPT, "ann@far.example", ""},
+    {"SRS0=good=x@callout.example", false, RECIPIENT_ACCEPT, "ann@far.example", ""},
+    {"SRS0=home=x@list.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     ""},
+    {"SRS0=gone=x@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"SRS0=gone=x@list.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"SRS0=loop=x@users.example", false, RECIPIENT_LIMIT, "", ""},
+    {"SRS0=bad=x@users.example", false, RECIPIENT_FORGED, "", ""},
+    {"SRS0=bad=x@users.example", true, RECIPIENT_FORGED, "", ""},
+    {"SRS0=bad=x@list.example", false, RECIPIENT_FORGED, "", ""},
+    {"SRS0=bad=x@any.example", false, RECIPIENT_FORGED, "", ""},
+    {"SRS0=bad=x@callout.example", false, RECIPIENT_FORGED, "", ""},
+    {"SRS0=odd=x@users.example", false, RECIPIENT_FORGED, "", ""},
+    {"SRS0=old=x@users.example", false, RECIPIENT_EXPIRED, "", ""},
+    {"SRS0=away=x@users.example", false, RECIPIENT_TRY_LATER, "", ""},
+    {"SRS0=none=x@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"SRS0=none=x@list.example", false, RECIPIENT_ACCEPT, "zoe@list.example", ""},
+    {"SRS0=none=x@any.example", false, RECIPIENT_ACCEPT, "SRS0=none=x@any.example", ""},
+    {"SRS0=good=x@outside.example", false, RECIPIENT_NO_RELAY, "", ""},
+    {"SRS0=good=user@users.example", false, RECIPIENT_ACCEPT,
+     "SRS0=good=user@users.example(srs0=good=user@users.example)", ""},
+    {"SRS0=good=alias@users.example", false, RECIPIENT_ACCEPT,
+     "bob@users.example(bob@users.example)", ""},
+    {"SRS2=good=x@users.example", false, RECIPIENT_UNKNOWN, "", ""},
     /* relaying and its disguises */
     {"x@outside.example", false, RECIPIENT_NO_RELAY, "", ""},
     {"x@outside.example", true, RECIPIENT_ACCEPT, "x@outside.example", ""},
@@ -336,6 +400,26 @@ check_table(struct arena *arena, const char *text, const struct recipient_case *
     config_unref(&config);
 }
 
+/* Without SRS these are names like others, and nobody is asked. */
+static void
+test_without_srs(void **state)
+{
+    static const struct recipient_case off[] = {
+        {"SRS0=good=x@a.example", false, RECIPIENT_UNKNOWN, "", ""},
+        {"SRS0=bad=x@b.example", false, RECIPIENT_ACCEPT, "SRS0=bad=x@b.example", ""},
+    };
+    (void)state;
+    struct arena *arena = arena_create(ROOM);
+    check_table(arena,
+                "hostname: mx.example.com\n"
+                "listeners: [{address: 192.0.2.25, port: 25, kind: mx}]\n"
+                "domains:\n- {name: a.example, delivery: mx}\n"
+                "- {name: b.example, delivery: mx, recipients: any}\n"
+                "authentication: {srs: {enabled: false}}\nbounce: {postmaster: x@b.example}\n",
+                off, sizeof off / sizeof off[0]);
+    arena_destroy(&arena);
+}
+
 /* Without bounce.postmaster; without any domain; and with one who does not exist. */
 static void
 test_no_postmaster(void **state)
@@ -423,7 +507,7 @@ static void
 test_replies(void **state)
 {
     (void)state;
-    for (int verdict = RECIPIENT_ACCEPT; verdict <= RECIPIENT_LIMIT; verdict++) {
+    for (int verdict = RECIPIENT_ACCEPT; verdict <= RECIPIENT_EXPIRED; verdict++) {
         struct smtp_reply reply = recipient_reply((enum recipient_verdict)verdict);
         assert_true(smtp_reply_is_valid(&reply));
         assert_int_equal(smtp_reply_is_positive(&reply), verdict == RECIPIENT_ACCEPT);
@@ -434,9 +518,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),        cmocka_unit_test(test_asking),
-        cmocka_unit_test(test_limit),        cmocka_unit_test(test_no_postmaster),
-        cmocka_unit_test(test_same_reading), cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_cases),         cmocka_unit_test(test_asking),
+        cmocka_unit_test(test_limit),         cmocka_unit_test(test_without_srs),
+        cmocka_unit_test(test_no_postmaster), cmocka_unit_test(test_same_reading),
+        cmocka_unit_test(test_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,24 @@ take_notice(struct taking *taking, const struct trace_event *event)
     found_recipient(taking, trace_event_text(event, "to"));
 }
 
+/* A copy has no envelope of its own but this. */
+static void
+take_copy(struct taking *taking, const struct trace_event *event)
+{
+    struct summary *summary = taking->summary;
+    struct str recipients = trace_event_value(event, "recipients")->texts;
+    struct str item;
+    summary->kind = TRACE_ROW_MESSAGE;
+    summary->client = trace_event_value(event, "client")->ip;
+    set_text(&summary->sender, trace_event_text(event, "sender"), SUMMARY_ADDRESS_MAX);
+    while (trace_texts_next(&recipients, &item)) {
+        summary->recipient_count++;
+        list_recipient(summary, str_head(item, SUMMARY_ADDRESS_MAX));
+        found_recipient(taking, item);
+    }
+    set_state(summary, TRACE_STATE_OPEN, event->time_ms);
+}
+
 static void
 take_abandoned(struct taking *taking, const struct trace_event *event)
 {
@@ -273,6 +291,7 @@ static const struct {
     {TRACE_TRANSACTION_ABANDONED, take_abandoned},
     {TRACE_MESSAGE_ANSWERED, take_refused},
     {TRACE_DECISION, take_decision},
+    {TRACE_COPY_OF, take_copy},
     {TRACE_QUEUED, take_queued},
     {TRACE_NOT_QUEUED, take_refused},
     {TRACE_QUEUE_UNKNOWN, take_refused},

@@ -24,6 +24,7 @@ enum explain_end {
     EXPLAIN_END_DELIVERED,
     EXPLAIN_END_FAILED,
     EXPLAIN_END_REMOVED,
+    EXPLAIN_END_COPIED, /* goes on in a copy that has an id and a story of its own */
 };
 
 struct explain_recipient {

@@ -112,10 +112,11 @@ static const char *
 end_name(enum explain_end end)
 {
     static const char *const names[] = {
-        [EXPLAIN_END_OPEN] = "not taken", [EXPLAIN_END_REFUSED] = "refused",
-        [EXPLAIN_END_EXPANDED] = "alias", [EXPLAIN_END_WAITING] = "waiting",
-        [EXPLAIN_END_HELD] = "held",      [EXPLAIN_END_DELIVERED] = "delivered",
-        [EXPLAIN_END_FAILED] = "failed",  [EXPLAIN_END_REMOVED] = "removed",
+        [EXPLAIN_END_OPEN] = "not taken",   [EXPLAIN_END_REFUSED] = "refused",
+        [EXPLAIN_END_EXPANDED] = "alias",   [EXPLAIN_END_WAITING] = "waiting",
+        [EXPLAIN_END_HELD] = "held",        [EXPLAIN_END_DELIVERED] = "delivered",
+        [EXPLAIN_END_FAILED] = "failed",    [EXPLAIN_END_REMOVED] = "removed",
+        [EXPLAIN_END_COPIED] = "forwarded",
     };
     return names[end];
 }
@@ -165,8 +166,9 @@ next_message(const struct timeline *timeline, struct str session, size_t *from, 
 {
     while (*from < timeline->count) {
         const struct timeline_event *item = &timeline->items[(*from)++];
-        bool begins =
-            item->event.number == TRACE_MAIL_ACCEPTED || item->event.number == TRACE_MAIL_REFUSED;
+        bool begins = item->event.number == TRACE_MAIL_ACCEPTED ||
+                      item->event.number == TRACE_MAIL_REFUSED ||
+                      item->event.number == TRACE_COPY_OF;
         if (begins && !str_eq(item->id, session)) {
             *id_out = item->id;
             return true;

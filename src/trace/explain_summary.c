@@ -88,7 +88,8 @@ set_all(struct reading *reading, enum explain_end end, const struct trace_event 
     for (size_t i = 0; i < reading->summary->recipient_count; i++) {
         struct explain_recipient *r = &reading->summary->recipients[i];
         if (r->end == EXPLAIN_END_OPEN || r->end == EXPLAIN_END_WAITING ||
-            r->end == EXPLAIN_END_HELD) {
+            r->end == EXPLAIN_END_HELD ||
+            (r->end == EXPLAIN_END_COPIED && end == EXPLAIN_END_REFUSED)) {
             r->end = end;
             r->event = event;
         }
@@ -190,6 +191,32 @@ read_notice(struct reading *reading, const struct trace_event *event)
     set_end(reading, trace_event_text(event, "to"), EXPLAIN_END_WAITING, event);
 }
 
+/* Under which id the others go on; without one it is this message itself. */
+static void
+read_forwarded(struct reading *reading, const struct trace_event *event)
+{
+    struct str recipients = trace_event_value(event, "recipients")->texts;
+    struct str item;
+    bool is_copied = trace_event_text(event, "id").n > 0;
+    while (is_copied && trace_texts_next(&recipients, &item)) {
+        set_end(reading, item, EXPLAIN_END_COPIED, event);
+    }
+}
+
+static void
+read_copy(struct reading *reading, const struct trace_event *event)
+{
+    struct explain_summary *summary = reading->summary;
+    struct str recipients = trace_event_value(event, "recipients")->texts;
+    struct str item;
+    summary->has_mail = true;
+    summary->sender = trace_event_text(event, "sender");
+    summary->client = trace_event_value(event, "client")->ip;
+    while (trace_texts_next(&recipients, &item)) {
+        set_end(reading, item, EXPLAIN_END_OPEN, event);
+    }
+}
+
 /* The client's answer ends the message when it is not 2yz; a refusal by the filter comes so too. */
 static void
 read_answer(struct reading *reading, const struct trace_event *event)
@@ -254,6 +281,8 @@ static const struct {
     {TRACE_NOT_QUEUED, read_answer},
     {TRACE_QUEUE_UNKNOWN, read_answer},
     {TRACE_TRANSACTION_ABANDONED, read_verdict},
+    {TRACE_FORWARDED, read_forwarded},
+    {TRACE_COPY_OF, read_copy},
     {TRACE_QUEUED, read_queued},
     {TRACE_RELEASED, read_queued},
     {TRACE_HELD, read_held},
@@ -343,7 +372,7 @@ explain_summary_fini(struct explain_summary *summary)
 /* ---- the outcome in one sentence */
 
 struct ends {
-    size_t count[EXPLAIN_END_REMOVED + 1];
+    size_t count[EXPLAIN_END_COPIED + 1];
     size_t all; /* that are to get the message: those behind an alias, not the alias */
 };
 
@@ -384,6 +413,7 @@ outcome_of_one_kind(const struct explain_summary *summary, const struct ends *en
         [EXPLAIN_END_DELIVERED] = "Delivered",
         [EXPLAIN_END_FAILED] = "Not delivered, and given up",
         [EXPLAIN_END_REMOVED] = "Taken out of the queue by an administrator",
+        [EXPLAIN_END_COPIED] = "Forwarded as a copy of its own",
     };
     size_t end = 0;
     while (ends->count[end] == 0 || end == EXPLAIN_END_EXPANDED) {
@@ -415,6 +445,7 @@ outcome_of_several(const struct ends *ends, struct buf *out)
         {EXPLAIN_END_REFUSED, "was refused", "were refused"},
         {EXPLAIN_END_FAILED, "could not be reached", "could not be reached"},
         {EXPLAIN_END_REMOVED, "was removed", "were removed"},
+        {EXPLAIN_END_COPIED, "gets a copy of its own", "get a copy of their own"},
         {EXPLAIN_END_OPEN, "is open", "are open"},
     };
     enum status status = buf_printf(out, "Of %zu recipients", ends->all);

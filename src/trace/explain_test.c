@@ -109,6 +109,42 @@ record_delivery(struct story *story)
     TRACE(&story->message, finished, .delivered = 2);
 }
 
+/* Some are here, some elsewhere: the one story says where the other goes on. */
+static void
+a_message_with_a_copy(void **state)
+{
+    struct str both[] = {STR("bob@kartapuce.com"), STR("x@far.example")};
+    struct story story;
+    (void)state;
+    story_begin(&story);
+    record_mail(&story);
+    TRACE(&story.message, recipient_accepted, .address = STR("sales@kartapuce.com"),
+          .why = STR("alias"), .expanded = {both, 2});
+    TRACE(&story.message, forwarded, .recipients = {&both[1], 1},
+          .sender = STR("SRS0=x@us.example"), .id = STR("0000000000COPIED"));
+    TRACE(&story.message, queued, .recipients = 1);
+    TRACE(&story.message, delivered, .recipient = both[0], .code = 250);
+    char *got = story_end(&story, "0000000000MESSAG", 0);
+    assert_non_null(
+        strstr(got, "  Outcome     Of 2 recipients, 1 has it, 1 gets a copy of its own.\n"));
+    assert_non_null(strstr(got, "  x@far.example: forwarded\n"));
+    assert_non_null(strstr(got, "It goes on to x@far.example, with the sender <SRS0=x@us.example>, "
+                                "as a copy of its own: 0000000000COPIED."));
+    free(got);
+
+    story_begin(&story);
+    TRACE(&story.message, copy_of, .id = STR("0000000000ORIGIN"),
+          .sender = STR("SRS0=x@us.example"), .recipients = {&both[1], 1},
+          .client = ip("192.0.2.9"));
+    TRACE(&story.message, queued, .recipients = 1);
+    got = story_end(&story, "0000000000MESSAG", 0);
+    assert_non_null(strstr(got, "  Sender      SRS0=x@us.example\n"));
+    assert_non_null(strstr(got, "  Outcome     In the queue, not delivered yet.\n"));
+    assert_non_null(strstr(got, "This is the copy of message 0000000000ORIGIN that goes on to "
+                                "x@far.example, with the sender <SRS0=x@us.example>."));
+    free(got);
+}
+
 static void
 a_delivered_message(void **state)
 {
@@ -523,6 +559,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_delivered_message),
+        cmocka_unit_test(a_message_with_a_copy),
         cmocka_unit_test(refused_messages),
         cmocka_unit_test(sessions),
         cmocka_unit_test(other_messages_are_left_out),

@@ -83,13 +83,6 @@ def test_unknown(running, recipient):
         client.expect((550, 553), f"RCPT TO:<{recipient}>")
 
 
-def test_forwarded_mail_keeps_its_sender(running, far):
-    before = len(far.mails)
-    running.receive("away@kartapuce.com", sender="someone@peers.example")
-    mail = far.wait(before + 1)[-1]
-    assert mail.reverse_path == "someone@peers.example"
-
-
 def test_the_trace_tells_the_alias(running):
     reply = running.receive("sales@kartapuce.com")
     running.explained(queue_id(reply.text), "sales@kartapuce.com", BOB[0], "partner@far.example")

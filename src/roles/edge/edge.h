@@ -12,7 +12,7 @@
  *   phase.c        its phases: what it does when it can go on; reading and writing
  *   proxy.c        the PROXY header of a connection
  *   session.c      the SMTP core's actions, carried out
- *   rcpt.c         CHECK_RECIPIENT: own domains, users, call-outs, relaying
+ *   rcpt.c         CHECK_RECIPIENT: own domains, users, call-outs, SRS, relaying
  *   login.c        the AUTH actions
  *   submit.c       the message, handed to the filter
  *   body.c         a message's content while it comes in
@@ -65,7 +65,7 @@ struct edge_counters {
     int64_t auth_succeeded;
     int64_t auth_failed;
     int64_t timeouts;
-    int64_t peer_failures; /* filter, ledger or relay did not answer */
+    int64_t peer_failures; /* filter, ledger, relay or vault did not answer */
 };
 
 struct edge_listener {
@@ -78,9 +78,10 @@ struct edge_listener {
 struct edge {
     struct role_runtime *runtime;
     struct event_base *loop;
-    struct channel *filter; /* borrowed, as the next two */
+    struct channel *filter; /* borrowed, as the next three */
     struct channel *ledger;
     struct channel *relay;
+    struct channel *vault;
     struct trace_sender *traces;
     struct wheel wheel;
     struct event *tick;

@@ -57,6 +57,40 @@ a_message_goes_to_the_filter(void **state)
     world_end(&world);
 }
 
+/* RFC 5321 3.6.2: what SRS has made leads out, and nothing that only looks like it. */
+static void
+a_notice_to_a_rewritten_sender_finds_its_way(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_say(&client, "MAIL FROM:<>", "250 2.1.0");
+    client_say(&client, "RCPT TO:<SRS0=good=x@ours.example>", "250 2.1.5");
+    client_say(&client, "RCPT TO:<SRS0=good=x@asked.example>", "250 2.1.5");
+    client_say(&client, "RCPT TO:<SRS0=bad=x@ours.example>", "550 5.7.1 This forwarding sender");
+    client_say(&client, "RCPT TO:<SRS0=old=x@ours.example>", "550 5.1.1 This forwarding sender");
+    client_say(&client, "RCPT TO:<SRS0=none=x@ours.example>", "550 5.1.1 No such");
+    client_say(&client, "RCPT TO:<SRS0=odd=x@ours.example>", "451 4.4.3");
+    assert_int_equal(world.reversals, 6);
+    assert_int_equal(world.callouts, 0);
+    client_say(&client, "RCPT TO:<SRS0=good=x@theirs.example>", "550 5.7.1 This server");
+    assert_int_equal(world.reversals, 6);
+    client_say(&client, "DATA", "354");
+    client_say(&client, TEST_HEADER "Hello\r\n.", "250 2.0.0 Accepted ");
+    assert_int_equal(world.submitted.recipient_count, 1);
+    assert_string_equal(world.submitted.recipients[0], "tom@theirs.example");
+    assert_event(&world.submitted.events, TRACE_RECIPIENT_ACCEPTED, "why", "srs");
+    assert_event(&world.submitted.events, TRACE_RECIPIENT_REFUSED, "why", "srs_forged");
+    world_vault_down(&world);
+    client_say(&client, "MAIL FROM:<>", "250 2.1.0");
+    client_say(&client, "RCPT TO:<SRS0=good=x@ours.example>", "451 4.4.3");
+    client_close(&client);
+    world_end(&world);
+}
+
 static void
 pipelined_commands_are_answered_in_order(void **state)
 {
@@ -336,6 +370,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_goes_to_the_filter),
+        cmocka_unit_test(a_notice_to_a_rewritten_sender_finds_its_way),
         cmocka_unit_test(pipelined_commands_are_answered_in_order),
         cmocka_unit_test(a_large_message_goes_as_memfd),
         cmocka_unit_test(chunks_make_a_message),

@@ -5,6 +5,7 @@
 #include "policy/recipient.h"
 #include "roles/edge/record.h"
 #include "roles/edge/request.h"
+#include "roles/vault/vault.h"
 #include "smtp/params.h"
 
 /* Questions and answers of one recipient: the largest alias with all its targets. */
@@ -18,6 +19,7 @@ struct known {
     enum recipient_question_kind kind;
     struct str address;
     enum recipient_answer answer;
+    struct str sender; /* SRS: who it leads to */
 };
 
 /* One recipient in question. Lives until its last answer has come. */
@@ -108,11 +110,52 @@ on_callout_reply(void *context, enum status status, struct ipc_message *reply)
                                                      : RECIPIENT_ANSWER_FAILED);
 }
 
+static enum recipient_answer
+answer_of_srs(enum vault_srs_outcome outcome)
+{
+    switch (outcome) {
+    case VAULT_SRS_DONE:
+        return RECIPIENT_ANSWER_YES;
+    case VAULT_SRS_FOREIGN:
+        return RECIPIENT_ANSWER_NO;
+    case VAULT_SRS_FORGED:
+        return RECIPIENT_ANSWER_FORGED;
+    case VAULT_SRS_EXPIRED:
+        return RECIPIENT_ANSWER_EXPIRED;
+    case VAULT_SRS_FAILED:
+        break;
+    }
+    return RECIPIENT_ANSWER_FAILED;
+}
+
+static void
+on_srs_reply(void *context, enum status status, struct ipc_message *reply)
+{
+    struct known *known = context;
+    enum recipient_answer answer = RECIPIENT_ANSWER_FAILED;
+    if (status == STATUS_OK) {
+        const struct msg_srs_reply *fields = MSG_BODY(reply, srs_reply);
+        answer = answer_of_srs((enum vault_srs_outcome)fields->outcome);
+        known->sender = arena_str_dup(known->resolution->arena, fields->address);
+        if (answer == RECIPIENT_ANSWER_YES && known->sender.p == NULL) {
+            answer = RECIPIENT_ANSWER_FAILED;
+        }
+    }
+    ipc_message_free(&reply);
+    take_answer(known, answer);
+}
+
 static enum status
 send_question(struct known *known, const struct config_domain *domain)
 {
     struct connection *connection = known->resolution->connection;
     struct edge *edge = connection->edge;
+    if (known->kind == RECIPIENT_QUESTION_SRS) {
+        struct msg_srs srs = {
+            .direction = VAULT_SRS_REVERSE, .address = known->address, .domain = domain->name};
+        return channel_request(edge->vault, MSG_SRS, &srs, REQUEST_VAULT_TIMEOUT_MS, on_srs_reply,
+                               known);
+    }
     if (known->kind == RECIPIENT_QUESTION_USER) {
         struct msg_recipient_lookup lookup = {.name = known->address};
         return channel_request(edge->ledger, MSG_RECIPIENT_LOOKUP, &lookup,
@@ -136,6 +179,7 @@ rcpt_ask(struct resolution *resolution, const struct recipient_question *questio
     known->kind = question->kind;
     known->address = question->address; /* in the same arena */
     known->answer = RECIPIENT_ANSWER_PENDING;
+    known->sender = (struct str){0};
     known->next = resolution->known;
     resolution->known = known;
     if (send_question(known, question->domain) == STATUS_OK) {
@@ -159,9 +203,12 @@ known_find(const struct resolution *resolution, const struct recipient_question 
 }
 
 static enum recipient_answer
-known_answer(void *context, const struct recipient_question *question)
+known_answer(void *context, const struct recipient_question *question, struct str *address_out)
 {
     const struct known *known = known_find(context, question);
+    if (known != NULL && known->kind == RECIPIENT_QUESTION_SRS) {
+        *address_out = known->sender;
+    }
     return known != NULL ? known->answer : RECIPIENT_ANSWER_PENDING;
 }
 
@@ -207,6 +254,9 @@ static const char *
 acceptance_reason(const struct resolution *resolution, const struct recipient_outcome *outcome)
 {
     const struct recipient_target *first = &outcome->targets[0];
+    if (outcome->is_reversed) {
+        return "srs";
+    }
     if (outcome->is_expanded) {
         return smtp_address_is_postmaster(&resolution->recipient.address) ? "postmaster" : "alias";
     }
@@ -252,6 +302,10 @@ refusal_reason(enum recipient_verdict verdict)
         return "relay_denied";
     case RECIPIENT_LIMIT:
         return "limit";
+    case RECIPIENT_FORGED:
+        return "srs_forged";
+    case RECIPIENT_EXPIRED:
+        return "srs_expired";
     case RECIPIENT_ACCEPT:
     case RECIPIENT_ASK:
     case RECIPIENT_TRY_LATER:

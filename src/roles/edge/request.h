@@ -14,6 +14,8 @@
 #define REQUEST_LEDGER_TIMEOUT_MS 20000
 /* What the relay gets beyond the call-out's own time-out. */
 #define REQUEST_RELAY_MARGIN_MS   2000
+/* Senders of forwarded mail: a hash, behind the signatures that filters wait for. */
+#define REQUEST_VAULT_TIMEOUT_MS  15000
 
 struct request {
     struct connection *connection; /* NULL: it has gone */

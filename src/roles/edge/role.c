@@ -190,6 +190,7 @@ edge_start(struct role_runtime *runtime, void *state)
     edge->filter = role_channel(runtime, ROLE_FILTER, 0);
     edge->ledger = role_channel(runtime, ROLE_LEDGER, 0);
     edge->relay = role_channel(runtime, ROLE_RELAY, 0);
+    edge->vault = role_channel(runtime, ROLE_VAULT, 0);
     edge->traces = trace_sender_create(edge->loop, edge->ledger, TRACE_SENDER_CEILING);
     if (edge->clients == NULL) { /* it runs alone, in a test */
         edge->clients = edge_clients_alone();

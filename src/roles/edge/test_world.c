@@ -17,6 +17,7 @@
 #include "ipc/channel.h"
 #include "ipc/packet.h"
 #include "roles/edge.h"
+#include "roles/vault/vault.h"
 #include "tls/self_signed.h"
 
 #define CONTROL_FD       3
@@ -151,7 +152,8 @@ void
 world_start(struct world *world, const char *more)
 {
     int pair[2];
-    *world = (struct world){.filter = -1, .ledger = -1, .relay = -1, .filter_code = 250};
+    *world =
+        (struct world){.filter = -1, .ledger = -1, .relay = -1, .vault = -1, .filter_code = 250};
     buf_init(&world->submitted.events, TRACE_MAX);
     buf_init(&world->session_begin, TRACE_MAX);
     buf_init(&world->session_events, TRACE_MAX);
@@ -170,6 +172,7 @@ world_start(struct world *world, const char *more)
     world->filter = send_peer(world, ROLE_FILTER);
     world->ledger = send_peer(world, ROLE_LEDGER);
     world->relay = send_peer(world, ROLE_RELAY);
+    world->vault = send_peer(world, ROLE_VAULT);
     hand_out(world, more);
 }
 
@@ -182,7 +185,7 @@ world_reload(struct world *world, const char *more)
 void
 world_end(struct world *world)
 {
-    int const fds[] = {world->control, world->filter, world->ledger, world->relay};
+    int const fds[] = {world->control, world->filter, world->ledger, world->relay, world->vault};
     if (world->pid > 0) {
         kill(world->pid, SIGKILL);
         waitpid(world->pid, NULL, 0);
@@ -231,6 +234,13 @@ void
 world_filter_up(struct world *world)
 {
     world->filter = send_peer(world, ROLE_FILTER);
+}
+
+void
+world_vault_down(struct world *world)
+{
+    close(world->vault);
+    world->vault = -1;
 }
 
 /* ---- the other roles */
@@ -386,6 +396,28 @@ take_callout(struct world *world, const struct ipc_message *message)
     must_send(world->relay, MSG_CALLOUT_REPLY, message->request, &reply);
 }
 
+/* "SRS0=good=..." stands for tom@theirs.example. */
+static void
+take_srs(struct world *world, const struct ipc_message *message)
+{
+    const struct msg_srs *fields = MSG_BODY(message, srs);
+    struct str kind = str_skip(fields->address, strlen("SRS0="));
+    struct msg_srs_reply reply = {.outcome = VAULT_SRS_FORGED};
+    world->reversals++;
+    assert_int_equal(fields->direction, VAULT_SRS_REVERSE);
+    assert_true(str_ends_with(fields->address, fields->domain));
+    if (str_starts_with(kind, STR("good="))) {
+        reply = (struct msg_srs_reply){VAULT_SRS_DONE, STR("tom@theirs.example")};
+    } else if (str_starts_with(kind, STR("old="))) {
+        reply.outcome = VAULT_SRS_EXPIRED;
+    } else if (str_starts_with(kind, STR("none="))) {
+        reply.outcome = VAULT_SRS_FOREIGN;
+    } else if (str_starts_with(kind, STR("odd="))) {
+        reply.outcome = VAULT_SRS_FAILED;
+    }
+    must_send(world->vault, MSG_SRS_REPLY, message->request, &reply);
+}
+
 /* One message from the edge on the line of `role`. */
 static void
 serve(struct world *world, int fd, enum role role)
@@ -406,6 +438,9 @@ serve(struct world *world, int fd, enum role role)
     case ROLE_LEDGER:
         take_for_ledger(world, message);
         break;
+    case ROLE_VAULT:
+        take_srs(world, message);
+        break;
     default:
         take_callout(world, message);
         break;
@@ -419,21 +454,19 @@ world_wait(struct world *world, int fd, int timeout_ms)
     int64_t end = clock_monotonic_ms() + timeout_ms;
     for (;;) {
         struct pollfd fds[] = {
-            {world->control, POLLIN, 0},
-            {world->filter, POLLIN, 0},
-            {world->ledger, POLLIN, 0},
-            {world->relay, POLLIN, 0},
-            {fd, POLLIN, 0},
+            {world->control, POLLIN, 0}, {world->filter, POLLIN, 0}, {world->ledger, POLLIN, 0},
+            {world->relay, POLLIN, 0},   {world->vault, POLLIN, 0},  {fd, POLLIN, 0},
         };
-        static const enum role roles[] = {ROLE_PARENT, ROLE_FILTER, ROLE_LEDGER, ROLE_RELAY};
+        static const enum role roles[] = {ROLE_PARENT, ROLE_FILTER, ROLE_LEDGER, ROLE_RELAY,
+                                          ROLE_VAULT};
         int64_t left = end - clock_monotonic_ms();
-        int n = poll(fds, 5, left > 0 ? (int)left : 0);
-        for (size_t i = 0; i < 4; i++) {
+        int n = poll(fds, 6, left > 0 ? (int)left : 0);
+        for (size_t i = 0; i < 5; i++) {
             if ((fds[i].revents & POLLIN) != 0) {
                 serve(world, fds[i].fd, roles[i]);
             }
         }
-        if (fds[4].revents != 0) {
+        if (fds[5].revents != 0) {
             return true;
         }
         if (n == 0 || (left <= 0 && n < 0)) {

@@ -1,6 +1,6 @@
 /*
  * test_world.h - a whole edge process for tests: the real role in a child process, with the test as
- * its parent, filter, ledger and relay, and clients over loopback.
+ * its parent, filter, ledger, relay and vault, and clients over loopback.
  *
  * One thread: whoever waits for the edge goes through world_wait(), which meanwhile answers what
  * the edge asks. Everything aborts the test on failure.
@@ -40,9 +40,10 @@ struct world_submitted {
 struct world {
     pid_t pid;
     int control;
-    int filter; /* these three: -1 while that role is "down" */
+    int filter; /* these four: -1 while that role is "down" */
     int ledger;
     int relay;
+    int vault;
     uint16_t ports[WORLD_LISTENERS];
     bool ready;
     struct world_submitted submitted;
@@ -50,6 +51,7 @@ struct world {
     bool filter_is_silent; /* it takes messages and does not answer */
     uint64_t unanswered;   /* the request it keeps then */
     unsigned callouts;
+    unsigned reversals;  /* addresses of SRS that the vault was asked about */
     char warnings[1024]; /* of the last world_metric */
     char session_id[ID_LENGTH + 1];
     struct buf session_begin;  /* the first part of the last session that was told */
@@ -69,6 +71,7 @@ void world_stop(struct world *world, uint32_t grace_ms);
 int world_wait_exit(struct world *world);
 void world_filter_down(struct world *world);
 void world_filter_up(struct world *world);
+void world_vault_down(struct world *world);
 /* Answers what the silent filter kept. */
 void world_filter_answer(struct world *world, uint16_t code);
 /* Serves the roles until `fd` is readable (-1: none) or `timeout_ms` are over; true: readable. */

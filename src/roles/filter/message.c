@@ -135,6 +135,7 @@ commit_copies(struct work *work)
         .vault = work->shared->vault,
         .keys = work->keys,
         .flags = flags_of(work),
+        .trace = &job->trace,
     };
     enum status status = outgoing_plan(&input, copies, &count);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {

@@ -59,8 +59,9 @@ struct world {
     bool head_was_fd;
     char hold[64];
     unsigned code;
-    char reply[256]; /* "5.6.0 text" */
-    char trace[8192];
+    char reply[256];     /* "5.6.0 text" */
+    char trace[16384];   /* the message's first or last, others with their ids before */
+    char envelopes[512]; /* of the commits: "sender>recipient recipient;" */
 };
 
 /* What a worker thread would do. */
@@ -106,6 +107,22 @@ take_results(struct world *w, struct str head)
 }
 
 static void
+keep_envelope(struct world *w, const struct msg_commit *commit)
+{
+    struct buf text;
+    buf_init(&text, sizeof w->envelopes - 1);
+    assert_int_equal(buf_printf(&text, "%s%.*s>", w->envelopes, STR_ARG(commit->sender)),
+                     STATUS_OK);
+    for (size_t i = 0; i < commit->recipients.n; i++) {
+        assert_int_equal(buf_printf(&text, "%s%.*s", i > 0 ? " " : "",
+                                    STR_ARG(commit->recipients.items[i].address)),
+                         STATUS_OK);
+    }
+    snprintf(w->envelopes, sizeof w->envelopes, "%.*s;", STR_ARG(buf_str(&text)));
+    buf_free(&text);
+}
+
+static void
 on_commit(void *context, struct channel *channel, struct ipc_message *message)
 {
     struct world *w = context;
@@ -119,6 +136,7 @@ on_commit(void *context, struct channel *channel, struct ipc_message *message)
     snprintf(w->committed, TEXT_MAX, "%.*s|%.*s", STR_ARG(rest),
              STR_ARG(str_skip(content.octets, commit->content_offset)));
     snprintf(w->hold, sizeof w->hold, "%.*s", STR_ARG(commit->hold));
+    keep_envelope(w, commit);
     w->head_was_fd = commit->head.fd >= 0;
     w->commits++;
     struct msg_commit_reply reply = {.outcome = (uint8_t)w->outcome};
@@ -131,27 +149,40 @@ on_commit(void *context, struct channel *channel, struct ipc_message *message)
     ipc_message_free(&message);
 }
 
-static void
-on_trace(void *context, struct channel *channel, struct ipc_message *message)
+/* True when it is the message's own, with which the filter is done. */
+static bool
+keep_piece(struct world *w, const struct record_trace_piece *piece)
 {
-    struct world *w = context;
-    const struct msg_trace_append *append = MSG_BODY(message, trace_append);
-    const struct record_trace_piece *piece = &append->pieces.items[0];
+    bool is_own = str_eq(piece->id, STR("01ARZ3NDEKTSV4RR"));
     struct trace_reader reader;
     struct trace_event event;
     struct buf text;
     buf_init(&text, sizeof w->trace - 1);
-    assert_int_equal(append->pieces.n, 1);
-    assert_true(str_eq(piece->id, STR("01ARZ3NDEKTSV4RR")));
+    assert_int_equal(buf_printf(&text, "%s%s", w->trace, is_own ? "" : "copy: "), STATUS_OK);
+    assert_true(str_eq(piece->session, STR("01ARZ3NDEKTSV4RA")));
     assert_int_equal(trace_reader_init(&reader, piece->events), STATUS_OK);
     while (trace_reader_next(&reader, &event) == STATUS_OK) {
         assert_int_equal(trace_event_print(&event, &text), STATUS_OK);
     }
     snprintf(w->trace, sizeof w->trace, "%.*s", STR_ARG(buf_str(&text)));
     buf_free(&text);
+    return is_own;
+}
+
+static void
+on_trace(void *context, struct channel *channel, struct ipc_message *message)
+{
+    struct world *w = context;
+    const struct msg_trace_append *append = MSG_BODY(message, trace_append);
+    bool done = false;
+    for (size_t i = 0; i < append->pieces.n; i++) {
+        done |= keep_piece(w, &append->pieces.items[i]);
+    }
     assert_int_equal(channel_send(channel, MSG_TRACE_ACK, message->request, NULL), STATUS_OK);
     ipc_message_free(&message);
-    event_base_loopbreak(w->loop);
+    if (done) {
+        event_base_loopbreak(w->loop);
+    }
 }
 
 static void
@@ -276,6 +307,7 @@ submit(struct world *w, const struct msg_submit *fields)
 {
     struct timeval patience = {20, 0};
     w->trace[0] = '\0';
+    w->envelopes[0] = '\0';
     assert_int_equal(channel_request(w->edge[1], MSG_SUBMIT, fields, 20000, on_answer, w),
                      STATUS_OK);
     event_base_loopexit(w->loop, &patience);
@@ -452,6 +484,38 @@ test_forwarded_message(void **state)
     assert_int_equal(w->commits, 2);
 }
 
+/* The local recipients' and the others': each with a story, and each story names the other. */
+static void
+test_two_copies(void **state)
+{
+    struct world *w = *state;
+    struct record_recipient expanded[] = {
+        {.address = STR("x@gmail.example"), .original = STR("sales@kartapuce.example")},
+        {.address = STR("bob@kartapuce.example"),
+         .original = STR("sales@kartapuce.example"),
+         .local = true},
+        {.address = STR("y@gmail.example"), .original = STR("sales@kartapuce.example")},
+    };
+    struct msg_submit fields = ordinary(STR(GOOD "Subject: both\r\n\r\nbody"));
+    fields.recipients.items = expanded;
+    fields.recipients.n = 3;
+    submit(w, &fields);
+    assert_int_equal(w->code, 250);
+    assert_int_equal(w->commits, 2);
+    assert_string_equal(w->envelopes, "jack@mail.example>bob@kartapuce.example;"
+                                      "jack@mail.example>x@gmail.example y@gmail.example;");
+    const char *copy = strstr(w->trace, "copy: ");
+    assert_non_null(copy);
+    assert_non_null(strstr(copy, "event=copy_of id=01ARZ3NDEKTSV4RR sender=jack@mail.example "
+                                 "recipients=x@gmail.example recipients=y@gmail.example"));
+    assert_non_null(strstr(copy, "subject=both"));
+    expect_trace(w, "event=forwarded recipients=x@gmail.example "
+                    "recipients=y@gmail.example "
+                    "sender=jack@mail.example id=");
+    expect_trace(w, "event=queued recipients=1");
+    expect_trace(w, "event=queued recipients=2");
+}
+
 static void
 test_what_the_spool_says(void **state)
 {
@@ -622,6 +686,7 @@ main(void)
         WORLD_TEST(test_submission_is_completed),
         WORLD_TEST(test_relaying_host),
         WORLD_TEST(test_forwarded_message),
+        WORLD_TEST(test_two_copies),
         WORLD_TEST(test_what_the_spool_says),
         WORLD_TEST(test_no_spool),
         WORLD_TEST(test_spool_does_not_answer),

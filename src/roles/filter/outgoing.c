@@ -124,8 +124,10 @@ record_forward(const struct outgoing_input *input, const struct outgoing_copy *c
     struct str id = str_from_cstr(copy->id);
     bool own = !str_eq(id, input->submit->id);
     if (own) {
+        TRACE(input->trace, forwarded, .recipients = texts, .sender = copy->sender, .id = id);
         TRACE(trace, copy_of, .id = input->submit->id, .sender = copy->sender, .recipients = texts,
               .client = input->checked->client);
+        record_header(trace, input->arena, input->checked->head);
     } else {
         TRACE(trace, forwarded, .recipients = texts, .sender = copy->sender);
     }

@@ -57,11 +57,12 @@ compose(struct spool_role *role, struct arena *arena, const struct parcel *about
 
 /* Whoever sent the message was accepted as a sender; nobody is asked again. */
 static enum recipient_answer
-answer_yes(void *context, const struct recipient_question *question)
+answer_yes(void *context, const struct recipient_question *question, struct str *address_out)
 {
     (void)context;
-    (void)question;
-    return RECIPIENT_ANSWER_YES;
+    (void)address_out;
+    /* Whom our own rewriting stands for is known already (sender_of). */
+    return question->kind == RECIPIENT_QUESTION_SRS ? RECIPIENT_ANSWER_NO : RECIPIENT_ANSWER_YES;
 }
 
 /* Where mail for the sender goes: aliases of our own domains hold for notices as well. */
