@@ -38,12 +38,22 @@ def sealing(module_world):
 
 
 @pytest.fixture(scope="module")
-def running(module_world, far, origin, sealing):
+def proven(module_world):
+    """A domain outside whose SPF lets the tests send, so that its senders hear of failures."""
+    domain = module_world.name()
+    module_world.peers.txt(domain.split(".")[0], "v=spf1 ip4:127.0.0.0/8 -all")
+    module_world.dns.update()
+    return domain
+
+
+@pytest.fixture(scope="module")
+def running(module_world, far, origin, sealing, proven):
     mailboxes = module_world.sink(lmtp=True)
     delivery = f"lmtp://{mailboxes.address}:{mailboxes.port}"
     running = module_world.gateway({
         "routes": [{"domain": "far.example", "to": f"smtp://{far.address}:{far.port}"},
-                   {"domain": "peers.example", "to": f"smtp://{origin.address}:{origin.port}"}],
+                   *({"domain": name, "to": f"smtp://{origin.address}:{origin.port}"}
+                     for name in ("peers.example", proven))],
         "domains": [
             {"name": "kartapuce.com", "delivery": delivery, "recipients": "users",
              "aliases": [{"name": "away", "to": ["bob.private@far.example"]},
@@ -112,14 +122,15 @@ def test_our_own_mail_keeps_its_sender(running, far):
     assert far.wait(before + 1)[-1].reverse_path == BOB[0]
 
 
-def test_a_refusal_there_reaches_the_sender(running, origin):
+def test_a_refusal_there_reaches_the_sender(running, origin, proven):
     before = len(origin.mails)
-    reply = running.receive("refused@kartapuce.com", "Subject: lost\n\nhello\n")
+    sender = f"ann@{proven}"
+    reply = running.receive("refused@kartapuce.com", "Subject: lost\n\nhello\n", sender=sender)
     mail = origin.wait(before + 1)[-1]
-    assert (mail.reverse_path, mail.recipients) == ("", ["someone@peers.example"])
-    assert b"\r\nTo: <someone@peers.example>\r\n" in mail.content
-    assert b"Subject: lost" in mail.content and b"no@far.example" in mail.content
-    running.explained(queue_id(reply.text), "A notice of failure went to <someone@peers.example>")
+    assert (mail.reverse_path, mail.recipients) == ("", [sender])
+    assert f"\r\nTo: <{sender}>\r\n".encode() in mail.content
+    assert b"refused@kartapuce.com" in mail.content and b"SRS0" not in mail.content
+    running.explained(queue_id(reply.text), f"A notice of failure went to <{sender}>")
 
 
 @pytest.mark.parametrize("change", [str, str.upper, str.lower], ids=["same", "upper", "lower"])
