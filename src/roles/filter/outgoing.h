@@ -27,7 +27,7 @@ struct outgoing_input {
     const struct decision *decision;
     struct vault_client *vault;
     const struct key_ring *keys;
-    uint32_t flags; /* set of enum smtp_message_flag */
+    uint32_t flags;      /* set of enum smtp_message_flag */
     struct trace *trace; /* the message's own, which tells of its copies too */
 };
 
