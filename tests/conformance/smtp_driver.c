@@ -33,8 +33,8 @@
  * "inside_tls" (bool: TLS before the greeting); "auth" (bool: AUTH on an mx listener too, once TLS
  * is active); "auth_without_tls" (bool); "bare_lf" refuse|data; "refuse_malformed_header" (bool);
  * "strict_paths" (bool); "long_local_parts" (bool); "message_size", "errors", "auth_failures",
- * "text_line", "recipients", "received" (numbers); "user", "password". Without settings every
- * sender, recipient and message is accepted.
+ * "command_line", "text_line", "recipients", "received" (numbers); "user", "password". Without
+ * settings every sender, recipient and message is accepted.
  *
  * An object that cannot be read gives {"error": text}. The end of input ends the program with 0.
  */
@@ -174,6 +174,7 @@ tweak(struct smtp_server_settings *settings)
     limits->message_size = number_of(json, "message_size", (unsigned)limits->message_size);
     limits->errors = number_of(json, "errors", limits->errors);
     limits->auth_failures = number_of(json, "auth_failures", limits->auth_failures);
+    limits->command_line = number_of(json, "command_line", (unsigned)limits->command_line);
     limits->text_line = number_of(json, "text_line", (unsigned)limits->text_line);
     limits->recipients = number_of(json, "recipients", limits->recipients);
     limits->received = number_of(json, "received", limits->received);

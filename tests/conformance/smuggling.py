@@ -107,7 +107,8 @@ class EndOfData:
 # ---- smtp-dialogs
 
 # The test server that the dialogues were written for.
-SETTINGS = {"errors": 3, "auth_failures": 3, "message_size": 1 << 20, "auth": True,
+SETTINGS = {"errors": 3, "auth_failures": 3, "message_size": 1 << 20, "command_line": 512,
+            "auth": True,
             "refuse_malformed_header": True, "user": "user@testserver",
             "password": "secretpassword"}
 LISTENERS = {"1025": "mx", "1465": "smtps", "1587": "submission"}
