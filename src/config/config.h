@@ -162,7 +162,7 @@ struct config_directories {
 /* How many processes and threads there are. */
 struct config_workers {
     uint32_t edge;   /* [0, 0..256] edge processes; 0: one per processor core */
-    uint32_t filter; /* [8, 1..256] threads of the filter: messages in the checks at once */
+    uint32_t filter; /* [32, 1..256] threads of the filter: messages in the checks at once */
 };
 
 struct config_listener {

@@ -78,7 +78,8 @@ static const struct schema_map directories_map =
 static const struct schema_field workers_fields[] = {
     COUNT(config_workers, edge, "0", 0, 256,
           "Processes that speak SMTP to clients. 0 is one per processor core."),
-    COUNT(config_workers, filter, "8", 1, 256, "Messages in the checks at the same time."),
+    COUNT(config_workers, filter, "32", 1, 256,
+          "Messages in the checks at the same time. Most of that time is waiting for the DNS."),
 };
 static const struct schema_map workers_map = MAP_OF("Workers", config_workers, workers_fields);
 
