@@ -203,30 +203,52 @@ explain_connect(const char *path, int reason)
     }
 }
 
+/* Connects; -1 with errno when it cannot. False: the path is too long. */
+static bool
+try_connect(const struct config *config, enum role peer, struct sockaddr_un *sa, int *fd_out)
+{
+    *sa = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int n = snprintf(sa->sun_path, sizeof sa->sun_path, "%.*s/%s.sock",
+                     STR_ARG(config->directories.run), ipc_role_name(peer));
+    if (n < 0 || (size_t)n >= sizeof sa->sun_path) {
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof *sa) != 0) {
+        int reason = errno;
+        close(fd);
+        errno = reason;
+        fd = -1;
+    }
+    *fd_out = fd;
+    return true;
+}
+
 int
 cli_connect(const char *config_file, enum role peer)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct sockaddr_un sa;
+    int fd = -1;
     const struct config *config = cli_load_config(config_file);
     if (config == NULL) {
         return -1;
     }
-    int n = snprintf(sa.sun_path, sizeof sa.sun_path, "%.*s/%s.sock",
-                     STR_ARG(config->directories.run), ipc_role_name(peer));
-    config_unref(&config);
-    if (n < 0 || (size_t)n >= sizeof sa.sun_path) {
+    bool tried = try_connect(config, peer, &sa, &fd);
+    if (!tried) {
         fprintf(stderr, "postern: directories.run is too long for a socket\n");
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof sa) != 0) {
+    } else if (fd < 0) {
         explain_connect(sa.sun_path, errno);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return -1;
     }
+    config_unref(&config);
     return fd;
+}
+
+int
+cli_connect_if_running(const struct config *config, enum role peer)
+{
+    struct sockaddr_un sa;
+    int fd = -1;
+    return try_connect(config, peer, &sa, &fd) ? fd : -1;
 }
 
 struct ipc_message *

@@ -33,6 +33,7 @@ int cli_trace(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_dovecot_config(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_dns(int argc, char **argv);
 
 /*
  * Takes "--config FILE" (or "--config=FILE", "-c FILE") and "--json" out of argv wherever they
@@ -76,6 +77,9 @@ const struct config *cli_load_config(const char *file_name);
  * the descriptor.
  */
 int cli_connect(const char *config_file, enum role peer);
+
+/* The same without a message: -1 where nothing is running. */
+int cli_connect_if_running(const struct config *config, enum role peer);
 
 /*
  * Sends a request and waits for its reply of type `reply_type`. NULL after a message. The caller

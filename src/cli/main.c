@@ -21,6 +21,7 @@ static const struct {
     {"trace", cli_trace, "find messages and print what happened to them"},
     {"explain", cli_explain, "tell the story of one message in plain words"},
     {"check", cli_check, "try the checks on a sender, a message or a domain"},
+    {"dns", cli_dns, "print the DNS records that a domain needs, and verify them"},
     {"dovecot-config", cli_dovecot_config, "write a Dovecot configuration for the mailboxes"},
     {"role", cli_role, NULL},
 };

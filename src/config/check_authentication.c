@@ -51,6 +51,38 @@ check_exceptions(struct checker *checker, const struct yaml_node *group)
     report_repeated(checker, "the exception for", names, list->count);
 }
 
+/* Names as SPF has them: unlike those of hosts with underscores (RFC 8552). */
+static bool
+is_record_name(struct str name)
+{
+    bool good = str_contains_char(name, '.') && name.p[0] != '.' && name.p[name.n - 1] != '.' &&
+                str_find(name, STR("..")) == STR_NPOS;
+    for (size_t i = 0; good && i < name.n; i++) {
+        char c = name.p[i];
+        good = char_is_alnum(c) || c == '-' || c == '_' || c == '.';
+    }
+    return good;
+}
+
+static void
+check_spf_includes(struct checker *checker, const struct yaml_node *group)
+{
+    const struct config_texts *includes = &checker->config->authentication.spf.includes;
+    const struct yaml_node *spf = yaml_map_get(group, "spf");
+    if (includes->count == 0 || spf == NULL || !yaml_is_sound(spf, "includes")) {
+        return;
+    }
+    for (size_t i = 0; i < includes->count; i++) {
+        if (!is_record_name(includes->items[i])) {
+            report_add(
+                checker->report, yaml_place_of(spf, "includes"),
+                "authentication.spf.includes[%zu]: expected the name of a domain with an SPF "
+                "record, such as _spf.example.net",
+                i);
+        }
+    }
+}
+
 void
 check_authentication(struct checker *checker)
 {
@@ -61,4 +93,5 @@ check_authentication(struct checker *checker)
     check_verdict_field(checker, group);
     check_srs(checker, group);
     check_exceptions(checker, group);
+    check_spf_includes(checker, group);
 }

@@ -460,6 +460,12 @@ struct config_srs {
     int64_t validity_ms; /* [21d, 1d..365d] */
 };
 
+/* What SPF says of our domains, for postern dns. */
+struct config_spf {
+    struct config_networks networks; /* that our mail leaves from; none: those of hostname */
+    struct config_texts includes;    /* domains whose SPF record counts too */
+};
+
 /* Who sent it (src/auth). */
 struct config_authentication {
     struct str authserv_id;   /* empty: hostname; see config_authserv_id */
@@ -468,6 +474,7 @@ struct config_authentication {
     struct config_arc arc;
     struct config_dkim dkim;
     struct config_srs srs;
+    struct config_spf spf;
 };
 
 struct config_control;

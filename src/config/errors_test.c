@@ -51,6 +51,10 @@ static const struct broken_case value_cases[] = {
      "3:33: authentication.verdict_field: expected the name of a header field of your own: X-, "
      "then "
      "letters, digits and hyphens\n"},
+    {HEAD "authentication: {spf: {includes: [_spf.example.net, \"a b\"]}}\n",
+     "3:34: authentication.spf.includes[1]: expected the name of a domain with an SPF record, such "
+     "as "
+     "_spf.example.net"},
     {HEAD "authentication: {srs: {domain: example.net}}\n",
      "3:32: authentication.srs.domain: example.net is not among domains, so notices to its senders "
      "would be refused\n"},

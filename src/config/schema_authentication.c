@@ -92,6 +92,19 @@ static const struct schema_field srs_fields[] = {
 };
 static const struct schema_map srs_map = MAP_OF("SRS", config_srs, srs_fields);
 
+static const struct schema_field spf_fields[] = {
+    ROW(config_spf, networks, SCHEMA_NETWORK, struct config_networks,
+        "Where mail of our domains leaves from, when it is not this host: the addresses that "
+        "others see.",
+        .is_list = true, .most = 100, .unset = "the addresses of hostname",
+        .example = "[192.0.2.25, \"2001:db8::25\"]"),
+    ROW(config_spf, includes, SCHEMA_TEXT, struct config_texts,
+        "Domains that send for ours as well (a smart host, a newsletter service): what their SPF "
+        "records permit is permitted.",
+        .is_list = true, .most = 20, .unset = "none", .example = "[_spf.example.net]"),
+};
+static const struct schema_map spf_map = MAP_OF("SPF", config_spf, spf_fields);
+
 static const struct schema_field authentication_fields[] = {
     ROW(config_authentication, authserv_id, SCHEMA_HOSTNAME, struct str,
         "Our name in Authentication-Results (RFC 8601 section 2.5). All gateways of an "
@@ -108,6 +121,9 @@ static const struct schema_field authentication_fields[] = {
     GROUP(config_authentication, dkim, struct config_dkim, dkim_map,
           "Signatures of our own mail (RFC 6376); keys are made with postern key."),
     GROUP(config_authentication, srs, struct config_srs, srs_map, "The sender of forwarded mail."),
+    GROUP(config_authentication, spf, struct config_spf, spf_map,
+          "Who may send in our domains' name (RFC 7208): what postern dns proposes. It changes "
+          "nothing about mail."),
 };
 const struct schema_map schema_authentication =
     MAP_OF("Authentication", config_authentication, authentication_fields);
