@@ -3,15 +3,17 @@
  *  "direction": "inbound" | "outbound", "smtputf8": true}
  *     -> {"spf", "spf_helo", "dkim": [...], "arc", "author", "dmarc", "iprev",
  *         "findings": [{"name", "verdict", "meaning", "standard", "action", "evidence"}, ...],
- *         "decision": {"action", "rule", "code", "enhanced", "text", "tags"}}
+ *         "decision": {"action", "rule", "code", "enhanced", "text", "tags"},
+ *         "authentication_results": value of the field, "verdict": that of the short one}
  *
  * What the filter would make of a message: the same table of checks, the same rules. What a check
  * did not look at is null.
  */
-#include "auth/results.h"
+#include "auth/results_authres.h"
 #include "cli/check_json.h"
 #include "policy/checks.h"
 #include "policy/decision.h"
+#include "roles/filter/outgoing.h"
 
 #define RECIPIENTS_MAX 1000u
 
@@ -162,6 +164,30 @@ auth_json(struct trial *trial)
         "iprev", OR_NULL(auth->iprev, check_json_iprev(op, auth->iprev)));
 }
 
+/* What the filter would write on top of the message. */
+static void
+set_fields(struct trial *trial, json_t *answer)
+{
+    struct check_op *op = trial->op;
+    struct authres authres;
+    struct authres_write_options options = {.utf8 = trial->input.smtputf8};
+    struct str value;
+    const char *action = config_action_name(trial->decision.action);
+    struct auth_results_context context = {
+        .results = &trial->auth,
+        .authserv_id = config_authserv_id(op->config),
+        .client = trial->input.client,
+        .sender = trial->input.sender,
+        .disposition = outgoing_disposition(&trial->decision),
+    };
+    if (auth_results_collect(op->arena, &context, &authres) == STATUS_OK &&
+        authres_write(op->arena, &authres, &options, &value) == STATUS_OK) {
+        json_object_set_new(answer, "authentication_results", check_op_json(op, value));
+    }
+    json_object_set_new(answer, "verdict",
+                        check_op_json(op, auth_results_verdict(op->arena, &trial->auth, action)));
+}
+
 json_t *
 check_op_message(struct check_op *op)
 {
@@ -183,6 +209,7 @@ check_op_message(struct check_op *op)
     json_t *answer = auth_json(trial);
     json_object_set_new(answer, "findings", findings_json(trial, rules));
     json_object_set_new(answer, "decision", decision_json(trial));
+    set_fields(trial, answer);
     decision_rules_destroy(&rules);
     return answer;
 }

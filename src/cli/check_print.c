@@ -271,7 +271,7 @@ print_decision(FILE *out, const json_t *answer)
         print_octets(out, text_of(decision, "text"));
     }
     if (rule[0] != '\0') {
-        fprintf(out, "%s because of %s: %s", code > 0 ? "," : "", rule, text_of(cause, "meaning"));
+        fprintf(out, "%s because of %s", code > 0 ? "," : "", rule);
         print_if(out, " (", text_of(cause, "standard"));
         fputs(text_of(cause, "standard")[0] != '\0' ? ")" : "", out);
     }

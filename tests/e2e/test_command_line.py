@@ -30,6 +30,8 @@ from lab.process import run
     (["check", "message", "--ip", "192.0.2.1"], "message takes a file"),
     (["check", "domain"], "domain takes the name of a domain"),
     (["check", "domain", "a.example", "--rcpt", "b@a"], "--rcpt is not for domain"),
+    (["dns"], "one domain at a time"),
+    (["dns", "--bogus", "a.example"], "there is no option '--bogus'"),
     (["run", "--bogus"], "'--bogus' is not understood"),
 ])
 def test_wrong_calls(words, complaint):
