@@ -54,7 +54,7 @@ static const struct broken_case value_cases[] = {
     {HEAD "authentication: {spf: {includes: [_spf.example.net, \"a b\"]}}\n",
      "3:34: authentication.spf.includes[1]: expected the name of a domain with an SPF record, such "
      "as "
-     "_spf.example.net"},
+     "_spf.example.net\n"},
     {HEAD "authentication: {srs: {domain: example.net}}\n",
      "3:32: authentication.srs.domain: example.net is not among domains, so notices to its senders "
      "would be refused\n"},
