@@ -10,7 +10,8 @@ MESON_FLAGS ?= -Dwerror=true
 JOBS ?= $(shell nproc)
 
 .PHONY: help all build demo demo-check check check-style check-unit check-asan check-fuzz \
-	check-conformance check-e2e check-chaos check-deb bench fuzz deb format tidy install clean
+	check-conformance check-e2e check-interop check-chaos check-deb bench fuzz deb format tidy \
+	install clean
 
 help:
 	@echo 'make build        compile into $(BUILD)/'
@@ -52,8 +53,8 @@ check: packages-check
 		FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run
 
 # The parts of `make check`, alone.
-check-style check-unit check-asan check-fuzz check-conformance check-e2e check-chaos check-deb: \
-		packages-check
+check-style check-unit check-asan check-fuzz check-conformance check-e2e check-interop \
+		check-chaos check-deb: packages-check
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) BUILD_ASAN=$(BUILD_ASAN) BUILD_FUZZ=$(BUILD_FUZZ) \
 		FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(@:check-%=%)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fixtures import everything, module_world, world  # noqa: F401
 from lab.gateway import binary
 from lab.sink import Script
-from world import World
 
 
 def pytest_configure(config):
@@ -20,32 +20,6 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if Path(__file__).parent in Path(item.fspath).parents:
                 item.add_marker(skip)
-
-
-@pytest.fixture(scope="session")
-def everything(request):
-    world = World()
-    yield world
-    failed = request.session.testsfailed > 0
-    if failed:
-        print(f"\nlogs and state are in {world.directory}")
-    world.close(keep=failed)
-
-
-@pytest.fixture(scope="module")
-def module_world(everything):
-    """The world, for gateways that all tests of a module share."""
-    mark = everything.mark()
-    yield everything
-    everything.undo(mark)
-
-
-@pytest.fixture
-def world(everything):
-    """The world; what a test makes in it ends with the test."""
-    mark = everything.mark()
-    yield everything
-    everything.undo(mark)
 
 
 @pytest.fixture(scope="module")
