@@ -14,6 +14,7 @@ struct lease {
     int64_t deadline_ms;         /* monotonic */
     uint32_t generation;         /* of the spool that it belongs to */
     bool parked;                 /* waits for its predecessor */
+    bool reported;               /* what the spool asks from now on needs another report */
     struct lease *next;          /* relay->leases */
     struct lease **link;
 };
@@ -105,12 +106,18 @@ has_predecessor(const struct lease *lease)
     return false;
 }
 
-/* Whether the spool of now asks again for what it has leased to us already. */
+/*
+ * Whether the spool of now asks again for what it has leased to us already, and whose report is
+ * still to come. Once that is on its way the spool may have asked because it did not get it: the
+ * new lease then waits until the old one has ended, and is answered from memory. The spool ignores
+ * a report too many, but would wait for a missing one.
+ */
 static bool
 is_repeated(const struct relay *relay, const struct msg_deliver *deliver)
 {
     for (const struct lease *l = relay->leases; l != NULL; l = l->next) {
-        if (l->generation == relay->generation && lease_fields(l)->lease == deliver->lease) {
+        if (l->generation == relay->generation && !l->reported &&
+            lease_fields(l)->lease == deliver->lease) {
             return true;
         }
     }
@@ -149,6 +156,9 @@ send_report(struct lease *lease, const struct msg_delivery_report *report)
 {
     struct relay *relay = lease->relay;
     enum status status = STATUS_TEMPORARY;
+    pthread_mutex_lock(&relay->mutex);
+    lease->reported = true;
+    pthread_mutex_unlock(&relay->mutex);
     pthread_mutex_lock(&relay->report_mutex);
     if (lease->generation == relay->generation) {
         status = channel_send(role_channel(relay->runtime, ROLE_SPOOL, 0), MSG_DELIVERY_REPORT, 0,
