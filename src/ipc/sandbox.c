@@ -45,20 +45,11 @@ set_limit(int resource, rlim_t value)
     return setrlimit((__rlimit_resource_t)resource, &wanted) == 0 ? STATUS_OK : STATUS_IO;
 }
 
-/* The address sanitizer reserves terabytes of addresses, whatever the program uses. */
-#if defined(__SANITIZE_ADDRESS__)
-#define LIMITS_ADDRESS_SPACE false
-#elif defined(__has_feature)
-#define LIMITS_ADDRESS_SPACE (!__has_feature(address_sanitizer))
-#else
-#define LIMITS_ADDRESS_SPACE true
-#endif
-
 enum status
 sandbox_limit_memory(uint64_t bytes)
 {
     struct rlimit now;
-    if (!LIMITS_ADDRESS_SPACE) {
+    if (!SANDBOX_LIMITS_ADDRESSES) {
         return STATUS_OK;
     }
     if (getrlimit(RLIMIT_AS, &now) != 0) {

@@ -8,6 +8,7 @@
 #ifndef POSTERN_IPC_SANDBOX_H
 #define POSTERN_IPC_SANDBOX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -48,6 +49,16 @@ struct sandbox_paths {
  */
 [[nodiscard]] enum status sandbox_enter(const struct sandbox_profile *profile,
                                         const struct sandbox_paths *paths);
+
+/* The address sanitizer reserves terabytes of addresses, whatever the program uses: they are not
+ * limited where it is built in, which GCC says in its way and Clang in another. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANDBOX_LIMITS_ADDRESSES false
+#elif defined(__has_feature)
+#define SANDBOX_LIMITS_ADDRESSES (!__has_feature(address_sanitizer))
+#else
+#define SANDBOX_LIMITS_ADDRESSES true
+#endif
 
 /*
  * Another limit of the address space (RLIMIT_AS), for a new configuration. The limit is a soft one:

@@ -197,10 +197,10 @@ test_parent(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (!SANDBOX_LIMITS_ADDRESSES && cases[i].what == TRY_MUCH_MEMORY) {
+            continue;
+        }
         int got = run_as_parent(cases[i].what);
-#ifdef __SANITIZE_ADDRESS__
-        got = cases[i].what == TRY_MUCH_MEMORY ? ENOMEM : got;
-#endif
         if (got != cases[i].want) {
             fail_msg("case %zu: got %d, want %d", i, got, cases[i].want);
         }

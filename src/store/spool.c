@@ -18,7 +18,6 @@
  * written to the log for it, so small ones are better.
  */
 #define PAGE_SIZE       "4096"
-#define PAGE_OCTETS     4096u
 /* Pages of the log before it is moved to its place: rarely, since it blocks the writer. */
 #define LOG_PAGES_TIDY  8192
 /* Below it is not worth the trouble, however small the disk. */
@@ -160,8 +159,8 @@ check_database(struct spool *spool)
     return spool_schema_check(spool->db, suspect || size <= SPOOL_CHECK_MAX);
 }
 
-static void
-mark_damage(struct spool *spool, bool damaged)
+void
+spool_mark_damage(struct spool *spool, bool damaged)
 {
     char path[SPOOL_DIRECTORY_MAX + 64];
     snprintf(path, sizeof path, "%s/" SPOOL_DAMAGED_NAME, spool->directory);
@@ -244,7 +243,11 @@ open_steps(struct spool *spool, const char *path, struct arena *arena, struct st
     if (database_is_lost(directory)) {
         return open_failed(arena, reason_out, STATUS_SYNTAX, directory, advice_orphans);
     }
-    enum status status = open_file(spool, path);
+    enum status status = spool_log_check(spool, arena, reason_out);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = open_file(spool, path);
     if (status == STATUS_DENIED) {
         return open_failed(arena, reason_out, status, directory,
                            "the queue is in use by another process");
@@ -306,7 +309,7 @@ spool_open(const char *directory, struct arena *arena, struct spool **spool_out,
         spool_free(spool);
         return status;
     }
-    mark_damage(spool, false);
+    spool_mark_damage(spool, false);
     *spool_out = spool;
     return STATUS_OK;
 }
@@ -387,7 +390,7 @@ void
 spool_rollback(struct spool *spool)
 {
     if (spool->damaged) {
-        mark_damage(spool, true);
+        spool_mark_damage(spool, true);
     }
     if (!sqlite3_get_autocommit(spool->db)) {
         (void)spool_run(spool, spool_statement(spool, SPOOL_SQL_ROLLBACK));
@@ -408,7 +411,7 @@ log_pages_most(const struct spool *spool)
     if (statvfs(spool->directory, &fs) != 0) {
         return LOG_PAGES_TIDY;
     }
-    uint64_t pages = (uint64_t)fs.f_bavail * fs.f_frsize / 8 / PAGE_OCTETS;
+    uint64_t pages = (uint64_t)fs.f_bavail * fs.f_frsize / 8 / SPOOL_PAGE_OCTETS;
     return pages < LOG_PAGES_TIDY ? (int)pages : LOG_PAGES_TIDY;
 }
 
@@ -457,8 +460,8 @@ static uint64_t
 reusable(const struct spool *spool)
 {
     uint64_t log_size = 0;
-    uint64_t log_used = (uint64_t)spool->log_pages * PAGE_OCTETS;
-    uint64_t pages = (uint64_t)pragma_number(spool, "PRAGMA freelist_count") * PAGE_OCTETS;
+    uint64_t log_used = (uint64_t)spool->log_pages * SPOOL_PAGE_OCTETS;
+    uint64_t pages = (uint64_t)pragma_number(spool, "PRAGMA freelist_count") * SPOOL_PAGE_OCTETS;
     (void)file_exists(spool->directory, SPOOL_DATABASE_NAME "-wal", &log_size);
     uint64_t in_log = log_size > log_used ? log_size - log_used : 0;
     uint64_t in_file = pages > log_used ? pages - log_used : 0;

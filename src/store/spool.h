@@ -23,8 +23,9 @@
  * not stored: after a crash everything that was leased is due again.
  *
  * A database that is damaged is never silently replaced: spool_open says what is wrong and leaves
- * it where it is (doc/decisions/0003-mail-queue.md). A database of an older schema version is
- * upgraded, one of a newer version refused.
+ * it where it is (doc/decisions/0003-mail-queue.md); so is one whose log has lost transactions that
+ * were acknowledged, for SQLite would drop them without a word. A database of an older schema
+ * version is upgraded, one of a newer version refused.
  *
  * Errors: STATUS_LIMIT: no room on the disk; STATUS_IO: the disk or the database failed (also
  * spool_error); STATUS_NOT_FOUND; STATUS_BUG. After an error in a transaction call spool_rollback.
@@ -161,6 +162,8 @@ void spool_close(struct spool **spool);
 const char *spool_error(const struct spool *spool);
 /* True when the database was found damaged; the next spool_open then checks all of it. */
 bool spool_is_damaged(const struct spool *spool);
+/* Copies of damaged logs beside the database, until somebody removes them. */
+unsigned spool_log_copies(const struct spool *spool);
 struct spool_counts spool_counts(const struct spool *spool);
 /* Octets on disk that hold queue data (free pages not counted), large files included. */
 uint64_t spool_size(const struct spool *spool);

@@ -15,6 +15,8 @@
 /* Left beside the database when damage was seen while running. */
 #define SPOOL_DAMAGED_NAME   "queue.db.damaged"
 #define SPOOL_LARGE_NAME     "large"
+/* Of a page of the database. */
+#define SPOOL_PAGE_OCTETS    4096u
 
 /* All statements, prepared on first use; the texts are in spool_statement.c. */
 enum spool_statement {
@@ -89,6 +91,9 @@ enum status spool_run(struct spool *spool, sqlite3_stmt *statement);
 /* The status for SQLite's code; notes damage. */
 enum status spool_status(struct spool *spool, int code);
 
+/* Leaves or removes the mark that lets the next start check all of the database. */
+void spool_mark_damage(struct spool *spool, bool damaged);
+
 /* Binds a text, borrowed until the statement is reset. */
 void spool_bind_str(sqlite3_stmt *statement, int column, struct str s);
 void spool_bind_blob(sqlite3_stmt *statement, int column, struct str s);
@@ -112,6 +117,17 @@ extern const int spool_upgrade_count;
                                                int count);
 /* Looks whether the database is sound: all of it (PRAGMA quick_check), or only what start needs. */
 [[nodiscard]] enum status spool_schema_check(sqlite3 *db, bool all);
+
+/* ---- spool_log.c */
+
+/*
+ * Before SQLite opens the database: STATUS_SYNTAX when its log has lost transactions that were
+ * acknowledged (store/wal_scan.h). The log is left as it is, and a copy kept as
+ * "queue.db-wal.damaged-<time of its last change>". STATUS_IO: it cannot be read. *reason_out as
+ * spool_open.
+ */
+[[nodiscard]] enum status spool_log_check(struct spool *spool, struct arena *arena,
+                                          struct str *reason_out);
 
 /* ---- spool_file.c */
 

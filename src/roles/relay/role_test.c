@@ -25,11 +25,14 @@
 #define CONTROL_FD 3
 #define WAIT_MS    10000
 
+#define SERVER_CONNECTIONS 64u
+
 struct world {
     pid_t pid;
     int control, spool, ledger, edge;
     struct test_server *server;
-    atomic_bool held; /* the server keeps its verdict to itself */
+    atomic_bool refused[SERVER_CONNECTIONS]; /* the only recipient of the transaction */
+    atomic_bool held;                        /* the server keeps its verdict to itself */
     atomic_uint verdicts;
     atomic_uint probes;
     unsigned traces;
@@ -42,18 +45,22 @@ static const char *
 answer(void *context, unsigned connection, const char *line)
 {
     struct world *world = context;
-    (void)connection;
+    atomic_bool *refused = &world->refused[connection % SERVER_CONNECTIONS];
     if (line[0] == '\0') {
         return "220 mx\r\n";
     }
     if (strncmp(line, "EHLO", 4) == 0) {
         return "250-mx\r\n250 PIPELINING\r\n";
     }
+    if (strncmp(line, "MAIL FROM:", 10) == 0) {
+        atomic_store(refused, false);
+    }
     if (strcmp(line, "DATA") == 0) {
-        return "354 go\r\n";
+        return atomic_load(refused) ? "554 5.5.1 no recipients\r\n" : "354 go\r\n";
     }
     if (strncmp(line, "RCPT TO:<no@", 12) == 0) {
         atomic_fetch_add(&world->probes, 1);
+        atomic_store(refused, true);
         return "550 5.1.1 no\r\n";
     }
     if (strcmp(line, ".") == 0) {

@@ -114,7 +114,8 @@ struct spool_role {
     struct schedule *schedule;
     struct trace_sender *traces;
     struct event *timer;
-    int64_t started_ms; /* the queue's clock */
+    int64_t started_ms;    /* the queue's clock */
+    unsigned damaged_logs; /* copies of them, when the queue was opened */
     bool stopping;
     int64_t stop_by_ms; /* monotonic */
 

@@ -53,6 +53,13 @@ spool_role_open(struct role_runtime *runtime, void **state_out)
     } else {
         LOG_INFO("the mail queue is open", LOG_INT("messages", spool_counts(role->spool).messages),
                  LOG_INT("ms", clock_monotonic_ms() - start));
+        role->damaged_logs = spool_log_copies(role->spool);
+        if (role->damaged_logs > 0) {
+            LOG_WARN(
+                "a copy of a damaged log of the queue lies in its directory: it holds mail that "
+                "was acknowledged. Remove it when nobody needs it any more",
+                LOG_INT("copies", role->damaged_logs));
+        }
         *state_out = role;
     }
     arena_destroy(&arena);
@@ -81,7 +88,7 @@ spool_role_start(struct role_runtime *runtime, void *state)
     struct spool_role *role = state;
     struct timeval tick = {.tv_usec = TICK_MS * 1000};
     struct schedule_settings settings = schedule_settings_from(role_config(runtime));
-    role->clock = queue_clock_start(spool_clock_last(role->spool));
+    role->clock = queue_clock_start(spool_clock_last(role->spool), clock_wall_ms());
     role->started_ms = role_now(role);
     role->wake_cursor.look_ms = INT64_MIN;
     role->schedule = schedule_create(&settings);
@@ -224,6 +231,7 @@ spool_role_metrics(void *state, struct role_metrics *out)
     role_metric_add(out, "queue_leases", HASH_COUNT(role->leases));
     role_metric_add(out, "queue_cached_bytes", (int64_t)role->cache_octets);
     role_metric_add(out, "queue_damaged", w.damaged);
+    role_metric_add(out, "queue_damaged_logs_kept", role->damaged_logs);
     role_metric_add(out, "queue_unwritten_results", (int64_t)w.waiting);
     role_metric_add(out, "commits_total", (int64_t)role->counts.committed);
     role_metric_add(out, "commits_refused_total", (int64_t)role->counts.refused);

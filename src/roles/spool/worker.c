@@ -59,21 +59,6 @@ struct worker {
     bool last_chance; /* the end: nothing is tried again */
 };
 
-/* ---- the queue's clock */
-
-struct queue_clock
-queue_clock_start(int64_t last_ms)
-{
-    int64_t wall = clock_wall_ms();
-    return (struct queue_clock){wall > last_ms ? wall : last_ms, clock_monotonic_ms()};
-}
-
-int64_t
-queue_clock_now(const struct queue_clock *clock)
-{
-    return clock->start_ms + clock_monotonic_ms() - clock->monotonic_ms;
-}
-
 /* ---- lists */
 
 static void

@@ -18,6 +18,7 @@
 #ifndef POSTERN_ROLES_SPOOL_WORKER_H
 #define POSTERN_ROLES_SPOOL_WORKER_H
 
+#include "roles/spool/queue_clock.h"
 #include "store/spool.h"
 
 /* Most jobs, and about most octets, of one commit. */
@@ -58,15 +59,6 @@ struct worker_counts {
     uint64_t seen;      /* octets of jobs that were done when it was looked at */
     bool damaged;
 };
-
-/* The queue's clock. It begins at the wall clock, or at `last` when the wall clock is behind that,
- * and then runs with the monotonic clock: setting the wall clock moves no schedule. */
-struct queue_clock {
-    int64_t start_ms;
-    int64_t monotonic_ms;
-};
-struct queue_clock queue_clock_start(int64_t last_ms);
-int64_t queue_clock_now(const struct queue_clock *clock);
 
 /* Starts the threads. `spool` belongs to the worker's thread from here until worker_stop. */
 [[nodiscard]] struct worker *worker_start(struct event_base *loop, struct spool *spool,
