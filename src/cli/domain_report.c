@@ -42,7 +42,7 @@ printable(struct check_op *op, struct str text)
     return out != NULL ? json_stringn(out, n) : json_string("");
 }
 
-static json_t *
+static json_t *__attribute__((format(printf, 2, 0)))
 format_text(struct check_op *op, const char *format, va_list args)
 {
     return printable(op, str_head(arena_vprintf(op->arena, format, args), DOMAIN_TEXT_MAX));
