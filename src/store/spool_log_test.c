@@ -232,6 +232,21 @@ test_takes_what_is_no_log(void **state)
     assert_int_equal(wal_scan(w->directory, SPOOL_PAGE_OCTETS, &got), STATUS_IO);
 }
 
+/* The salts of a log without a header are those of the first frames that continue each other. */
+static void
+test_counts_without_the_begin_of_the_log(void **state)
+{
+    struct world *w = *state;
+    fill(w, 1, TRANSACTIONS);
+    struct image log = crash(w);
+    size_t commit = first_frame(log, 1) - 1;
+    memset(log.p, 0x5a, HEADER + commit * FRAME);
+    assert_scan("up to a commit", scan(w, log), (struct wal_scan){0, TRANSACTIONS, true});
+    memset(log.p, 0x5a, HEADER + (commit + 1) * FRAME);
+    assert_scan("with the commit", scan(w, log), (struct wal_scan){0, TRANSACTIONS - 1, true});
+    free(log.p);
+}
+
 /* ---- what earlier lives of the log have left in it */
 
 static void
@@ -387,9 +402,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(tells_damage_from_a_torn_end),    TEST(takes_what_is_no_log),
-        TEST(knows_frames_of_an_earlier_life), TEST(knows_remains_of_a_torn_transaction),
-        TEST(refuses_a_damaged_log),           TEST(opens_after_a_power_cut),
+        TEST(tells_damage_from_a_torn_end),
+        TEST(counts_without_the_begin_of_the_log),
+        TEST(takes_what_is_no_log),
+        TEST(knows_frames_of_an_earlier_life),
+        TEST(knows_remains_of_a_torn_transaction),
+        TEST(refuses_a_damaged_log),
+        TEST(opens_after_a_power_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
