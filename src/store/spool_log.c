@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,25 +33,26 @@ is_in_use(const char *directory)
     return used;
 }
 
+/* With calls that the sandbox has anyway: there is little hurry. */
 static bool
-copy_octets(int from, int to, off_t size)
+copy_octets(int from, int to)
 {
-    off_t done = 0;
-    while (done < size) {
-        ssize_t n = sendfile(to, from, &done, (size_t)(size - done));
-        if (n == 0) {
-            errno = EIO; /* it has become shorter */
-        }
-        if (n <= 0 && errno != EINTR) {
-            return false;
+    char octets[16384];
+    ssize_t n;
+    while ((n = read(from, octets, sizeof octets)) > 0) {
+        for (ssize_t done = 0, put; done < n; done += put) {
+            put = write(to, octets + done, (size_t)(n - done));
+            if (put <= 0) {
+                return false;
+            }
         }
     }
-    return fsync(to) == 0;
+    return n == 0 && fsync(to) == 0;
 }
 
 /* Copies `from` to `path`, all of it or nothing. */
 static bool
-copy_file(int from, off_t size, const char *path)
+copy_file(int from, const char *path)
 {
     char part[PATH_ROOM + 8];
     snprintf(part, sizeof part, "%s.part", path);
@@ -60,7 +60,7 @@ copy_file(int from, off_t size, const char *path)
     if (to < 0) {
         return false;
     }
-    bool copied = copy_octets(from, to, size);
+    bool copied = copy_octets(from, to);
     int error = errno;
     close(to);
     if (copied && rename(part, path) == 0) {
@@ -93,7 +93,7 @@ keep_copy(const char *directory, char name[static 64])
         char stamp[32];
         strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
         snprintf(path, sizeof path, "%s/" COPY_NAME "%s", directory, stamp);
-        if (stat(path, &copy) == 0 || copy_file(from, st.st_size, path)) {
+        if (stat(path, &copy) == 0 || copy_file(from, path)) {
             snprintf(name, 64, COPY_NAME "%s", stamp);
         }
     }
@@ -118,9 +118,10 @@ refuse(struct spool *spool, const struct wal_scan *scan, struct arena *arena,
     *reason_out = arena_printf(
         arena,
         "%s/" LOG_NAME ": the log of the mail queue is damaged: behind %" PRIu64
-        " sound transactions a part is unreadable, and %" PRIu64 " more follow it, with mail that "
-        "was acknowledged. Opening the queue would lose these, so it is left as it is. %.*s. Stop "
-        "Postern and put a backup of this directory in its place; or go on without them: run "
+        " sound transactions a part is unreadable, and %" PRIu64 " more follow it, in which mail "
+        "that was acknowledged may be. Opening the queue would lose these, so it is left as it is. "
+        "%.*s. Stop Postern and put a backup of this directory in its place; or go on without "
+        "them: run "
         "\"sqlite3 " SPOOL_DATABASE_NAME " 'PRAGMA wal_checkpoint(TRUNCATE)'\" in this directory",
         spool->directory, scan->kept, scan->lost, STR_ARG(copy));
     return STATUS_SYNTAX;
