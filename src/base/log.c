@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -10,6 +11,8 @@
 static const char *log_role = "postern";
 static enum log_level log_most = LOG_LEVEL_INFO;
 static enum log_format log_style = LOG_FORMAT_KEYVALUE;
+
+static bool log_to_journal;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -22,10 +25,24 @@ struct line {
     bool cut;
 };
 
+bool
+log_is_journal(const char *journal_stream, int fd)
+{
+    char self[64];
+    struct stat info;
+    if (journal_stream == NULL || fstat(fd, &info) != 0) {
+        return false;
+    }
+    snprintf(self, sizeof self, "%llu:%llu", (unsigned long long)info.st_dev,
+             (unsigned long long)info.st_ino);
+    return strcmp(self, journal_stream) == 0;
+}
+
 void
 log_init(const char *role, enum log_level most, enum log_format format)
 {
     log_role = role;
+    log_to_journal = log_is_journal(getenv("JOURNAL_STREAM"), STDERR_FILENO);
     log_set(most, format);
 }
 
@@ -130,15 +147,28 @@ log_format_line(const struct log_line *from, enum log_format format, char out[st
     return line.n + (json ? 2 : 1);
 }
 
+const char *
+log_priority_prefix(enum log_level level)
+{
+    /* syslog(3): LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG */
+    static const char *const prefixes[] = {"<3>", "<4>", "<6>", "<7>"};
+    return prefixes[level];
+}
+
 void
 log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
-    char line[LOG_LINE_MAX];
+    char line[LOG_PREFIX_SIZE + LOG_LINE_MAX];
     if (level > log_most) {
         return;
     }
     const struct log_line from = {clock_wall_ms(), log_role, level, event, fields};
-    size_t n = log_format_line(&from, log_style, line);
+    size_t n = 0;
+    if (log_to_journal) {
+        memcpy(line, log_priority_prefix(level), LOG_PREFIX_SIZE);
+        n = LOG_PREFIX_SIZE;
+    }
+    n += log_format_line(&from, log_style, line + n);
     /* A log that cannot be written must not stop mail. */
     ssize_t ignored = write(STDERR_FILENO, line, n);
     (void)ignored;

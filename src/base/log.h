@@ -6,6 +6,9 @@
  *
  * Never log a password, a key or the content of a message. Values from the network are escaped, so
  * a line is always one line. Lines longer than LOG_LINE_MAX are cut and end in "...".
+ *
+ * Where standard error is the journal (systemd sets JOURNAL_STREAM), each line begins with its
+ * priority, "<3>" to "<7>" (sd-daemon(3)), so that journalctl -p works; the journal takes it off.
  */
 #ifndef POSTERN_BASE_LOG_H
 #define POSTERN_BASE_LOG_H
@@ -14,7 +17,8 @@
 
 #include "base/str.h"
 
-#define LOG_LINE_MAX 4096
+#define LOG_LINE_MAX    4096
+#define LOG_PREFIX_SIZE 3u
 
 enum log_level {
     LOG_LEVEL_ERROR, /* something is broken and needs a person */
@@ -52,6 +56,11 @@ void log_init(const char *role, enum log_level most, enum log_format format);
 void log_set(enum log_level most, enum log_format format);
 /* Writes one line with a single write(2); thread-safe. `fields` ends with a NULL key. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
+
+/* True when `fd` is the stream that JOURNAL_STREAM names ("device:inode"; NULL: not set). */
+bool log_is_journal(const char *journal_stream, int fd);
+/* "<3>" and so on: LOG_PREFIX_SIZE octets and NUL; static. */
+const char *log_priority_prefix(enum log_level level);
 
 struct log_line {
     int64_t wall_ms;

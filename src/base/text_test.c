@@ -5,7 +5,11 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
@@ -145,6 +149,48 @@ test_a_long_log_line_is_cut_between_fields(void **state)
     assert_int_equal(n, strlen(line));
 }
 
+/* What a line begins with when standard error is a pipe that JOURNAL_STREAM names, or does not. */
+static void
+logged_into_a_pipe(bool named, enum log_level level, char out[static 16])
+{
+    int pipe_fds[2];
+    struct stat info;
+    char stream[64];
+    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(fstat(pipe_fds[1], &info), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)info.st_dev,
+             (unsigned long long)info.st_ino + (named ? 0 : 1));
+    assert_int_equal(setenv("JOURNAL_STREAM", stream, 1), 0);
+    int before = dup(STDERR_FILENO);
+    assert_int_equal(dup2(pipe_fds[1], STDERR_FILENO), STDERR_FILENO);
+    log_init("test", LOG_LEVEL_DEBUG, LOG_FORMAT_KEYVALUE);
+    LOG_AT(level, "x");
+    assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);
+    log_init("test", LOG_LEVEL_DEBUG, LOG_FORMAT_KEYVALUE);
+    memset(out, 0, 16);
+    assert_int_equal(read(pipe_fds[0], out, 8), 8);
+    close(before);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+static void
+test_priorities_for_the_journal(void **state)
+{
+    static const char *const wanted[] = {"<3>time=", "<4>time=", "<6>time=", "<7>time="};
+    char start[16];
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        logged_into_a_pipe(true, (enum log_level)i, start);
+        assert_string_equal(start, wanted[i]);
+        logged_into_a_pipe(false, (enum log_level)i, start);
+        assert_memory_equal(start, "time=", 5);
+    }
+    assert_false(log_is_journal(NULL, STDERR_FILENO));
+    assert_false(log_is_journal("", STDERR_FILENO));
+}
+
 int
 main(void)
 {
@@ -156,6 +202,7 @@ main(void)
         cmocka_unit_test(test_random_below),
         cmocka_unit_test(test_log_lines),
         cmocka_unit_test(test_a_long_log_line_is_cut_between_fields),
+        cmocka_unit_test(test_priorities_for_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "roles/metrics.h"
 
 /* Room for the text of a duration; the number of days has at most 12 digits. */
 #define DURATION_MAX 24
@@ -74,6 +75,97 @@ print_metrics(const struct record_role_status *role, bool all)
     }
 }
 
+/* ---- what people look for first */
+
+/* A gauge of the spool; false: it did not answer. */
+static bool
+queue_value(const struct msg_status_report *report, enum role_metric metric, int64_t *value_out)
+{
+    struct str name = str_from_cstr(role_metric_row(metric)->name);
+    for (size_t i = 0; i < report->roles.n; i++) {
+        const struct record_role_status *role = &report->roles.items[i];
+        for (size_t k = 0; k < role->metrics.n; k++) {
+            if (role->role == ROLE_SPOOL && str_eq(role->metrics.items[k].name, name)) {
+                *value_out = role->metrics.items[k].value;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+struct queue_facts {
+    int64_t messages;
+    int64_t recipients;
+    int64_t deferred;
+    int64_t held;
+    int64_t octets;
+};
+
+static bool
+queue_facts(const struct msg_status_report *report, struct queue_facts *out)
+{
+    return queue_value(report, ROLE_METRIC_QUEUE_MESSAGES, &out->messages) &&
+           queue_value(report, ROLE_METRIC_QUEUE_RECIPIENTS, &out->recipients) &&
+           queue_value(report, ROLE_METRIC_QUEUE_DEFERRED, &out->deferred) &&
+           queue_value(report, ROLE_METRIC_QUEUE_HELD, &out->held) &&
+           queue_value(report, ROLE_METRIC_QUEUE_BYTES, &out->octets);
+}
+
+static void
+print_queue(const struct msg_status_report *report)
+{
+    struct queue_facts queue;
+    if (!queue_facts(report, &queue)) {
+        puts("\nQueue  not known: the spool does not answer");
+        return;
+    }
+    printf("\nQueue  %lld message%s, %lld recipient%s (%lld deferred, %lld held), %.1f MiB\n",
+           (long long)queue.messages, queue.messages == 1 ? "" : "s", (long long)queue.recipients,
+           queue.recipients == 1 ? "" : "s", (long long)queue.deferred, (long long)queue.held,
+           (double)queue.octets / (1024.0 * 1024.0));
+}
+
+static void
+print_rates(const struct msg_status_report *report)
+{
+    puts("\nRates            over 1 min  over 5 min  (a minute)");
+    for (size_t i = 0; i < report->rates.n; i++) {
+        const struct record_rate *rate = &report->rates.items[i];
+        printf("  %-14.*s %10.1f  %10.1f\n", STR_ARG(rate->name), (double)rate->one_minute / 1000.0,
+               (double)rate->five_minutes / 1000.0);
+    }
+}
+
+static json_t *
+queue_to_json(const struct msg_status_report *report)
+{
+    struct queue_facts queue;
+    if (!queue_facts(report, &queue)) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "messages", (json_int_t)queue.messages,
+                     "recipients", (json_int_t)queue.recipients, "deferred",
+                     (json_int_t)queue.deferred, "held", (json_int_t)queue.held, "octets",
+                     (json_int_t)queue.octets);
+}
+
+static json_t *
+rates_to_json(const struct msg_status_report *report)
+{
+    json_t *rates = json_object();
+    for (size_t i = 0; i < report->rates.n; i++) {
+        const struct record_rate *rate = &report->rates.items[i];
+        char key[33];
+        snprintf(key, sizeof key, "%.*s", STR_ARG(rate->name));
+        json_object_set_new(rates, key,
+                            json_pack("{s:f, s:f}", "per_minute_1m",
+                                      (double)rate->one_minute / 1000.0, "per_minute_5m",
+                                      (double)rate->five_minutes / 1000.0));
+    }
+    return rates;
+}
+
 /* Counters that are zero say little: they are left out unless all are wanted. */
 static void
 print_report(const struct msg_status_report *report, bool all)
@@ -89,6 +181,8 @@ print_report(const struct msg_status_report *report, bool all)
         printf("%-12s %8u %10s %9u  %s\n", name, role->pid, format_duration(role->uptime_ms, up),
                role->restarts, role_state(role));
     }
+    print_queue(report);
+    print_rates(report);
     for (size_t i = 0; i < report->roles.n; i++) {
         print_metrics(&report->roles.items[i], all);
     }
@@ -126,10 +220,11 @@ print_report_json(const struct msg_status_report *report)
         struct str text = report->warnings.items[i].text;
         json_array_append_new(warnings, json_stringn(text.p, text.n));
     }
-    json_t *root = json_pack("{s:s%, s:I, s:I, s:b, s:o, s:o}", "version", report->version.p,
-                             report->version.n, "generation", (json_int_t)report->generation,
-                             "uptime_ms", (json_int_t)report->uptime_ms, "ready",
-                             (int)all_ready(report), "roles", roles, "warnings", warnings);
+    json_t *root = json_pack(
+        "{s:s%, s:I, s:I, s:b, s:o, s:o, s:o, s:o}", "version", report->version.p,
+        report->version.n, "generation", (json_int_t)report->generation, "uptime_ms",
+        (json_int_t)report->uptime_ms, "ready", (int)all_ready(report), "roles", roles, "queue",
+        queue_to_json(report), "rates", rates_to_json(report), "warnings", warnings);
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -138,9 +233,12 @@ print_report_json(const struct msg_status_report *report)
 static const char status_usage[] =
     "usage: postern status [--all] [--json] [--config FILE]\n"
     "\n"
-    "Roles, uptime, restarts, queue and counters of the running gateway; with --all also\n"
-    "the counters that are zero. Exit status 1 when it does not run, or a role is not ready\n"
-    "or does not answer.\n"
+    "Roles, uptime, restarts, queue, rates and counters of the running gateway; with --all\n"
+    "also the counters that are zero. Rates are events a minute over the last minute and\n"
+    "the last five: messages received (answered 250); connections, recipients and messages\n"
+    "refused or put off; recipients delivered; attempts deferred.\n"
+    "\n"
+    "Exit status 1 when it does not run, or a role is not ready or does not answer.\n"
     "\n"
     "example: postern status --json | jq '.roles[] | {role, ready}'\n";
 

@@ -58,10 +58,20 @@ write_value(const struct record_role_status *role, struct str name, int64_t valu
                       ipc_role_name((enum role)role->role), role->instance, (long long)value);
 }
 
+/* Helps have neither backslashes nor line ends, which would have to be escaped. */
+static enum status
+write_family_head(struct str name, const char *help, const char *type, struct buf *out)
+{
+    return buf_printf(out, "# HELP postern_%.*s %s\n# TYPE postern_%.*s %s\n", STR_ARG(name), help,
+                      STR_ARG(name), type);
+}
+
 static enum status
 write_family(const struct msg_status_report *report, size_t first, struct str name, struct buf *out)
 {
-    enum status status = buf_printf(out, "# TYPE postern_%.*s untyped\n", STR_ARG(name));
+    const struct role_metric_row *row = role_metric_find(name);
+    const char *type = row != NULL ? role_metric_type_name(row->type) : "untyped";
+    enum status status = write_family_head(name, row != NULL ? row->help : "Not known.", type, out);
     for (size_t i = first; status == STATUS_OK && i < report->roles.n; i++) {
         const struct record_role_status *role = &report->roles.items[i];
         for (size_t k = 0; status == STATUS_OK && k < role->metrics.n; k++) {
@@ -73,20 +83,47 @@ write_family(const struct msg_status_report *report, size_t first, struct str na
     return status;
 }
 
+/* What the parent knows of every role. */
 static enum status
 write_roles(const struct msg_status_report *report, struct buf *out)
 {
-    enum status status = buf_append(out, STR("# TYPE postern_role_restarts counter\n"));
-    for (size_t i = 0; status == STATUS_OK && i < report->roles.n; i++) {
-        const struct record_role_status *role = &report->roles.items[i];
-        status = write_value(role, STR("role_restarts"), role->restarts, out);
+    static const struct {
+        const char *name;
+        const char *help;
+        const char *type;
+    } families[] = {
+        {"role_restarts_total", "Times that the process was started again.", "counter"},
+        {"role_ready", "1 when the process has started and answers.", "gauge"},
+        {"role_uptime_seconds", "Seconds since the process was started.", "gauge"},
+    };
+    enum status status = STATUS_OK;
+    for (size_t f = 0; f < 3 && status == STATUS_OK; f++) {
+        struct str name = str_from_cstr(families[f].name);
+        status = write_family_head(name, families[f].help, families[f].type, out);
+        for (size_t i = 0; status == STATUS_OK && i < report->roles.n; i++) {
+            const struct record_role_status *role = &report->roles.items[i];
+            const int64_t values[] = {role->restarts, role->ready,
+                                      (int64_t)(role->uptime_ms / 1000)};
+            status = write_value(role, name, values[f], out);
+        }
+    }
+    return status;
+}
+
+static enum status
+write_program(const struct msg_status_report *report, struct buf *out)
+{
+    enum status status = write_family_head(STR("uptime_seconds"),
+                                           "Seconds since the gateway was started.", "gauge", out);
+    if (status == STATUS_OK) {
+        status = buf_printf(out, "postern_uptime_seconds %llu\n",
+                            (unsigned long long)(report->uptime_ms / 1000));
     }
     if (status == STATUS_OK) {
-        status = buf_append(out, STR("# TYPE postern_role_ready gauge\n"));
+        status = write_family_head(STR("info"), "1; the version is in the label.", "gauge", out);
     }
-    for (size_t i = 0; status == STATUS_OK && i < report->roles.n; i++) {
-        const struct record_role_status *role = &report->roles.items[i];
-        status = write_value(role, STR("role_ready"), role->ready, out);
+    if (status == STATUS_OK) {
+        status = buf_printf(out, "postern_info{version=\"%.*s\"} 1\n", STR_ARG(report->version));
     }
     return status;
 }
@@ -94,13 +131,7 @@ write_roles(const struct msg_status_report *report, struct buf *out)
 enum status
 console_write_metrics(const struct msg_status_report *report, struct buf *out)
 {
-    enum status status =
-        buf_printf(out,
-                   "# TYPE postern_uptime_seconds gauge\n"
-                   "postern_uptime_seconds %llu\n"
-                   "# TYPE postern_info gauge\n"
-                   "postern_info{version=\"%.*s\"} 1\n",
-                   (unsigned long long)(report->uptime_ms / 1000), STR_ARG(report->version));
+    enum status status = write_program(report, out);
     if (status == STATUS_OK) {
         status = write_roles(report, out);
     }
@@ -303,7 +334,7 @@ static void
 console_metrics(void *state, struct role_metrics *metrics_out)
 {
     struct console *console = state;
-    role_metric_add(metrics_out, "http_requests", console->requests);
+    role_metric_add(metrics_out, ROLE_METRIC_CONSOLE_REQUESTS_TOTAL, console->requests);
 }
 
 static const struct sandbox_profile console_sandbox = {

@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "ipc/channel.h"
 #include "ipc/sandbox.h"
+#include "roles/metrics.h"
 
 #define ROLE_METRICS_MAX   128
 /* What a role can warn of at one time, and how long a warning is, with its NUL. */
@@ -28,7 +29,7 @@
 struct event_base;
 struct role_runtime;
 
-/* What a role adds to status and /metrics: "queue_messages" 12. Names are static, [a-z_]+. */
+/* What a role adds to status and /metrics: "queue_messages" 12. */
 struct role_metrics {
     struct record_metric items[ROLE_METRICS_MAX];
     size_t count;
@@ -100,7 +101,7 @@ struct channel *role_parent(struct role_runtime *runtime);
 void role_stopped(struct role_runtime *runtime);
 
 /* Adds a metric; more than ROLE_METRICS_MAX are left out. */
-void role_metric_add(struct role_metrics *metrics, const char *name, int64_t value);
+void role_metric_add(struct role_metrics *metrics, enum role_metric metric, int64_t value);
 
 /* Adds a warning for the status; more than ROLE_WARNINGS_MAX are left out. */
 void role_warn(struct role_metrics *metrics, const char *format, ...)

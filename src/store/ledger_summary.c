@@ -4,8 +4,9 @@ const char *
 trace_row_state_name(enum trace_row_state state)
 {
     static const char *const names[] = {
-        "open",     "closed",    "refused",          "try later", "queued",  "held",
-        "deferred", "delivered", "partly delivered", "failed",    "removed", "discarded"};
+        "open",    "closed",    "refused",    "try later",        "queued",
+        "held",    "deferred",  "delivered",  "partly delivered", "failed",
+        "removed", "discarded", "turned away"};
     return (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
 }
 
@@ -104,7 +105,11 @@ take_opened(struct taking *taking, const struct trace_event *event)
 static void
 take_closed(struct taking *taking, const struct trace_event *event)
 {
-    set_state(taking->summary, TRACE_STATE_CLOSED, event->time_ms);
+    struct str reason = trace_event_text(event, "reason");
+    bool refused = (str_eq(reason, STR("refused")) || str_eq(reason, STR("limit"))) &&
+                   trace_event_number(event, "messages") == 0;
+    set_state(taking->summary, refused ? TRACE_STATE_TURNED_AWAY : TRACE_STATE_CLOSED,
+              event->time_ms);
 }
 
 static void

@@ -37,6 +37,7 @@ enum trace_row_state {
     TRACE_STATE_FAILED = 9,
     TRACE_STATE_REMOVED = 10,
     TRACE_STATE_DISCARDED = 11,
+    TRACE_STATE_TURNED_AWAY = 12, /* of a session: the gateway ended it, before any mail */
 };
 
 /* "delivered", "try later"; static, never NULL. */

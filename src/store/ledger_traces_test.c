@@ -251,6 +251,38 @@ repetitions_are_taken_once(void **state)
     trace_store_close(&store);
 }
 
+/* A session that was turned away is not one that came and went. */
+static void
+sessions_turned_away_are_told_apart(void **state)
+{
+    static const struct {
+        const char *reason;
+        int64_t messages;
+        enum trace_row_state want;
+    } cases[] = {
+        {"refused", 0, TRACE_STATE_TURNED_AWAY}, {"limit", 0, TRACE_STATE_TURNED_AWAY},
+        {"quit", 0, TRACE_STATE_CLOSED},         {"timeout", 0, TRACE_STATE_CLOSED},
+        {"refused", 2, TRACE_STATE_CLOSED}, /* after mail: it had too many errors, say */
+    };
+    const struct test_directory *directory = *state;
+    struct trace_store *store = open_store(directory);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char id[ID_LENGTH + 1];
+        struct trace trace;
+        make_id(id);
+        trace_init(&trace, test_clock);
+        TRACE(&trace, connection_opened, .client_port = 1);
+        TRACE(&trace, limit_hit, .limit = STR("limits.connections"), .code = 421);
+        TRACE(&trace, connection_closed, .reason = str_from_cstr(cases[i].reason),
+              .messages = cases[i].messages);
+        append(store, id, id, &trace);
+        assert_int_equal(trace_store_commit(store), STATUS_OK);
+        assert_int_equal(get_row(directory, id).state, cases[i].want);
+    }
+    assert_string_equal(trace_row_state_name(TRACE_STATE_TURNED_AWAY), "turned away");
+    trace_store_close(&store);
+}
+
 static void
 bad_parts_leave_the_batch_alone(void **state)
 {
@@ -586,6 +618,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         WITH_DIRECTORY(everything_is_found),
         WITH_DIRECTORY(repetitions_are_taken_once),
+        WITH_DIRECTORY(sessions_turned_away_are_told_apart),
         WITH_DIRECTORY(bad_parts_leave_the_batch_alone),
         WITH_DIRECTORY(sessions_and_messages_belong_together),
         WITH_DIRECTORY(late_parts_find_their_message),

@@ -50,6 +50,7 @@ struct explain_summary {
     struct str about;         /* of a notice: the message that it speaks of */
     int64_t first_ms;
     int64_t last_ms;
+    int64_t answered_ms; /* when its transaction ended; last_ms where that is not known */
     struct explain_recipient *recipients; /* owned */
     size_t recipient_count;
     size_t recipients_left_out;

@@ -300,12 +300,17 @@ is_about_a_message(const struct trace_event *event)
     return event->number >= TRACE_MAIL_ACCEPTED && event->number < TRACE_ERROR;
 }
 
-/* To the story of a message belongs what its connection did until then, but no other message. */
+/*
+ * To the story of a message belongs what its connection did until the message was answered, and how
+ * it ended, but no other message.
+ */
 bool
 explain_is_told(const struct explain_summary *summary, const struct timeline_event *item)
 {
+    int64_t until_ms =
+        item->event.number == TRACE_CONNECTION_CLOSED ? summary->last_ms : summary->answered_ms;
     bool of_its_connection = !summary->is_session && !is_about_a_message(&item->event) &&
-                             item->event.time_ms <= summary->last_ms;
+                             item->event.time_ms <= until_ms;
     return str_eq(item->id, summary->id) || of_its_connection;
 }
 
@@ -320,6 +325,13 @@ read_event(struct reading *reading, const struct timeline_event *item)
     }
 }
 
+static bool
+ends_transaction(const struct trace_event *event)
+{
+    return event->number == TRACE_MESSAGE_ANSWERED || event->number == TRACE_CONTENT_REFUSED ||
+           event->number == TRACE_MAIL_REFUSED || event->number == TRACE_TRANSACTION_ABANDONED;
+}
+
 /* A session's events are those of a connection (blocks of events.def); a message has its own. */
 static void
 find_bounds(const struct timeline *timeline, struct explain_summary *summary)
@@ -330,10 +342,16 @@ find_bounds(const struct timeline *timeline, struct explain_summary *summary)
         const struct timeline_event *item = &timeline->items[i];
         if (str_eq(item->id, summary->id)) {
             summary->last_ms = item->event.time_ms;
+            if (ends_transaction(&item->event)) {
+                summary->answered_ms = item->event.time_ms;
+            }
             has_own_mail |= is_about_a_message(&item->event);
         }
     }
     summary->is_session = !has_own_mail;
+    if (summary->answered_ms == 0) {
+        summary->answered_ms = summary->last_ms;
+    }
 }
 
 enum status

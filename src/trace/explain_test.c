@@ -145,6 +145,28 @@ a_message_with_a_copy(void **state)
     free(got);
 }
 
+/* What the client did after the answer to this message is not its story; how it went away is. */
+static void
+no_other_message_of_the_session(void **state)
+{
+    (void)state;
+    struct story story;
+    story_begin(&story);
+    record_mail(&story);
+    TRACE(&story.session, command_refused, .verb = STR("FIRST"), .code = 500);
+    TRACE(&story.message, message_answered, .code = 250, .text = STR("Ok"));
+    now_ms++;
+    TRACE(&story.session, command_refused, .verb = STR("SECOND"), .code = 500);
+    TRACE(&story.session, connection_closed, .reason = STR("quit"));
+    now_ms++;
+    TRACE(&story.message, delivered, .recipient = STR("bob@kartapuce.com"), .code = 250);
+    char *got = story_end(&story, "0000000000MESSAG", 80);
+    assert_non_null(strstr(got, "FIRST"));
+    assert_null(strstr(got, "SECOND"));
+    assert_non_null(strstr(got, "said goodbye"));
+    free(got);
+}
+
 static void
 a_delivered_message(void **state)
 {
@@ -560,6 +582,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_delivered_message),
         cmocka_unit_test(a_message_with_a_copy),
+        cmocka_unit_test(no_other_message_of_the_session),
         cmocka_unit_test(refused_messages),
         cmocka_unit_test(sessions),
         cmocka_unit_test(other_messages_are_left_out),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -225,8 +226,44 @@ def test_metrics(plain):
             return answer.read().decode()
 
     text = wait_for(lambda: (t := scraped()) and "postern_" in t and t, 10)
+    kinds, helps, names = {}, {}, set()
     for line in text.splitlines():
-        assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2 and float(line.split()[-1]) >= 0
+        if line.startswith("# TYPE "):
+            name, kinds[name] = line.split()[2:4]
+        elif line.startswith("# HELP "):
+            _, _, name, helps[name] = line.split(" ", 3)
+        else:
+            names.add(re.split("[{ ]", line)[0])
+            assert float(line.split()[-1]) >= 0, line
+    assert names == kinds.keys() == helps.keys()
+    for name in names:
+        assert kinds[name] == ("counter" if name.endswith("_total") else "gauge"), name
+        assert len(helps[name]) > 4, name
+
+
+def test_status_tells_queue_and_rates(world):
+    running = world.gateway({"routes": [{"domain": "far.example", "to": "smtp://127.0.0.1:1"}]})
+    text = running.gateway.command("status").stdout
+    assert "Queue  0 messages, 0 recipients (0 deferred, 0 held)" in text
+    assert running.receive(BOB[0]).code == 250
+    with running.dialogue() as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<someone@peers.example>")
+        client.expect(550, "RCPT TO:<nobody@kartapuce.com>")
+    running.submit("tom@far.example")
+
+    def rates():
+        status = running.gateway.status()
+        rates = status["rates"]
+        return (status["queue"]["messages"] == 1 and status["queue"]["deferred"] == 1
+                and all(rates[kind]["per_minute_1m"] > 0 and rates[kind]["per_minute_5m"] > 0
+                        for kind in ("received", "refused", "delivered", "deferred")))
+
+    wait_for(rates, 15)
+    text = running.gateway.command("status").stdout
+    assert "Queue  1 message, 1 recipient (1 deferred, 0 held)" in text
+    assert re.search(r"^Rates .*1 min .*5 min", text, re.M)
+    assert re.search(r"^  received +\d+\.\d +\d+\.\d$", text, re.M)
 
 
 @pytest.mark.parametrize("role", ["filter", "spool", "relay", "resolver", "ledger", "vault",

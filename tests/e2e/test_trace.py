@@ -10,7 +10,7 @@ import pytest
 from lab.gateway import binary, queue_id
 from lab.process import wait_for
 from lab.sink import Script
-from world import BOB, JACK
+from world import BOB, JACK, PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +161,30 @@ def test_nothing_found_is_said(running):
     head, row = listed()
     assert head.startswith("FIRST SEEN") and "heading@peers.example" in row
     assert head.index("SENDER") == row.index("heading@")
+
+
+def test_an_anomaly_belongs_to_its_message_alone(running):
+    """Three messages in one burst: only the third has a NUL."""
+    with running.dialogue() as client:
+        client.ehlo()
+        one = queue_id(client.mail("burst1@peers.example", BOB[0], PLAIN).text)
+        two = queue_id(client.mail("burst2@peers.example", BOB[0], PLAIN).text)
+        reply = client.mail("burst3@peers.example", BOB[0], b"From: a@b.example\r\n\r\n\0\r\n")
+        assert reply.code in (550, 554), reply
+        client.quit()
+    found = wait_for(lambda: running.gateway.trace("--sender", "burst3@peers.example"), 10)
+    running.explained(found[0]["id"], "burst3@peers.example", "wrong with what it sent", "NUL")
+    for identifier in (one, two):
+        text = running.explained(identifier, "Nothing is left to do", "said goodbye")
+        assert "wrong with what it sent" not in text
+
+
+def test_who_is_turned_away_has_a_state_of_its_own(world):
+    strict = world.gateway({"limits": {"connections_per_address": 1}})
+    with strict.dialogue() as first:
+        first.ehlo()
+        with strict.dialogue() as second:
+            assert second.greeting.code == 421
+    rows = wait_for(lambda: [row for row in strict.gateway.trace("--client", "127.0.0.1")
+                             if row["state"] == "turned away"], 10)
+    strict.explained(rows[0]["id"], "421")

@@ -177,12 +177,22 @@ record_auth(struct connection *connection, const struct smtp_reply *reply)
           .code = reply->code);
 }
 
+/*
+ * What the client does while it has a message under way belongs to that message: in a fast dialogue
+ * several have the same millisecond, and time alone could not tell them apart.
+ */
+static struct trace *
+trace_of(struct connection *connection)
+{
+    return connection->transaction != NULL ? &connection->transaction->trace : &connection->trace;
+}
+
 static void
 record_refused_command(struct connection *connection, const struct smtp_reply *reply)
 {
     char enhanced[ENHANCED_MAX];
     connection->noteworthy = true;
-    TRACE(&connection->trace, command_refused, .verb = connection->verb, .code = reply->code,
+    TRACE(trace_of(connection), command_refused, .verb = connection->verb, .code = reply->code,
           .enhanced = enhanced_text(reply, enhanced), .text = reply->text);
 }
 
@@ -326,7 +336,7 @@ record_anomaly(struct connection *connection, enum smtp_anomaly anomaly)
         return; /* told with its own event, which knows how much it was */
     }
     bool tolerated = anomaly == SMTP_ANOMALY_PATH_FORM || anomaly == SMTP_ANOMALY_AFTER_STARTTLS;
-    TRACE(&connection->trace, anomaly, .what = what, .refused = !tolerated);
+    TRACE(trace_of(connection), anomaly, .what = what, .refused = !tolerated);
     if (tolerated) {
         connection->why = NULL;
     }

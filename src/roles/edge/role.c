@@ -262,42 +262,42 @@ edge_metrics(void *state, struct role_metrics *metrics)
     const struct edge_counters *c = &edge->counters;
     bool first = role_instance(edge->runtime) == 0;
     const struct {
-        const char *name;
+        enum role_metric metric;
         int64_t value;
     } rows[] = {
-        {"edge_connections_open", (int64_t)edge->connection_count},
-        {"edge_connections_total", c->connections},
-        {"edge_refused_connections", c->refused[ADMISSION_CONNECTIONS]},
-        {"edge_refused_address", c->refused[ADMISSION_ADDRESS]},
-        {"edge_refused_network", c->refused[ADMISSION_NETWORK]},
-        {"edge_refused_address_rate", c->refused[ADMISSION_ADDRESS_RATE]},
-        {"edge_refused_network_rate", c->refused[ADMISSION_NETWORK_RATE]},
-        {"edge_refused_address_messages", c->refused[ADMISSION_ADDRESS_MESSAGES]},
-        {"edge_refused_network_messages", c->refused[ADMISSION_NETWORK_MESSAGES]},
-        {"edge_refused_table_full", c->refused[ADMISSION_TABLE_FULL]},
-        {"edge_refused_memory", c->refused_memory},
-        {"edge_refused_no_tls", c->refused_no_tls},
-        {"edge_refused_early_talk", c->refused_early_talk},
-        {"edge_refused_proxy", c->refused_proxy},
-        {"edge_refused_descriptors", c->no_descriptors},
-        {"edge_messages_accepted", c->messages},
-        {"edge_messages_refused", c->messages_refused},
-        {"edge_recipients_refused", c->recipients_refused},
-        {"edge_octets_in", c->octets_in},
-        {"edge_octets_out", c->octets_out},
-        {"edge_tls_sessions", c->tls_sessions},
-        {"edge_tls_failures", c->tls_failures},
-        {"edge_auth_succeeded", c->auth_succeeded},
-        {"edge_auth_failed", c->auth_failed},
-        {"edge_timeouts", c->timeouts},
-        {"edge_peer_failures", c->peer_failures},
-        {"edge_memory_octets", (int64_t)edge->memory},
+        {ROLE_METRIC_EDGE_CONNECTIONS_OPEN, (int64_t)edge->connection_count},
+        {ROLE_METRIC_EDGE_CONNECTIONS_TOTAL, c->connections},
+        {ROLE_METRIC_EDGE_REFUSED_CONNECTIONS_TOTAL, c->refused[ADMISSION_CONNECTIONS]},
+        {ROLE_METRIC_EDGE_REFUSED_ADDRESS_TOTAL, c->refused[ADMISSION_ADDRESS]},
+        {ROLE_METRIC_EDGE_REFUSED_NETWORK_TOTAL, c->refused[ADMISSION_NETWORK]},
+        {ROLE_METRIC_EDGE_REFUSED_ADDRESS_RATE_TOTAL, c->refused[ADMISSION_ADDRESS_RATE]},
+        {ROLE_METRIC_EDGE_REFUSED_NETWORK_RATE_TOTAL, c->refused[ADMISSION_NETWORK_RATE]},
+        {ROLE_METRIC_EDGE_REFUSED_ADDRESS_MESSAGES_TOTAL, c->refused[ADMISSION_ADDRESS_MESSAGES]},
+        {ROLE_METRIC_EDGE_REFUSED_NETWORK_MESSAGES_TOTAL, c->refused[ADMISSION_NETWORK_MESSAGES]},
+        {ROLE_METRIC_EDGE_REFUSED_TABLE_FULL_TOTAL, c->refused[ADMISSION_TABLE_FULL]},
+        {ROLE_METRIC_EDGE_REFUSED_MEMORY_TOTAL, c->refused_memory},
+        {ROLE_METRIC_EDGE_REFUSED_NO_TLS_TOTAL, c->refused_no_tls},
+        {ROLE_METRIC_EDGE_REFUSED_EARLY_TALK_TOTAL, c->refused_early_talk},
+        {ROLE_METRIC_EDGE_REFUSED_PROXY_TOTAL, c->refused_proxy},
+        {ROLE_METRIC_EDGE_REFUSED_DESCRIPTORS_TOTAL, c->no_descriptors},
+        {ROLE_METRIC_EDGE_MESSAGES_ACCEPTED_TOTAL, c->messages},
+        {ROLE_METRIC_EDGE_MESSAGES_REFUSED_TOTAL, c->messages_refused},
+        {ROLE_METRIC_EDGE_RECIPIENTS_REFUSED_TOTAL, c->recipients_refused},
+        {ROLE_METRIC_EDGE_OCTETS_IN_TOTAL, c->octets_in},
+        {ROLE_METRIC_EDGE_OCTETS_OUT_TOTAL, c->octets_out},
+        {ROLE_METRIC_EDGE_TLS_SESSIONS_TOTAL, c->tls_sessions},
+        {ROLE_METRIC_EDGE_TLS_FAILURES_TOTAL, c->tls_failures},
+        {ROLE_METRIC_EDGE_AUTH_SUCCEEDED_TOTAL, c->auth_succeeded},
+        {ROLE_METRIC_EDGE_AUTH_FAILED_TOTAL, c->auth_failed},
+        {ROLE_METRIC_EDGE_TIMEOUTS_TOTAL, c->timeouts},
+        {ROLE_METRIC_EDGE_PEER_FAILURES_TOTAL, c->peer_failures},
+        {ROLE_METRIC_EDGE_MEMORY_OCTETS, (int64_t)edge->memory},
         /* All edges share the table: told once, so that sums are right. */
-        {"edge_admission_entries", first ? (int64_t)tally_entries(edge->clients) : 0},
-        {"edge_traces_dropped", (int64_t)trace_sender_dropped(edge->traces)},
+        {ROLE_METRIC_EDGE_ADMISSION_ENTRIES, first ? (int64_t)tally_entries(edge->clients) : 0},
+        {ROLE_METRIC_EDGE_TRACES_DROPPED_TOTAL, (int64_t)trace_sender_dropped(edge->traces)},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        role_metric_add(metrics, rows[i].name, rows[i].value);
+        role_metric_add(metrics, rows[i].metric, rows[i].value);
     }
     for (size_t i = 0; i < edge->profile->listener_count; i++) {
         if (edge->profile->listeners[i].broken) {

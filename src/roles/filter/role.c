@@ -177,22 +177,27 @@ filter_stop(void *state, int grace_ms)
 static void
 filter_metrics(void *state, struct role_metrics *metrics)
 {
-    static const char *const names[FILTER_OUTCOME_COUNT] = {
-        [FILTER_ACCEPTED] = "messages_accepted", [FILTER_HELD] = "messages_held",
-        [FILTER_REJECTED] = "messages_rejected", [FILTER_DEFERRED] = "messages_deferred",
-        [FILTER_FAILED] = "messages_failed",
+    static const enum role_metric names[FILTER_OUTCOME_COUNT] = {
+        [FILTER_ACCEPTED] = ROLE_METRIC_FILTER_MESSAGES_ACCEPTED_TOTAL,
+        [FILTER_HELD] = ROLE_METRIC_FILTER_MESSAGES_HELD_TOTAL,
+        [FILTER_REJECTED] = ROLE_METRIC_FILTER_MESSAGES_REJECTED_TOTAL,
+        [FILTER_DEFERRED] = ROLE_METRIC_FILTER_MESSAGES_DEFERRED_TOTAL,
+        [FILTER_FAILED] = ROLE_METRIC_FILTER_MESSAGES_FAILED_TOTAL,
     };
     struct filter *filter = state;
-    role_metric_add(metrics, "messages_received", (int64_t)filter->received);
-    role_metric_add(metrics, "messages_turned_away", (int64_t)filter->turned_away);
+    role_metric_add(metrics, ROLE_METRIC_FILTER_MESSAGES_RECEIVED_TOTAL, (int64_t)filter->received);
+    role_metric_add(metrics, ROLE_METRIC_FILTER_MESSAGES_TURNED_AWAY_TOTAL,
+                    (int64_t)filter->turned_away);
     for (size_t i = 0; i < FILTER_OUTCOME_COUNT; i++) {
         role_metric_add(metrics, names[i], (int64_t)atomic_load(&filter->shared.outcomes[i]));
     }
-    role_metric_add(metrics, "messages_now", (int64_t)atomic_load(&filter->shared.active));
-    role_metric_add(metrics, "message_octets_now", (int64_t)atomic_load(&filter->shared.memory));
-    role_metric_add(metrics, "traces_waiting",
+    role_metric_add(metrics, ROLE_METRIC_FILTER_MESSAGES_OPEN,
+                    (int64_t)atomic_load(&filter->shared.active));
+    role_metric_add(metrics, ROLE_METRIC_FILTER_MESSAGE_OCTETS,
+                    (int64_t)atomic_load(&filter->shared.memory));
+    role_metric_add(metrics, ROLE_METRIC_FILTER_TRACES_WAITING,
                     (int64_t)trace_sender_waiting(filter->shared.sender));
-    role_metric_add(metrics, "traces_dropped",
+    role_metric_add(metrics, ROLE_METRIC_FILTER_TRACES_DROPPED_TOTAL,
                     (int64_t)trace_sender_dropped(filter->shared.sender));
 }
 

@@ -266,24 +266,24 @@ ledger_metrics(void *state, struct role_metrics *metrics_out)
     const struct ledger *ledger = state;
     const struct ledger_counters *c = &ledger->counters;
     const struct {
-        const char *name;
+        enum role_metric metric;
         int64_t value;
     } rows[] = {
-        {"users", (int64_t)user_table_count(ledger->users)},
-        {"recipient_lookups_total", c->lookups},
-        {"logins_total", c->logins},
-        {"logins_failed_total", c->logins_failed},
-        {"logins_throttled_total", c->logins_throttled},
-        {"logins_busy_total", c->logins_busy},
-        {"login_throttle_entries", (int64_t)throttle_entries(ledger->throttle)},
-        {"traces_total", c->traces},
-        {"traces_refused_total", c->traces_refused},
-        {"traces_waiting", (int64_t)work_pending(ledger->writers)},
-        {"trace_octets", c->trace_octets},
-        {"trace_searches_total", c->searches},
+        {ROLE_METRIC_LEDGER_USERS, (int64_t)user_table_count(ledger->users)},
+        {ROLE_METRIC_LEDGER_RECIPIENT_LOOKUPS_TOTAL, c->lookups},
+        {ROLE_METRIC_LEDGER_LOGINS_TOTAL, c->logins},
+        {ROLE_METRIC_LEDGER_LOGINS_FAILED_TOTAL, c->logins_failed},
+        {ROLE_METRIC_LEDGER_LOGINS_THROTTLED_TOTAL, c->logins_throttled},
+        {ROLE_METRIC_LEDGER_LOGINS_BUSY_TOTAL, c->logins_busy},
+        {ROLE_METRIC_LEDGER_LOGIN_THROTTLE_ENTRIES, (int64_t)throttle_entries(ledger->throttle)},
+        {ROLE_METRIC_LEDGER_TRACES_TOTAL, c->traces},
+        {ROLE_METRIC_LEDGER_TRACES_REFUSED_TOTAL, c->traces_refused},
+        {ROLE_METRIC_LEDGER_TRACES_WAITING, (int64_t)work_pending(ledger->writers)},
+        {ROLE_METRIC_LEDGER_TRACE_OCTETS, c->trace_octets},
+        {ROLE_METRIC_LEDGER_TRACE_SEARCHES_TOTAL, c->searches},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        role_metric_add(metrics_out, rows[i].name, rows[i].value);
+        role_metric_add(metrics_out, rows[i].metric, rows[i].value);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "roles/parent/rates.h"
 #include "roles/parent/restart.h"
 #include "roles/role.h"
 
@@ -28,6 +29,8 @@ struct report_server {
     struct event_base *loop;
     struct event *listener;
     struct event *clean_up;
+    struct event *sampling;
+    struct rates rates;
     void *context;
     report_fill *fill;
     report_reload *reload;
@@ -45,12 +48,14 @@ struct report {
     struct record_role_status *roles; /* what `fields` points to */
     struct record_warning *warnings;
     size_t waiting;
+    bool is_sample; /* nobody is told: it is for the rates */
 };
 
 /* One role's part of it. */
 struct part {
     struct report *report;
     struct record_role_status *status;
+    size_t place; /* of the process, for its rates */
 };
 
 static bool
@@ -68,8 +73,31 @@ still_there(const struct report *report)
 }
 
 static void
+add_rates(struct report *report)
+{
+    const struct rates *rates = &report->server->rates;
+    int64_t now_ms = clock_monotonic_ms();
+    struct record_rate *items = arena_alloc_array(report->arena, RATE_COUNT, sizeof *items);
+    for (size_t i = 0; items != NULL && i < RATE_COUNT; i++) {
+        enum rate_kind kind = (enum rate_kind)i;
+        items[i] = (struct record_rate){str_from_cstr(rate_name(kind)),
+                                        rates_per_minute(rates, kind, RATES_SHORT_MS, now_ms),
+                                        rates_per_minute(rates, kind, RATES_LONG_MS, now_ms)};
+    }
+    report->fields.rates.items = items;
+    report->fields.rates.n = items != NULL ? RATE_COUNT : 0;
+}
+
+static void
 report_finish(struct report *report)
 {
+    if (report->is_sample) {
+        rates_take(&report->server->rates, clock_monotonic_ms());
+        struct arena *arena = report->arena;
+        arena_destroy(&arena);
+        return;
+    }
+    add_rates(report);
     if (still_there(report) && channel_send(report->to, MSG_STATUS_REPORT, report->request,
                                             &report->fields) != STATUS_OK) {
         LOG_WARN("a status report could not be sent");
@@ -139,7 +167,10 @@ on_part(void *context, enum status status, struct ipc_message *message)
 {
     struct part *part = context;
     if (status == STATUS_OK && message->type == MSG_STATUS_REPLY) {
-        keep_metrics(part, MSG_BODY(message, status_reply));
+        const struct msg_status_reply *reply = MSG_BODY(message, status_reply);
+        rates_note(&part->report->server->rates, part->place, reply->metrics.items,
+                   reply->metrics.n);
+        keep_metrics(part, reply);
         keep_warnings(part->report, MSG_BODY(message, status_reply));
     } else if (part->status->ready) {
         tell_silent(part);
@@ -166,7 +197,7 @@ ask_role(struct report *report, struct child *child, struct record_role_status *
     if (part == NULL || child->pid == 0) {
         return;
     }
-    *part = (struct part){report, status_out};
+    *part = (struct part){report, status_out, (size_t)(status_out - report->roles)};
     if (channel_request(child->control, MSG_STATUS_REQUEST, NULL, ROLE_ANSWER_TIMEOUT_MS, on_part,
                         part) == STATUS_OK) {
         report->waiting++;
@@ -216,19 +247,13 @@ add_role(struct report *report, struct child *child)
     }
 }
 
-void
-report_to_channel(struct report_server *server, struct channel *channel, uint64_t request)
+/* Asks all roles; report_finish follows, perhaps before this returns. */
+static void
+report_gather(struct report_server *server, struct report *report)
 {
     struct report_facts facts;
-    struct report *report = report_create();
-    if (report == NULL) {
-        return;
-    }
     server->fill(server->context, &facts);
     report->server = server;
-    report->to_role = channel_peer(channel);
-    report->to = channel;
-    report->request = request;
     report->fields.generation = facts.generation;
     report->fields.uptime_ms = facts.uptime_ms;
     report->fields.version = str_from_cstr(POSTERN_VERSION);
@@ -238,6 +263,32 @@ report_to_channel(struct report_server *server, struct channel *channel, uint64_
     }
     if (--report->waiting == 0) {
         report_finish(report);
+    }
+}
+
+void
+report_to_channel(struct report_server *server, struct channel *channel, uint64_t request)
+{
+    struct report *report = report_create();
+    if (report == NULL) {
+        return;
+    }
+    report->to_role = channel_peer(channel);
+    report->to = channel;
+    report->request = request;
+    report_gather(server, report);
+}
+
+/* The rates need to know how things stood a while ago, also when nobody asks. */
+static void
+on_sampling(evutil_socket_t fd, short what, void *context)
+{
+    struct report *report = report_create();
+    (void)fd;
+    (void)what;
+    if (report != NULL) {
+        report->is_sample = true;
+        report_gather(context, report);
     }
 }
 
@@ -343,10 +394,13 @@ report_server_create(struct event_base *loop, int listener, void *context, repor
     server->context = context;
     server->fill = fill;
     server->reload = reload;
+    rates_take(&server->rates, clock_monotonic_ms());
     server->listener = event_new(loop, listener, EV_READ | EV_PERSIST, on_accept, server);
     server->clean_up = event_new(loop, -1, 0, on_clean_up, server);
-    if (server->listener == NULL || server->clean_up == NULL ||
-        event_add(server->listener, NULL) != 0) {
+    server->sampling = event_new(loop, -1, EV_PERSIST, on_sampling, server);
+    struct timeval interval = {RATES_INTERVAL_MS / 1000, 0};
+    if (server->listener == NULL || server->clean_up == NULL || server->sampling == NULL ||
+        event_add(server->listener, NULL) != 0 || event_add(server->sampling, &interval) != 0) {
         abort();
     }
     return server;

@@ -353,26 +353,27 @@ relay_metrics(void *state, struct role_metrics *metrics)
     const struct relay_counters *c = &relay->world.counters;
     struct relay_crew_counts crew = relay_crew_counts(relay->crew);
     const struct {
-        const char *name;
+        enum role_metric metric;
         const atomic_ullong *value;
     } counters[] = {
-        {"recipients_delivered", &c->delivered},
-        {"recipients_deferred", &c->deferred},
-        {"recipients_failed", &c->failed},
-        {"connections_opened", &c->connections},
-        {"connections_failed", &c->connections_failed},
-        {"connections_reused", &c->connections_reused},
-        {"tls_opened", &c->tls},
-        {"tls_failed", &c->tls_failed},
+        {ROLE_METRIC_RELAY_RECIPIENTS_DELIVERED_TOTAL, &c->delivered},
+        {ROLE_METRIC_RELAY_RECIPIENTS_DEFERRED_TOTAL, &c->deferred},
+        {ROLE_METRIC_RELAY_RECIPIENTS_FAILED_TOTAL, &c->failed},
+        {ROLE_METRIC_RELAY_CONNECTIONS_OPENED_TOTAL, &c->connections},
+        {ROLE_METRIC_RELAY_CONNECTIONS_FAILED_TOTAL, &c->connections_failed},
+        {ROLE_METRIC_RELAY_CONNECTIONS_REUSED_TOTAL, &c->connections_reused},
+        {ROLE_METRIC_RELAY_TLS_SESSIONS_TOTAL, &c->tls},
+        {ROLE_METRIC_RELAY_TLS_FAILURES_TOTAL, &c->tls_failed},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
-        role_metric_add(metrics, counters[i].name, (int64_t)atomic_load(counters[i].value));
+        role_metric_add(metrics, counters[i].metric, (int64_t)atomic_load(counters[i].value));
     }
-    role_metric_add(metrics, "connections_idle", (int64_t)relay_idle_count(relay->world.idle));
-    role_metric_add(metrics, "workers", (int64_t)crew.threads);
-    role_metric_add(metrics, "workers_busy", (int64_t)crew.working);
-    role_metric_add(metrics, "deliveries_waiting", (int64_t)crew.waiting);
-    role_metric_add(metrics, "callout_answers_kept",
+    role_metric_add(metrics, ROLE_METRIC_RELAY_CONNECTIONS_IDLE,
+                    (int64_t)relay_idle_count(relay->world.idle));
+    role_metric_add(metrics, ROLE_METRIC_RELAY_WORKERS, (int64_t)crew.threads);
+    role_metric_add(metrics, ROLE_METRIC_RELAY_WORKERS_BUSY, (int64_t)crew.working);
+    role_metric_add(metrics, ROLE_METRIC_RELAY_DELIVERIES_WAITING, (int64_t)crew.waiting);
+    role_metric_add(metrics, ROLE_METRIC_RELAY_CALLOUT_ANSWERS_KEPT,
                     (int64_t)relay_callout_cache_count(relay->callouts));
 }
 

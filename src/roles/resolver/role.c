@@ -148,21 +148,24 @@ resolver_reload(void *state, const struct config *config)
 static void
 resolver_metrics(void *state, struct role_metrics *metrics_out)
 {
-    static const char *const names[DNS_OUTCOME_COUNT] = {
-        [DNS_OUTCOME_ANSWER] = "dns_answers",    [DNS_OUTCOME_NODATA] = "dns_nodata",
-        [DNS_OUTCOME_NXDOMAIN] = "dns_nxdomain", [DNS_OUTCOME_SERVFAIL] = "dns_servfail",
-        [DNS_OUTCOME_TIMEOUT] = "dns_timeout",   [DNS_OUTCOME_REFUSED] = "dns_refused",
+    static const enum role_metric names[DNS_OUTCOME_COUNT] = {
+        [DNS_OUTCOME_ANSWER] = ROLE_METRIC_DNS_ANSWERS_TOTAL,
+        [DNS_OUTCOME_NODATA] = ROLE_METRIC_DNS_NODATA_TOTAL,
+        [DNS_OUTCOME_NXDOMAIN] = ROLE_METRIC_DNS_NXDOMAIN_TOTAL,
+        [DNS_OUTCOME_SERVFAIL] = ROLE_METRIC_DNS_SERVFAIL_TOTAL,
+        [DNS_OUTCOME_TIMEOUT] = ROLE_METRIC_DNS_TIMEOUT_TOTAL,
+        [DNS_OUTCOME_REFUSED] = ROLE_METRIC_DNS_REFUSED_TOTAL,
     };
     struct resolver *resolver = state;
-    role_metric_add(metrics_out, "dns_questions", resolver->asked);
-    role_metric_add(metrics_out, "dns_batches", resolver->batches_asked);
+    role_metric_add(metrics_out, ROLE_METRIC_DNS_QUESTIONS_TOTAL, resolver->asked);
+    role_metric_add(metrics_out, ROLE_METRIC_DNS_BATCHES_TOTAL, resolver->batches_asked);
     for (size_t i = 0; i < DNS_OUTCOME_COUNT; i++) {
         role_metric_add(metrics_out, names[i], resolver->answered[i]);
     }
-    role_metric_add(metrics_out, "dns_secure", resolver->secure);
-    role_metric_add(metrics_out, "dns_bogus", resolver->bogus);
-    role_metric_add(metrics_out, "dns_over_limit", resolver->refused);
-    role_metric_add(metrics_out, "dns_under_way", (int64_t)resolver->query_count);
+    role_metric_add(metrics_out, ROLE_METRIC_DNS_SECURE_TOTAL, resolver->secure);
+    role_metric_add(metrics_out, ROLE_METRIC_DNS_BOGUS_TOTAL, resolver->bogus);
+    role_metric_add(metrics_out, ROLE_METRIC_DNS_OVER_LIMIT_TOTAL, resolver->refused);
+    role_metric_add(metrics_out, ROLE_METRIC_DNS_UNDER_WAY, (int64_t)resolver->query_count);
     self_test_metrics(resolver, metrics_out);
     watch_metrics(resolver, metrics_out);
 }

@@ -178,8 +178,9 @@ self_test_metrics(struct resolver *resolver, struct role_metrics *metrics)
     bool late =
         test->context != NULL && test->result != SELF_TEST_FAILS &&
         clock_monotonic_ms() - test->asked_ms > resolver->current->config->resolver.timeout_ms;
-    role_metric_add(metrics, "dns_validation_works", test->result == SELF_TEST_WORKS && !late);
-    role_metric_add(metrics, "dns_validation_failures", test->failures);
+    role_metric_add(metrics, ROLE_METRIC_DNS_VALIDATION_WORKS,
+                    test->result == SELF_TEST_WORKS && !late);
+    role_metric_add(metrics, ROLE_METRIC_DNS_VALIDATION_FAILURES_TOTAL, test->failures);
     if (test->result == SELF_TEST_FAILS || late) {
         role_warn(metrics, "DNSSEC validation does not work: %s",
                   late ? "no server answers" : test->reason);

@@ -193,9 +193,10 @@ watch_metrics(struct resolver *resolver, struct role_metrics *metrics)
         pending += zones[i].pending;
         revoked += zones[i].revoked;
     }
-    role_metric_add(metrics, "dns_anchor_probes", resolver->watch.probes);
-    role_metric_add(metrics, "dns_anchor_probe_failures", resolver->watch.probe_failures);
-    role_metric_add(metrics, "dns_anchor_changes", resolver->watch.changes);
-    role_metric_add(metrics, "dns_anchor_keys_pending", pending);
-    role_metric_add(metrics, "dns_anchor_keys_revoked", revoked);
+    role_metric_add(metrics, ROLE_METRIC_DNS_ANCHOR_PROBES_TOTAL, resolver->watch.probes);
+    role_metric_add(metrics, ROLE_METRIC_DNS_ANCHOR_PROBE_FAILURES_TOTAL,
+                    resolver->watch.probe_failures);
+    role_metric_add(metrics, ROLE_METRIC_DNS_ANCHOR_CHANGES_TOTAL, resolver->watch.changes);
+    role_metric_add(metrics, ROLE_METRIC_DNS_ANCHOR_KEYS_PENDING, pending);
+    role_metric_add(metrics, ROLE_METRIC_DNS_ANCHOR_KEYS_REVOKED, revoked);
 }

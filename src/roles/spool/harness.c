@@ -83,10 +83,10 @@ role_stopped(struct role_runtime *runtime)
 }
 
 void
-role_metric_add(struct role_metrics *metrics, const char *name, int64_t value)
+role_metric_add(struct role_metrics *metrics, enum role_metric metric, int64_t value)
 {
     (void)metrics;
-    (void)name;
+    (void)metric;
     (void)value;
 }
 

@@ -217,33 +217,35 @@ spool_role_metrics(void *state, struct role_metrics *out)
 {
     struct spool_role *role = state;
     struct worker_counts w = worker_counts(role->worker);
-    role_metric_add(out, "queue_messages", w.queue.messages);
-    role_metric_add(out, "queue_recipients", w.queue.recipients);
-    role_metric_add(out, "queue_deferred", w.queue.deferred);
-    role_metric_add(out, "queue_held", w.queue.held);
-    role_metric_add(out, "queue_bytes", w.queue.bytes);
-    role_metric_add(out, "queue_disk_bytes", (int64_t)w.size);
-    role_metric_add(out, "queue_disk_free_bytes",
+    role_metric_add(out, ROLE_METRIC_QUEUE_MESSAGES, w.queue.messages);
+    role_metric_add(out, ROLE_METRIC_QUEUE_RECIPIENTS, w.queue.recipients);
+    role_metric_add(out, ROLE_METRIC_QUEUE_DEFERRED, w.queue.deferred);
+    role_metric_add(out, ROLE_METRIC_QUEUE_HELD, w.queue.held);
+    role_metric_add(out, ROLE_METRIC_QUEUE_BYTES, w.queue.bytes);
+    role_metric_add(out, ROLE_METRIC_QUEUE_DISK_BYTES, (int64_t)w.size);
+    role_metric_add(out, ROLE_METRIC_QUEUE_DISK_FREE_BYTES,
                     w.disk_free > INT64_MAX ? -1 : (int64_t)w.disk_free);
-    role_metric_add(out, "queue_destinations", (int64_t)schedule_destination_count(role->schedule));
-    role_metric_add(out, "queue_destinations_blocked",
+    role_metric_add(out, ROLE_METRIC_QUEUE_DESTINATIONS,
+                    (int64_t)schedule_destination_count(role->schedule));
+    role_metric_add(out, ROLE_METRIC_QUEUE_DESTINATIONS_BLOCKED,
                     (int64_t)schedule_blocked_count(role->schedule, role_now(role)));
-    role_metric_add(out, "queue_leases", HASH_COUNT(role->leases));
-    role_metric_add(out, "queue_cached_bytes", (int64_t)role->cache_octets);
-    role_metric_add(out, "queue_damaged", w.damaged);
-    role_metric_add(out, "queue_damaged_logs_kept", role->damaged_logs);
-    role_metric_add(out, "queue_unwritten_results", (int64_t)w.waiting);
-    role_metric_add(out, "commits_total", (int64_t)role->counts.committed);
-    role_metric_add(out, "commits_refused_total", (int64_t)role->counts.refused);
-    role_metric_add(out, "commits_duplicate_total", (int64_t)role->counts.duplicates);
-    role_metric_add(out, "batches_total", (int64_t)w.batches);
-    role_metric_add(out, "batches_failed_total", (int64_t)w.failed_batches);
-    role_metric_add(out, "recipients_delivered_total", (int64_t)role->counts.delivered);
-    role_metric_add(out, "recipients_deferred_total", (int64_t)role->counts.deferrals);
-    role_metric_add(out, "recipients_failed_total", (int64_t)role->counts.failed);
-    role_metric_add(out, "recipients_expired_total", (int64_t)role->counts.expired);
-    role_metric_add(out, "notices_total", (int64_t)role->counts.notices);
-    role_metric_add(out, "notices_suppressed_total", (int64_t)role->counts.notices_suppressed);
+    role_metric_add(out, ROLE_METRIC_QUEUE_LEASES, HASH_COUNT(role->leases));
+    role_metric_add(out, ROLE_METRIC_QUEUE_CACHED_BYTES, (int64_t)role->cache_octets);
+    role_metric_add(out, ROLE_METRIC_QUEUE_DAMAGED, w.damaged);
+    role_metric_add(out, ROLE_METRIC_QUEUE_DAMAGED_LOGS_KEPT, role->damaged_logs);
+    role_metric_add(out, ROLE_METRIC_QUEUE_UNWRITTEN_RESULTS, (int64_t)w.waiting);
+    role_metric_add(out, ROLE_METRIC_COMMITS_TOTAL, (int64_t)role->counts.committed);
+    role_metric_add(out, ROLE_METRIC_COMMITS_REFUSED_TOTAL, (int64_t)role->counts.refused);
+    role_metric_add(out, ROLE_METRIC_COMMITS_DUPLICATE_TOTAL, (int64_t)role->counts.duplicates);
+    role_metric_add(out, ROLE_METRIC_BATCHES_TOTAL, (int64_t)w.batches);
+    role_metric_add(out, ROLE_METRIC_BATCHES_FAILED_TOTAL, (int64_t)w.failed_batches);
+    role_metric_add(out, ROLE_METRIC_RECIPIENTS_DELIVERED_TOTAL, (int64_t)role->counts.delivered);
+    role_metric_add(out, ROLE_METRIC_RECIPIENTS_DEFERRED_TOTAL, (int64_t)role->counts.deferrals);
+    role_metric_add(out, ROLE_METRIC_RECIPIENTS_FAILED_TOTAL, (int64_t)role->counts.failed);
+    role_metric_add(out, ROLE_METRIC_RECIPIENTS_EXPIRED_TOTAL, (int64_t)role->counts.expired);
+    role_metric_add(out, ROLE_METRIC_NOTICES_TOTAL, (int64_t)role->counts.notices);
+    role_metric_add(out, ROLE_METRIC_NOTICES_SUPPRESSED_TOTAL,
+                    (int64_t)role->counts.notices_suppressed);
 }
 
 const struct role_definition spool_role = {

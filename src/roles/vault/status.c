@@ -106,29 +106,29 @@ vault_metrics(void *state, struct role_metrics *metrics_out)
         look_at(&o, &entry->key, clock_wall_ms());
     }
     const struct {
-        const char *name;
+        enum role_metric metric;
         int64_t value;
     } rows[] = {
-        {"keys_pending", o.states[KEY_PENDING]},
-        {"keys_published", o.states[KEY_PUBLISHED]},
-        {"keys_active", o.states[KEY_ACTIVE]},
-        {"keys_retiring", o.states[KEY_RETIRING]},
-        {"keys_retired", o.states[KEY_RETIRED]},
-        {"keys_active_not_in_dns", o.missing.count},
-        {"keys_stopped", o.stopped.count},
-        {"domains_without_active_key", domains_without_key(vault)},
-        {"keys_in_memory", (int64_t)vault->loaded_count},
-        {"key_dns_checks_total", c->dns_checks},
-        {"signatures_total", c->signatures},
-        {"signatures_refused_total", c->signatures_refused},
-        {"signatures_failed_total", c->signatures_failed},
-        {"signatures_waiting", (int64_t)work_pending(vault->signers)},
-        {"srs_made_total", c->srs_made},
-        {"srs_read_total", c->srs_read},
-        {"srs_refused_total", c->srs_refused},
+        {ROLE_METRIC_KEYS_PENDING, o.states[KEY_PENDING]},
+        {ROLE_METRIC_KEYS_PUBLISHED, o.states[KEY_PUBLISHED]},
+        {ROLE_METRIC_KEYS_ACTIVE, o.states[KEY_ACTIVE]},
+        {ROLE_METRIC_KEYS_RETIRING, o.states[KEY_RETIRING]},
+        {ROLE_METRIC_KEYS_RETIRED, o.states[KEY_RETIRED]},
+        {ROLE_METRIC_KEYS_ACTIVE_NOT_IN_DNS, o.missing.count},
+        {ROLE_METRIC_KEYS_STOPPED, o.stopped.count},
+        {ROLE_METRIC_DOMAINS_WITHOUT_ACTIVE_KEY, domains_without_key(vault)},
+        {ROLE_METRIC_KEYS_IN_MEMORY, (int64_t)vault->loaded_count},
+        {ROLE_METRIC_KEY_DNS_CHECKS_TOTAL, c->dns_checks},
+        {ROLE_METRIC_SIGNATURES_TOTAL, c->signatures},
+        {ROLE_METRIC_SIGNATURES_REFUSED_TOTAL, c->signatures_refused},
+        {ROLE_METRIC_SIGNATURES_FAILED_TOTAL, c->signatures_failed},
+        {ROLE_METRIC_SIGNATURES_WAITING, (int64_t)work_pending(vault->signers)},
+        {ROLE_METRIC_SRS_MADE_TOTAL, c->srs_made},
+        {ROLE_METRIC_SRS_READ_TOTAL, c->srs_read},
+        {ROLE_METRIC_SRS_REFUSED_TOTAL, c->srs_refused},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        role_metric_add(metrics_out, rows[i].name, rows[i].value);
+        role_metric_add(metrics_out, rows[i].metric, rows[i].value);
     }
     warn(metrics_out, &o.missing, "signs, but is not in the DNS",
          o.missing.count > 0 ? o.missing.first->missing_ms : 0);
