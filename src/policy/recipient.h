@@ -51,7 +51,7 @@ enum recipient_verdict {
 };
 
 enum recipient_question_kind {
-    RECIPIENT_QUESTION_USER,    /* is `address` an enabled user of the ledger */
+    RECIPIENT_QUESTION_USER,    /* is `address` a user of the ledger; a disabled one too */
     RECIPIENT_QUESTION_CALLOUT, /* does the delivery of `domain` take `address` at RCPT */
     RECIPIENT_QUESTION_SRS,     /* whom does `address`, made by SRS at `domain`, stand for */
 };

@@ -35,7 +35,7 @@ class Suite:
         self.name = name
         self.path = path
         self.run = self.passed = self.failed = self.advisory = 0
-        self.advisory_differs = 0
+        self.advisory_differs = []
         self.set_aside = collections.Counter()
         self.failures = []
 
@@ -48,20 +48,21 @@ class Suite:
             self.set_aside[verdict.aside] += 1
             return
         self.run += 1
+        difference = {"id": str(case.get("id", "")), "got": verdict.got, "want": verdict.want}
         if is_advisory(case):
             self.advisory += 1
-            self.advisory_differs += not verdict.passed
+            if not verdict.passed:
+                self.advisory_differs.append(difference)
         elif verdict.passed:
             self.passed += 1
         else:
             self.failed += 1
-            self.failures.append(
-                {"id": str(case.get("id", "")), "got": verdict.got, "want": verdict.want})
+            self.failures.append(difference)
 
     def report(self):
         return {"suite": self.name, "run": self.run, "passed": self.passed, "failed": self.failed,
                 "advisory": self.advisory, "set_aside": dict(self.set_aside),
-                "failures": self.failures}
+                "failures": self.failures, "advisory_differs": self.advisory_differs}
 
     def lines(self):
         if self.run == 0 and len(self.set_aside) == 1:
@@ -71,7 +72,11 @@ class Suite:
         yield (f"{self.name}: {self.run} run, {self.passed} passed, {self.failed} failed, "
                f"{self.advisory} advisory, {sum(self.set_aside.values())} set aside")
         if self.advisory_differs:
-            yield f"  {self.advisory_differs} of the advisory cases differ"
+            yield f"  {len(self.advisory_differs)} of the advisory cases differ"
+        for case in self.advisory_differs[:FAILURES_SHOWN]:
+            yield f"  differs {case['id']}: got {case['got']}; would be {case['want']}"
+        if len(self.advisory_differs) > FAILURES_SHOWN:
+            yield f"  and {len(self.advisory_differs) - FAILURES_SHOWN} more that differ"
         for reason, count in sorted(self.set_aside.items()):
             yield f"  set aside {count}: {reason}"
         for failure in self.failures[:FAILURES_SHOWN]:

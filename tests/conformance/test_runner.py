@@ -62,7 +62,8 @@ def test_all_passed(tmp_path, capsys):
     status, report = run(tmp_path)
     assert status == 0
     assert report == {"suites": [{"suite": "made/good", "run": 3, "passed": 3, "failed": 0,
-                                  "advisory": 0, "set_aside": {}, "failures": []}]}
+                                  "advisory": 0, "set_aside": {}, "failures": [],
+                                  "advisory_differs": []}]}
     assert "made/good: 3 run, 3 passed, 0 failed" in capsys.readouterr().out
 
 
