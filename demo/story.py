@@ -16,6 +16,7 @@ import email.policy
 import email.utils
 import json
 import smtplib
+import socket
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,10 @@ from lab.net import Net
 from lab.process import wait_for
 
 HERE = Path(__file__).parent
+
+
+class Busy(Exception):
+    """Somebody else has what the story needs; the text is for people."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,15 @@ class Organisation:
 
 
 class Story:
-    def __init__(self, directory=None, *, progress=lambda text: None):
+    def __init__(self, directory=None, *, net=None, progress=lambda text: None):
+        self.progress = progress
+        try:
+            self.net = net or Net(0)
+        except OSError:
+            raise Busy("The demonstration runs already on this machine: use that one, or end it"
+                       " (Ctrl-C there).") from None
         self.directory = Path(directory or tempfile.mkdtemp(prefix="postern-demo-"))
         self.directory.chmod(0o755)
-        self.progress = progress
-        self.net = Net(0)
         self.kartapuce = Organisation(
             "kartapuce.com", 10, [BOB, JACK],
             [{"name": "soc", "to": [BOB.address, JACK.address]},
@@ -83,7 +92,32 @@ class Story:
 
     # -- up and down --------------------------------------------------------------------------
 
+    def check_ports(self):
+        """Raises Busy with every address and port that the story needs and somebody else has."""
+        port, tcp, udp = self.net.port, socket.SOCK_STREAM, socket.SOCK_DGRAM
+        dns = (self.net.host(53), port("dns"))
+        needed = [(*dns, "DNS over UDP", udp), (*dns, "DNS", tcp)]
+        for org in self.organisations:
+            needed += [(org.gateway_address, port(name), f"{name} of {org.mx}", tcp)
+                       for name in ("smtp", "smtps", "submission")]
+            needed += [(org.mailbox_address, port(name), f"{name} of {org.imap}", tcp)
+                       for name in ("imaps", "lmtp")]
+        busy = []
+        for address, number, what, kind in needed:
+            with socket.socket(type=kind) as probe:
+                if kind == tcp:     # what was closed a moment ago does not count
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((address, number))
+                except OSError as error:
+                    busy.append(f"  {address} port {number} ({what}): {error.strerror}")
+        if busy:
+            raise Busy("The demonstration cannot start: it cannot listen at\n" + "\n".join(busy)
+                       + "\nEnd what listens there (`ss -lntup` tells), or use the demonstration"
+                         " that runs already.")
+
     def start(self):
+        self.check_ports()
         self.ca = Authority(self.directory / "ca", "Demo Root")
         self._start_dns()
         for org in self.organisations:
@@ -164,7 +198,8 @@ class Story:
             "hostname": org.mx,
             "listeners": listeners,
             "tls": {"certificates": [{"certificate": str(certificate.certificate),
-                                      "key": str(certificate.key)}]},
+                                      "key": str(certificate.key)}],
+                    "trusted_roots": [str(self.ca.root)]},
             "domains": [{"name": org.domain,
                          "delivery": f"lmtp://{org.mailbox_address}:{port('lmtp')}",
                          "recipients": "users", "aliases": org.aliases}],

@@ -191,13 +191,14 @@ struct config_certificates {
 struct config_tls {
     enum config_tls_version minimum; /* [1.2] */
     struct config_certificates certificates;
-    bool self_signed;            /* [true] make one in directories.state when none is listed */
-    struct str groups;           /* OpenSSL's syntax; not set: the library's own list */
-    struct str ciphers;          /* TLS 1.2; not set: forward secrecy and AEAD only */
-    struct str ciphersuites;     /* TLS 1.3; not set: the library's own list */
-    bool session_tickets;        /* [true] keys differ by listener */
-    int64_t session_lifetime_ms; /* [2h, 1m..7d] of a ticket */
-    bool prefer_server_ciphers;  /* [true] */
+    bool self_signed; /* [true] make one in directories.state when none is listed */
+    struct config_texts trusted_roots; /* PEM files, besides the system's roots; for the client */
+    struct str groups;                 /* OpenSSL's syntax; not set: the library's own list */
+    struct str ciphers;                /* TLS 1.2; not set: forward secrecy and AEAD only */
+    struct str ciphersuites;           /* TLS 1.3; not set: the library's own list */
+    bool session_tickets;              /* [true] keys differ by listener */
+    int64_t session_lifetime_ms;       /* [2h, 1m..7d] of a ticket */
+    bool prefer_server_ciphers;        /* [true] */
 };
 
 struct config_alias {

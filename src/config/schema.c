@@ -129,6 +129,11 @@ static const struct schema_field tls_fields[] = {
          "Make a self-signed certificate in directories.state when none is listed, so that "
          "STARTTLS works from the first start. Servers take it; mail clients warn. It is made anew "
          "before its end, when hostname has changed, and when it cannot be read."),
+    ROW(config_tls, trusted_roots, SCHEMA_PATH, struct config_texts,
+        "PEM files with certificates that are trusted besides those of the system, when other "
+        "servers show theirs: a certification authority of one's own. Read again when they change.",
+        .is_list = true, .most = 16, .unset = "those of the system alone",
+        .example = "[/etc/postern/our-root.pem]"),
     ROW(config_tls, groups, SCHEMA_TEXT, struct str,
         "Key exchange groups in OpenSSL's syntax. Here and below, a word that OpenSSL does not "
         "know "

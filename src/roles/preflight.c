@@ -198,9 +198,43 @@ check_trust_anchors(const struct preflight *preflight)
     }
 }
 
+enum status
+preflight_roots(const struct preflight *preflight, size_t index, struct arena *arena,
+                struct str *pem_out)
+{
+    struct str name = preflight->config->tls.trusted_roots.items[index];
+    char path[PATH_TEXT_MAX];
+    struct str pem;
+    snprintf(path, sizeof path, "tls.trusted_roots[%zu]", index);
+    enum status status = read_named(preflight, path, name, PREFLIGHT_ROOTS_MAX, arena, &pem);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (tls_trust_count(pem) == 0) {
+        config_error_add(preflight->arena, preflight->text, preflight->errors, path,
+                         "%.*s holds no certificate in PEM form", STR_ARG(name));
+        return STATUS_SYNTAX;
+    }
+    *pem_out = pem;
+    return STATUS_OK;
+}
+
+static void
+check_roots(const struct preflight *preflight)
+{
+    for (size_t i = 0; i < preflight->config->tls.trusted_roots.count; i++) {
+        struct arena *arena = arena_create((size_t)4 * PREFLIGHT_ROOTS_MAX);
+        struct str pem;
+        enum status status = preflight_roots(preflight, i, arena, &pem);
+        (void)status; /* the errors tell */
+        arena_destroy(&arena);
+    }
+}
+
 void
 preflight_files(const struct preflight *preflight)
 {
     check_certificates(preflight);
+    check_roots(preflight);
     check_trust_anchors(preflight);
 }

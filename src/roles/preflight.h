@@ -14,6 +14,8 @@
 
 /* Largest file of trust anchors. */
 #define PREFLIGHT_ANCHORS_MAX (1u << 20)
+/* Largest file of trusted roots; the system's own list is a fifth of it. */
+#define PREFLIGHT_ROOTS_MAX   (1u << 20)
 
 struct preflight {
     const struct config *config;
@@ -39,7 +41,14 @@ struct preflight_pair {
 [[nodiscard]] enum status preflight_pair(const struct preflight *preflight, size_t index,
                                          struct arena *secrets, struct preflight_pair *pair_out);
 
-/* All files: each pair, whether a server can be made of all of them, and the trust anchors. */
+/*
+ * Reads tls.trusted_roots[index] into the arena; errors are added. STATUS_IO, STATUS_LIMIT as
+ * above, STATUS_SYNTAX when no certificate is in it.
+ */
+[[nodiscard]] enum status preflight_roots(const struct preflight *preflight, size_t index,
+                                          struct arena *arena, struct str *pem_out);
+
+/* All files: each pair, whether a server can be made of all of them, roots, trust anchors. */
 void preflight_files(const struct preflight *preflight);
 
 /*

@@ -114,6 +114,12 @@ static const struct {
     {HEAD "tls:\n  certificates:\n    - {certificate: @/a.pem, key: @/b.key}\n", true,
      "f:5:7: tls.certificates[0]: @/a.pem with @/b.key: the private key is not that of the "
      "certificate: key values mismatch\n"},
+    {HEAD "tls: {trusted_roots: [@/a.pem, @/b.pem]}\n", true, ""},
+    {HEAD "tls:\n  trusted_roots:\n    - @/a.pem\n    - @/root.txt\n    - @/none\n    - @/a.key\n",
+     true,
+     "f:6:7: tls.trusted_roots[1]: @/root.txt holds no certificate in PEM form\n"
+     "f:7:7: tls.trusted_roots[2]: @/none cannot be read: No such file or directory\n"
+     "f:8:7: tls.trusted_roots[3]: @/a.key holds no certificate in PEM form\n"},
     {HEAD "resolver: {trust_anchors: [@/root.ds]}\n", true, ""},
     {HEAD "resolver:\n  trust_anchors:\n    - @/root.ds\n    - @/root.txt\n    - @/none\n", true,
      "f:6:7: resolver.trust_anchors[1]: @/root.txt holds neither a DS nor a DNSKEY record\n"

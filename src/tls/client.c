@@ -54,6 +54,21 @@ apply_trust(SSL_CTX *context, struct str pem)
     return true;
 }
 
+size_t
+tls_trust_count(struct str pem)
+{
+    size_t count = 0;
+    X509 *certificate;
+    BIO *bio = pem.n > 0 && pem.n <= TLS_TRUST_PEM_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+    while (bio != NULL && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        count++;
+        X509_free(certificate);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return count;
+}
+
 static enum status
 client_configure(SSL_CTX *context, const struct tls_client_settings *settings,
                  char error_out[TLS_ERROR_MAX])

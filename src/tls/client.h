@@ -40,6 +40,9 @@ struct tls_client_settings {
 [[nodiscard]] enum status tls_client_create(const struct tls_client_settings *settings,
                                             struct tls_client **client_out,
                                             char error_out[static TLS_ERROR_MAX]);
+/* How many certificates can be read in PEM from the beginning of a text; 0: it is none. */
+size_t tls_trust_count(struct str pem);
+
 /* Thread-safe. */
 struct tls_client *tls_client_ref(struct tls_client *client);
 /* Gives one reference back and sets *client to NULL; NULL is allowed. Thread-safe. */

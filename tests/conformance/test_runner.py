@@ -78,13 +78,15 @@ def test_a_failure_is_told_and_fails_the_run(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("flag", ["contested", "legacy", "implementation", "linter"])
-def test_advisory_cases_fail_nothing(tmp_path, flag):
+def test_advisory_cases_fail_nothing(tmp_path, flag, capsys):
     write_suite(tmp_path / "data", "made/advice",
                 [{"id": 1, "says": "fail", flag: True}, {"id": 2, "says": "pass", flag: False}])
     status, report = run(tmp_path)
     assert status == 0
     assert [report["suites"][0][key] for key in ("run", "passed", "failed", "advisory")] == \
         [2, 1, 0, 1]
+    assert report["suites"][0]["advisory_differs"] == [{"id": "1", "got": "a", "want": "b"}]
+    assert "differs 1: got a; would be b" in capsys.readouterr().out
 
 
 def test_cases_of_replaced_rules_are_advisory(tmp_path):

@@ -404,3 +404,15 @@ def test_every_command_has_help_with_an_example():
                     ["config"], ["dovecot-config"]):
         done = run([binary(), *command, "--help"])
         assert "postern" in done.stdout and len(done.stdout) > 100, command
+
+
+def test_every_address_of_both_families(world):
+    """As the package ships it: 0.0.0.0 and "::" side by side at one port."""
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    port = free_port()
+    listeners = [{"address": address, "port": port, "kind": "mx"} for address in ("0.0.0.0", "::")]
+    world.gateway({"listeners": listeners}, users=())
+    for address in ("127.0.0.1", "::1"):
+        with socket.create_connection((address, port), timeout=10) as client:
+            assert client.recv(4) == b"220 "

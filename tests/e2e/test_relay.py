@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from lab.ca import Authority
 from lab.net import privileged
 from lab.process import wait_for
 from lab.sink import Script
@@ -397,3 +398,19 @@ def test_lmtp_over_a_unix_socket(world):
     running = world.gateway(delivery=f"lmtp:{sink.address}")
     running.receive(BOB[0])
     assert sink.wait()[0].recipients == [BOB[0]]
+
+
+def test_trusted_roots_of_ones_own(world, tmp_path):
+    """A server whose certificate comes from an authority of one's own is verified by its root."""
+    sink, domain = world.peer()
+    exchanger = f"mx.{domain.split('.')[0]}.peers.example"
+    sink.script.tls = world.tls(exchanger)
+    roots = world.directory / f"{domain}.pem"
+    roots.write_text(Authority(tmp_path).root.read_text())
+    running = world.gateway({"tls": {"trusted_roots": [str(roots)]}})
+    text = running.explained(running.submit(f"tom@{domain}"), "Delivered to")
+    assert "certificate verified" not in text and "unable to get local issuer" in text
+    roots.write_text(roots.read_text() + world.ca.root.read_text())
+    running.gateway.reload()
+    text = running.explained(running.submit(f"tom@{domain}"), "Delivered to")
+    assert "certificate verified" in text

@@ -144,8 +144,13 @@ def test_users_come_and_go(plain):
     assert (code(user[1]), code("second-Password-2")) == (535, 235)
     gateway.command("user", "disable", user[0])
     assert code("second-Password-2") == 535
+    assert plain.receive(user[0]).code == 250       # who may not log in still gets mail
     gateway.command("user", "remove", user[0])
     assert code("second-Password-2") == 535
+    with plain.dialogue() as client:
+        client.ehlo()
+        client.expect(250, "MAIL FROM:<someone@peers.example>")
+        client.expect(550, f"RCPT TO:<{user[0]}>")
     assert "eve@kartapuce.com" not in gateway.command("user", "list").stdout
     again = gateway.command("user", "remove", user[0], check=False)
     assert again.returncode != 0 and "eve@kartapuce.com" in again.stderr

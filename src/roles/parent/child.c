@@ -98,6 +98,10 @@ child_send_material(struct child *child, const struct material *material,
     if (status == STATUS_OK && child->role == ROLE_EDGE) {
         status = send_certificates(child, material);
     }
+    if (status == STATUS_OK && child->role == ROLE_RELAY && material->roots_fd >= 0) {
+        struct msg_certificate roots = {STR("tls.trusted_roots"), material->roots_fd, -1};
+        status = channel_send(child->control, MSG_CERTIFICATE, 0, &roots);
+    }
     if (status == STATUS_OK && child->role == ROLE_EDGE) {
         status = send_listeners(child, listeners);
     }

@@ -13,6 +13,7 @@
 #include "ipc/body.h"
 #include "roles/parent/own_certificate.h"
 #include "roles/preflight.h"
+#include "tls/client.h"
 
 #define MATERIAL_ARENA_MAX (CONFIG_TEXT_MAX + (8u << 20))
 #define SECRETS_ARENA_MAX  (64u << 20)
@@ -51,6 +52,9 @@ material_fingerprint(const struct config *config)
     for (size_t i = 0; i < config->tls.certificates.count; i++) {
         hash = mix_file(hash, config->tls.certificates.items[i].certificate);
         hash = mix_file(hash, config->tls.certificates.items[i].key);
+    }
+    for (size_t i = 0; i < config->tls.trusted_roots.count; i++) {
+        hash = mix_file(hash, config->tls.trusted_roots.items[i]);
     }
     if (config->tls.certificates.count == 0 && config->tls.self_signed) {
         bool due = own_certificate_is_due(config, clock_wall_ms());
@@ -167,6 +171,36 @@ load_certificates(struct material *material, struct str *report_out)
     return status;
 }
 
+/* All trusted roots in one text. */
+static enum status
+load_roots(struct material *material, struct str *report_out)
+{
+    size_t count = material->config->tls.trusted_roots.count;
+    struct config_errors *errors = arena_alloc(material->arena, sizeof *errors);
+    struct arena *arena = arena_create((count + 1) * (size_t)2 * PREFLIGHT_ROOTS_MAX);
+    struct buf roots;
+    buf_init(&roots, TLS_TRUST_PEM_MAX);
+    enum status status = errors != NULL ? STATUS_OK : STATUS_LIMIT;
+    struct preflight preflight = {material->config, material->text, material->arena, errors};
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        struct str pem;
+        status = preflight_roots(&preflight, i, arena, &pem);
+        if (status != STATUS_OK) {
+            *report_out = format_errors(material->arena, material->file_name, errors);
+        } else if (buf_append(&roots, pem) != STATUS_OK ||
+                   buf_append_char(&roots, '\n') != STATUS_OK) {
+            *report_out = STR("tls.trusted_roots are larger than is allowed together");
+            status = STATUS_LIMIT;
+        }
+    }
+    if (status == STATUS_OK && count > 0) {
+        status = ipc_memfd_create("roots", buf_str(&roots), &material->roots_fd);
+    }
+    buf_free(&roots);
+    arena_destroy(&arena);
+    return status;
+}
+
 /* ---- warnings */
 
 static struct str
@@ -236,6 +270,7 @@ material_create(struct str file_name)
     if (material != NULL) {
         material->arena = arena_create(MATERIAL_ARENA_MAX);
         material->config_fd = -1;
+        material->roots_fd = -1;
         material->file_name = arena_str_dup(material->arena, file_name);
     }
     return material;
@@ -300,6 +335,9 @@ material_equip(struct material *material, struct arena *arena, struct str *repor
     struct str report = STR("out of memory");
     material->fingerprint = material_fingerprint(material->config);
     enum status status = load_certificates(material, &report);
+    if (status == STATUS_OK) {
+        status = load_roots(material, &report);
+    }
     if (status != STATUS_OK) {
         *report_out = arena_str_dup(arena, report);
         return status;
@@ -329,6 +367,9 @@ material_destroy(struct material **material)
     }
     if (m->config_fd >= 0) {
         close(m->config_fd);
+    }
+    if (m->roots_fd >= 0) {
+        close(m->roots_fd);
     }
     config_unref(&m->config);
     arena_destroy(&m->arena);

@@ -28,6 +28,7 @@ struct material {
     int config_fd;               /* memfd with the text */
     struct material_certificate *certificates;
     size_t certificate_count;
+    int roots_fd;         /* memfd with all of tls.trusted_roots; -1: none */
     bool self_signed;     /* the certificate was made by Postern itself */
     uint64_t fingerprint; /* of the files' times and sizes, to notice a change */
 };

@@ -26,7 +26,12 @@ struct relay {
     struct relay_world world;
     struct dns_source_channel dns;
     struct ip_address *own; /* addresses of this machine */
-    struct str trust_pem;   /* owned */
+    struct str trust_pem;   /* of the system; owned */
+    /* tls.trusted_roots: in force, and come for the next start or reload. Owned; NULL: none. */
+    struct arena *roots_arena;
+    struct arena *roots_came;
+    struct str roots; /* in the one */
+    struct str roots_next;
     struct relay_crew *crew;
     struct relay_memory *memory;
     struct relay_callout_cache *callouts;

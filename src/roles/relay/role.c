@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "ipc/body.h"
 #include "roles/relay/internal.h"
 #include "tls/configured.h"
 
@@ -85,12 +88,65 @@ static enum status
 make_tls(const struct relay *relay, const struct config *config, struct tls_client **tls_out)
 {
     char error[TLS_ERROR_MAX];
-    struct tls_client_settings settings = tls_client_settings_of(&config->tls, relay->trust_pem);
-    enum status status = tls_client_create(&settings, tls_out, error);
+    struct buf trust;
+    buf_init(&trust, 2 * (size_t)TLS_TRUST_PEM_MAX);
+    enum status status = buf_append(&trust, relay->trust_pem);
+    if (status == STATUS_OK && relay->roots.n > 0) {
+        status = buf_append_char(&trust, '\n');
+        status = status == STATUS_OK ? buf_append(&trust, relay->roots) : status;
+    }
+    snprintf(error, sizeof error, "out of memory");
+    if (status == STATUS_OK) {
+        struct tls_client_settings settings = tls_client_settings_of(&config->tls, buf_str(&trust));
+        status = tls_client_create(&settings, tls_out, error);
+    }
+    buf_free(&trust);
     if (status != STATUS_OK) {
         LOG_ERROR("the TLS settings cannot be used", LOG_CSTR("reason", error));
     }
     return status;
+}
+
+/* A new client with what the configuration and the roots are now; the old one on failure. */
+static void
+renew_tls(struct relay *relay, const struct config *config)
+{
+    struct tls_client *tls = NULL;
+    if (make_tls(relay, config, &tls) == STATUS_OK) {
+        pthread_mutex_lock(&relay->mutex);
+        struct tls_client *old = relay->tls;
+        relay->tls = tls;
+        pthread_mutex_unlock(&relay->mutex);
+        tls_client_unref(&old);
+    }
+}
+
+/* The trusted roots of the configuration; they hold from the start or reload that follows. */
+static void
+relay_certificate(void *state, struct str name, int chain_fd, int key_fd)
+{
+    struct relay *relay = state;
+    struct arena *arena = arena_create(2 * (size_t)TLS_TRUST_PEM_MAX);
+    struct str roots = ipc_memfd_read(arena, chain_fd, TLS_TRUST_PEM_MAX);
+    (void)name;
+    close(chain_fd);
+    if (key_fd >= 0) {
+        close(key_fd);
+    }
+    arena_destroy(&relay->roots_came);
+    relay->roots_came = arena;
+    relay->roots_next = roots;
+}
+
+/* The roots that came for this generation, or none. */
+static void
+adopt_roots(struct relay *relay)
+{
+    arena_destroy(&relay->roots_arena);
+    relay->roots_arena = relay->roots_came;
+    relay->roots = relay->roots_next;
+    relay->roots_came = NULL;
+    relay->roots_next = str_make(NULL, 0);
 }
 
 static void relay_close(void *state);
@@ -187,6 +243,10 @@ relay_start(struct role_runtime *runtime, void *state)
         return STATUS_LIMIT;
     }
     apply_config(relay, role_config(runtime));
+    adopt_roots(relay);
+    if (relay->roots.n > 0) {
+        renew_tls(relay, role_config(runtime));
+    }
     return STATUS_OK;
 }
 
@@ -321,15 +381,9 @@ static void
 relay_reload(void *state, const struct config *config)
 {
     struct relay *relay = state;
-    struct tls_client *tls = NULL;
     apply_config(relay, config);
-    if (make_tls(relay, config, &tls) == STATUS_OK) {
-        pthread_mutex_lock(&relay->mutex);
-        struct tls_client *old = relay->tls;
-        relay->tls = tls;
-        pthread_mutex_unlock(&relay->mutex);
-        tls_client_unref(&old);
-    }
+    adopt_roots(relay);
+    renew_tls(relay, config);
     /* Other routes, other demands on TLS, another name in EHLO: nothing old is used again. */
     relay_callout_cache_clear(relay->callouts);
     relay_idle_leave_all(relay->world.idle, clock_monotonic_ms());
@@ -390,6 +444,8 @@ relay_close(void *state)
     relay_callout_cache_destroy(&relay->callouts);
     trace_sender_destroy(&relay->traces);
     tls_client_unref(&relay->tls);
+    arena_destroy(&relay->roots_came);
+    arena_destroy(&relay->roots_arena);
     free(relay->own);
     free((void *)(uintptr_t)relay->trust_pem.p);
     pthread_mutex_destroy(&relay->report_mutex);
@@ -402,6 +458,7 @@ const struct role_definition relay_role = {
     .sandbox = &sandbox,
     .open = relay_open,
     .start = relay_start,
+    .certificate = relay_certificate,
     .on_message = relay_on_message,
     .on_peer = relay_on_peer,
     .reload = relay_reload,
