@@ -194,7 +194,7 @@ def test_a_root_changes_its_key(root):
 def test_a_new_key_has_to_wait(root):
     dns, make = root
     resolver = make(anchor_hold_down="20s")
-    wait_for(lambda: resolver.metric("dns_anchor_probes") > 0)
+    wait_for(lambda: resolver.metric("dns_anchor_probes_total") > 0)
     dns.add_key(".")
     dns.update()
     wait_for(lambda: resolver.metric("dns_anchor_keys_pending") == 1, 20)
@@ -209,7 +209,7 @@ def test_a_new_key_has_to_wait(root):
 def test_when_all_keys_are_revoked_nothing_is_secure(root):
     dns, make = root
     resolver = make(anchor_hold_down="3s")
-    wait_for(lambda: resolver.metric("dns_anchor_probes") > 0)
+    wait_for(lambda: resolver.metric("dns_anchor_probes_total") > 0)
     assert resolver.ask("www.signed.example")["security"] == "secure"
     dns.revoke_key(".")                                    # and there is no other one
     dns.update()

@@ -30,7 +30,7 @@ early_talkers_are_refused(void **state)
     client_connect(&client, &world, WORLD_MX, 1);
     client_greet(&client); /* who waits is served */
     client_close(&client);
-    assert_int_equal(world_metric(&world, "edge_refused_early_talk"), 1);
+    assert_int_equal(world_metric(&world, "edge_refused_early_talk_total"), 1);
     world_end(&world);
 }
 
@@ -128,7 +128,7 @@ proxies_tell_who_the_client_is(void **state)
     client_send(&client, "EHLO c.example\r\n");
     client_expect_end(&client);
     client_close(&client);
-    assert_int_equal(world_metric(&world, "edge_refused_proxy"), 1);
+    assert_int_equal(world_metric(&world, "edge_refused_proxy_total"), 1);
     /* A header from elsewhere names nobody. */
     client_connect(&client, &world, WORLD_PROXIED, 1);
     client_send(&client, header);
@@ -170,14 +170,14 @@ broken_tls_takes_no_mail(void **state)
     client_connect(&client, &world, WORLD_SMTPS, 1);
     client_expect_end(&client);
     client_close(&client);
-    assert_int_equal(world_metric(&world, "edge_refused_no_tls"), 2);
+    assert_int_equal(world_metric(&world, "edge_refused_no_tls_total"), 2);
     assert_non_null(strstr(world.warnings, "the listener mx 127.0.0.1:2525 has no TLS"));
     assert_non_null(strstr(world.warnings, "the listener smtps 127.0.0.1:2465 has no TLS"));
     world_reload(&world, NO_DELAY);
     client_connect(&client, &world, WORLD_MX, 1);
     client_greet(&client);
     client_close(&client);
-    world_metric(&world, "edge_refused_no_tls");
+    world_metric(&world, "edge_refused_no_tls_total");
     assert_string_equal(world.warnings, "");
     world_end(&world);
 }

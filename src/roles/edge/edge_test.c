@@ -151,7 +151,7 @@ a_large_message_goes_as_memfd(void **state)
     assert_true(world.submitted.by_memfd);
     assert_int_equal(world.submitted.content_size, whole + strlen(TEST_HEADER));
     assert_memory_equal(world.submitted.content + strlen(TEST_HEADER), text, whole);
-    assert_true(world_metric(&world, "edge_memory_octets") < 65536); /* it was let go */
+    assert_true(world_metric(&world, "edge_memory_octets_total") < 65536); /* it was let go */
     client_close(&client);
     world_end(&world);
     free(text);
@@ -190,8 +190,8 @@ the_filters_refusal_is_told(void **state)
     client_send_message(&client, "550 5.7.1 Refused");
     world.filter_code = 250;
     client_send_message(&client, "250 2.0.0");
-    assert_int_equal(world_metric(&world, "edge_messages_accepted"), 1);
-    assert_int_equal(world_metric(&world, "edge_messages_refused"), 1);
+    assert_int_equal(world_metric(&world, "edge_messages_accepted_total"), 1);
+    assert_int_equal(world_metric(&world, "edge_messages_refused_total"), 1);
     client_close(&client);
     world_end(&world);
 }
@@ -249,7 +249,7 @@ a_client_may_leave_while_the_filter_thinks(void **state)
     client_greet(&client);
     client_send_message(&client, "250");
     client_close(&client);
-    assert_int_equal(world_metric(&world, "edge_messages_accepted"), 2);
+    assert_int_equal(world_metric(&world, "edge_messages_accepted_total"), 2);
     world_end(&world);
 }
 
@@ -321,8 +321,8 @@ users_log_in_over_tls(void **state)
     assert_event(&world.session_begin, TRACE_AUTH_SUCCEEDED, "mechanism", "PLAIN");
     assert_null(strstr(world.session_begin.data, "wrong"));
     assert_null(strstr(world.session_events.data, "wrong"));
-    assert_int_equal(world_metric(&world, "edge_auth_succeeded"), 1);
-    assert_int_equal(world_metric(&world, "edge_auth_failed"), 1);
+    assert_int_equal(world_metric(&world, "edge_auth_succeeded_total"), 1);
+    assert_int_equal(world_metric(&world, "edge_auth_failed_total"), 1);
     world_end(&world);
 }
 
@@ -361,7 +361,7 @@ a_failed_handshake_is_told(void **state)
     client_close(&client);
     world_wait(&world, -1, 300);
     assert_event(&world.session_events, TRACE_TLS_FAILED, NULL, NULL);
-    assert_int_equal(world_metric(&world, "edge_tls_failures"), 1);
+    assert_int_equal(world_metric(&world, "edge_tls_failures_total"), 1);
     world_end(&world);
 }
 

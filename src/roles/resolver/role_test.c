@@ -99,8 +99,8 @@ test_outcomes(void **state)
         assert_int_equal(reply->security, DNS_SECURITY_INDETERMINATE); /* dnssec: false */
         ipc_message_free(&message);
     }
-    assert_int_equal(metric(*state, "dns_timeout"), 1);
-    assert_int_equal(metric(*state, "dns_nxdomain"), 1);
+    assert_int_equal(metric(*state, "dns_timeout_total"), 1);
+    assert_int_equal(metric(*state, "dns_nxdomain_total"), 1);
 }
 
 static void
@@ -187,7 +187,7 @@ test_a_batch(void **state)
     message = ask_batch(*state, labels, 0);
     assert_int_equal(MSG_BODY(message, resolve_batch_reply)->answers.n, 0);
     ipc_message_free(&message);
-    assert_int_equal(metric(*state, "dns_batches"), 2);
+    assert_int_equal(metric(*state, "dns_batches_total"), 2);
 }
 
 static void
@@ -280,7 +280,7 @@ test_a_peer_has_its_share(void **state)
         ipc_message_free(&message);
     }
     assert_true(refused >= 2100 - 2048);
-    assert_true(metric(world, "dns_over_limit") >= 2100 - 2048);
+    assert_true(metric(world, "dns_over_limit_total") >= 2100 - 2048);
 }
 
 /* ---- validation */
