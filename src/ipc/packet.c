@@ -102,7 +102,11 @@ enum status
 packet_prepare_socket(int fd)
 {
     int room = SOCKET_ROOM;
-    /* Only a privileged process may pass the system's maximum; others get as much as it allows. */
+    /*
+     * Only who has CAP_NET_ADMIN may pass the system's maximum; others get as much as it allows:
+     * twice net.core.wmem_max, which by default is more than a packet. It is not worth the right to
+     * reconfigure the network, which the service does not have.
+     */
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0 &&
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) != 0) {
         return STATUS_IO;

@@ -20,7 +20,6 @@ static const unsigned kept_capabilities[] = {
     CAP_SETGID,           /* and groups */
     CAP_KILL,             /* ending a role that has another user */
     CAP_NET_BIND_SERVICE, /* new listeners at a reload */
-    CAP_NET_ADMIN,        /* socket buffers as large as a packet: SO_SNDBUFFORCE */
     CAP_DAC_READ_SEARCH,  /* keys that belong to somebody else */
 };
 
