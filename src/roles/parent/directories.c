@@ -34,7 +34,10 @@ directories_make(struct str path)
         }
         char kept = text[i];
         text[i] = '\0';
-        if (mkdir(text, 0755) != 0 && errno != EEXIST) {
+        mode_t old = umask(0022); /* all roles have to pass, whatever the umask of the start */
+        bool made = mkdir(text, 0755) == 0 || errno == EEXIST;
+        umask(old);
+        if (!made) {
             return STATUS_IO;
         }
         text[i] = kept;
