@@ -56,7 +56,7 @@ spool_role_open(struct role_runtime *runtime, void **state_out)
         role->damaged_logs = spool_log_copies(role->spool);
         if (role->damaged_logs > 0) {
             LOG_WARN(
-                "a copy of a damaged log of the queue lies in its directory: it holds mail that "
+                "a copy of a damaged log of the queue lies in its directory: it may hold mail that "
                 "was acknowledged. Remove it when nobody needs it any more",
                 LOG_INT("copies", role->damaged_logs));
         }
