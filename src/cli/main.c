@@ -20,6 +20,7 @@ static const struct {
     {"queue", cli_queue, "look at the queue and act on it"},
     {"trace", cli_trace, "find messages and print what happened to them"},
     {"explain", cli_explain, "tell the story of one message in plain words"},
+    {"dmarc", cli_dmarc, "show what was seen of mail from domains that ask for reports"},
     {"check", cli_check, "try the checks on a sender, a message or a domain"},
     {"dns", cli_dns, "print the DNS records that a domain needs, and verify them"},
     {"dovecot-config", cli_dovecot_config, "write a Dovecot configuration for the mailboxes"},

@@ -381,8 +381,10 @@ struct config_bounce {
 };
 
 struct config_retention {
-    int64_t trace_age_ms; /* [90d, 1h..3650d] */
-    uint64_t trace_size;  /* [10GiB, 16MiB..1PiB] the oldest go first */
+    int64_t trace_age_ms;             /* [90d, 1h..3650d] */
+    uint64_t trace_size;              /* [10GiB, 16MiB..1PiB] the oldest go first */
+    int64_t dmarc_observations_ms;    /* [40d, 1d..3650d] */
+    uint64_t dmarc_observations_size; /* [1GiB, 1MiB..1TiB] the oldest days go first */
 };
 
 struct config_logging {

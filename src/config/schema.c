@@ -452,6 +452,10 @@ static const struct schema_field retention_fields[] = {
              "How long the traces of messages are kept."),
     SIZE(config_retention, trace_size, "10GiB", 16 * MIB, PIB,
          "How much room they may take; the oldest go first."),
+    DURATION(config_retention, dmarc_observations, "40d", DAY, 3650 * DAY,
+             "How long it is kept what the aggregate reports to other domains will tell (DMARC)."),
+    SIZE(config_retention, dmarc_observations_size, "1GiB", MIB, TIB,
+         "How much room that may take; the oldest days go first."),
 };
 static const struct schema_map retention_map =
     MAP_OF("Retention", config_retention, retention_fields);

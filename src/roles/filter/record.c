@@ -72,23 +72,78 @@ disposition_of(const struct check_input *input, const struct decision *decision)
                                                     : DMARC_DISPOSITION_NONE;
 }
 
+/* What the events of one line have room for: one text and a list of five. */
+#define LINE_TEXTS_MAX   6u
+#define LINE_MAX_OCTETS  (LINE_TEXTS_MAX * TRACE_TEXT_MAX)
+/* Domains of recipients that are told apart; a trace has room for some lines only. */
+#define LINE_DOMAINS_MAX 8u
+
+/* The line without the signatures that tell least, and without the record, if it is too long. */
+static struct str
+encode_bounded(struct arena *arena, struct dmarc_observation *observation)
+{
+    struct str line = dmarc_observation_encode(arena, observation);
+    while (line.n > LINE_MAX_OCTETS && observation->dkim_count > 1) {
+        observation->dkim_count /= 2;
+        line = dmarc_observation_encode(arena, observation);
+    }
+    if (line.n > LINE_MAX_OCTETS) {
+        observation->record = STR("");
+        line = dmarc_observation_encode(arena, observation);
+    }
+    return line;
+}
+
+static void
+record_line(struct trace *trace, struct str domain, struct str line)
+{
+    struct str more[LINE_TEXTS_MAX - 1];
+    size_t n = 0;
+    for (size_t at = TRACE_TEXT_MAX; at < line.n && n < LINE_TEXTS_MAX - 1; at += TRACE_TEXT_MAX) {
+        more[n++] = str_head(str_skip(line, at), TRACE_TEXT_MAX);
+    }
+    TRACE(trace, dmarc_observed, .domain = domain, .line = str_head(line, TRACE_TEXT_MAX),
+          .more = {more, n}, .octets = (int64_t)line.n);
+}
+
+/* The domains that RCPT named (RFC 9990 3.1.1.8: envelope_to), each once. */
+static size_t
+recipient_domains(const struct check_input *input, struct str out[static LINE_DOMAINS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < input->recipient_count && n < LINE_DOMAINS_MAX; i++) {
+        struct str to = input->recipients[i].original;
+        size_t at = str_rfind_char(to, '@');
+        struct str domain = at != STR_NPOS ? str_skip(to, at + 1) : STR("");
+        size_t k = 0;
+        while (k < n && !str_eq_nocase(out[k], domain)) {
+            k++;
+        }
+        if (k == n) {
+            out[n++] = domain;
+        }
+    }
+    return n;
+}
+
 void
 record_dmarc(struct trace *trace, const struct check_input *input, const struct decision *decision)
 {
     struct dmarc_observation observation;
+    struct str domains[LINE_DOMAINS_MAX];
     const struct dmarc_outcome *dmarc = input->auth != NULL ? input->auth->dmarc : NULL;
     /* What comes again later is counted then. */
     if (dmarc == NULL || decision->action == CONFIG_ACTION_DEFER ||
         !dmarc_observation_is_wanted(dmarc)) {
         return;
     }
-    struct str to = input->recipient_count > 0 ? input->recipients[0].original : STR("");
-    size_t at = str_rfind_char(to, '@');
-    dmarc_observation_gather(input, disposition_of(input, decision),
-                             at != STR_NPOS ? str_skip(to, at + 1) : STR(""), &observation);
-    struct str line = dmarc_observation_encode(input->arena, &observation);
-    if (line.p != NULL) {
-        TRACE(trace, dmarc_observed, .domain = dmarc->record_domain, .line = line);
+    size_t count = recipient_domains(input, domains);
+    for (size_t i = 0; i < count; i++) {
+        dmarc_observation_gather(input, disposition_of(input, decision), domains[i], &observation);
+        struct str line = encode_bounded(input->arena, &observation);
+        if (line.p != NULL) {
+            record_line(trace, dmarc->record_domain, line);
+        }
     }
 }
 

@@ -14,7 +14,8 @@ void record_header(struct trace *trace, struct arena *arena, const struct mail_h
 void record_findings(struct trace *trace, const struct finding_list *findings);
 void record_decision(struct trace *trace, const struct decision *decision,
                      const struct finding_list *findings);
-/* For the report that the author's domain asks for (RFC 9990), if it does. */
+/* For the report that the author's domain asks for (RFC 9990), if it does: one observation for each
+ * domain of the recipients. */
 void record_dmarc(struct trace *trace, const struct check_input *input,
                   const struct decision *decision);
 void record_edits(struct trace *trace, const struct mail_edits *edits);

@@ -11,6 +11,7 @@
 #include "roles/ledger/throttle.h"
 #include "roles/role.h"
 #include "roles/work.h"
+#include "store/ledger_reports.h"
 #include "store/ledger_search.h"
 #include "store/ledger_traces.h"
 #include "store/ledger_users.h"
@@ -32,6 +33,8 @@
 #define LEDGER_LAST_LOGIN_MS    60000
 /* Memory for one answer to a command. */
 #define LEDGER_REPLY_ARENA      (1u << 20)
+/* The same for a page of accounts: REPORTS_PAGE_MAX rows with REPORTS_LINE_MAX each. */
+#define LEDGER_DMARC_ARENA      (4u << 20)
 /* Octets of rows and parts in one reply: a packet has IPC_PACKET_MAX. */
 #define LEDGER_REPLY_OCTETS     (IPC_PACKET_MAX - 32768u)
 
@@ -41,6 +44,7 @@ struct trace_job;
 struct ledger_writer {
     struct user_file *users;
     struct trace_store *traces;
+    struct reports *reports; /* NULL: they cannot be kept, which the log has told */
     const char *directory;
     struct trace_job *batch; /* appended, not committed yet */
     bool users_changed;      /* since Dovecot was told */
@@ -56,6 +60,8 @@ struct ledger_counters {
     int64_t traces_refused; /* the queue was full or the disk failed: they come again */
     int64_t searches;
     int64_t trace_octets; /* on disk */
+    int64_t report_octets;
+    struct reports_counts reports; /* as of the last look */
 };
 
 /* Loop thread, but for `writer` and `search`. */
@@ -92,6 +98,8 @@ void ledger_on_user_list(struct ledger *ledger, struct channel *channel,
 void ledger_on_append(struct ledger *ledger, struct channel *channel, struct ipc_message *message);
 void ledger_on_find(struct ledger *ledger, struct channel *channel, struct ipc_message *message);
 void ledger_on_get(struct ledger *ledger, struct channel *channel, struct ipc_message *message);
+void ledger_on_dmarc_find(struct ledger *ledger, struct channel *channel,
+                          struct ipc_message *message);
 
 /* Records a login in table and file, the latter now and then. */
 void ledger_note_login(struct ledger *ledger, struct user *user);

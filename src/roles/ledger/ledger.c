@@ -40,6 +40,17 @@ open_traces(struct ledger *ledger, const char *directory)
     return trace_store_open(path, &limits, clock_wall_ms(), &ledger->writer.traces);
 }
 
+/* Without it mail and traces go on. */
+static void
+open_reports(struct ledger *ledger, const char *directory)
+{
+    enum status status = reports_open(directory, &ledger->writer.reports);
+    if (status != STATUS_OK) {
+        LOG_ERROR("nothing is counted for DMARC reports: <state>/ledger/reports.db cannot be used",
+                  LOG_CSTR("directory", directory), LOG_CSTR("status", status_name(status)));
+    }
+}
+
 static enum status
 open_users(struct ledger *ledger, const char *directory)
 {
@@ -89,6 +100,7 @@ ledger_open(struct role_runtime *runtime, void **state_out)
     }
     if (status == STATUS_OK) {
         status = open_traces(ledger, role_directory(runtime));
+        open_reports(ledger, role_directory(runtime));
     }
     if (status != STATUS_OK) {
         LOG_ERROR("the ledger cannot be opened", LOG_CSTR("directory", role_directory(runtime)),
@@ -213,6 +225,7 @@ ledger_close(void *state)
     }
     user_file_close(&ledger->writer.users);
     trace_store_close(&ledger->writer.traces);
+    reports_close(&ledger->writer.reports);
     trace_search_destroy(&ledger->search);
     user_table_destroy(&ledger->users);
     throttle_destroy(&ledger->throttle);
@@ -235,6 +248,7 @@ static const struct {
     {MSG_USER_LIST, ledger_on_user_list},
     {MSG_TRACE_FIND, ledger_on_find},
     {MSG_TRACE_GET, ledger_on_get},
+    {MSG_DMARC_FIND, ledger_on_dmarc_find},
 };
 
 static void
@@ -281,6 +295,9 @@ ledger_metrics(void *state, struct role_metrics *metrics_out)
         {ROLE_METRIC_LEDGER_TRACES_WAITING, (int64_t)work_pending(ledger->writers)},
         {ROLE_METRIC_LEDGER_TRACE_OCTETS, c->trace_octets},
         {ROLE_METRIC_LEDGER_TRACE_SEARCHES_TOTAL, c->searches},
+        {ROLE_METRIC_LEDGER_DMARC_OBSERVATIONS_TOTAL, (int64_t)c->reports.observations},
+        {ROLE_METRIC_LEDGER_DMARC_OBSERVATIONS_LOST_TOTAL, (int64_t)c->reports.lost},
+        {ROLE_METRIC_LEDGER_DMARC_OCTETS, c->report_octets},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         role_metric_add(metrics_out, rows[i].metric, rows[i].value);

@@ -430,6 +430,70 @@ traces_are_found_and_read(void **state)
     ipc_message_free(&reply);
 }
 
+static void
+append_observation(struct fixture *fixture, uint64_t request, const char *id)
+{
+    struct trace trace;
+    trace_init(&trace, clock_wall_ms);
+    TRACE(&trace, dmarc_observed, .domain = STR("peers.example"), .line = STR("{}"), .octets = 2);
+    struct record_trace_piece piece = {.id = str_from_cstr(id), .events = trace_events(&trace)};
+    struct msg_trace_append fields = {.pieces = {&piece, 1}};
+    for (int i = 0; i < 2; i++) { /* as if it had not been acknowledged */
+        send_to(fixture->edge, MSG_TRACE_APPEND, request, &fields);
+        struct ipc_message *ack = receive(fixture->edge, ROLE_EDGE, MSG_TRACE_ACK);
+        ipc_message_free(&ack);
+    }
+    trace_free(&trace);
+}
+
+static uint64_t
+count_observations(struct fixture *fixture, const char *domain)
+{
+    struct msg_dmarc_find fields = {
+        .domain = str_from_cstr(domain), .to_day = INT64_MAX, .limit = 200};
+    send_to(fixture->command, MSG_DMARC_FIND, 1, &fields);
+    struct ipc_message *reply = receive(fixture->command, ROLE_CLI, MSG_DMARC_FIND_REPLY);
+    const struct msg_dmarc_find_reply *found = MSG_BODY(reply, dmarc_find_reply);
+    uint64_t count = 0;
+    assert_int_equal(found->error.n, 0);
+    for (size_t i = 0; i < found->rows.n; i++) {
+        assert_true(str_eq(found->rows.items[i].line, STR("{}")));
+        count += found->rows.items[i].count;
+    }
+    ipc_message_free(&reply);
+    return count;
+}
+
+/* What DMARC reports will tell is counted once, whatever happens; a damaged file ends nothing. */
+static void
+observations_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    char id[ID_LENGTH + 1];
+    assert_int_equal(count_observations(fixture, ""), 0);
+    for (uint64_t i = 1; i <= 3; i++) {
+        id_make(clock_wall_ms(), id);
+        append_observation(fixture, i, id);
+        assert_int_equal(count_observations(fixture, "peers.example"), i);
+    }
+    assert_int_equal(count_observations(fixture, "other.example"), 0);
+    kill_role(fixture);
+    start(fixture);
+    append_observation(fixture, 4, id);
+    assert_int_equal(count_observations(fixture, ""), 4);
+    kill_role(fixture);
+    FILE *file = fopen(test_directory_file(fixture->directory, "ledger/reports.db"), "w");
+    assert_non_null(file);
+    fputs("this is no database", file);
+    fclose(file);
+    unlink(test_directory_file(fixture->directory, "ledger/reports.db-wal"));
+    start(fixture);
+    append_observation(fixture, 5, "0123456789ABCDEF");
+    assert_int_equal(count_observations(fixture, ""), 1);
+    assert_int_equal(
+        access(test_directory_file(fixture->directory, "ledger/reports.db.damaged"), F_OK), 0);
+}
+
 /* A role that sends nonsense is told to the parent, which ends it; the ledger goes on. */
 static void
 malformed_traces_are_told(void **state)
@@ -476,6 +540,7 @@ main(void)
         ROLE_TEST(unknown_users_look_like_known_ones),
         ROLE_TEST(traces_are_found_and_read),
         ROLE_TEST(acknowledged_traces_survive),
+        ROLE_TEST(observations_are_counted),
         ROLE_TEST(malformed_traces_are_told),
         ROLE_TEST(answers_are_not_for_successors),
     };

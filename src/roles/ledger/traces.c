@@ -41,6 +41,9 @@ append_run(struct work_job *job, void *context)
         const struct record_trace_piece *piece = &fields->pieces.items[i];
         trace->status =
             trace_store_append(writer->traces, piece->id, piece->session, piece->events);
+        if (trace->status == STATUS_OK) {
+            reports_take(writer->reports, piece->id, piece->events, clock_wall_ms());
+        }
     }
     if (trace->status == STATUS_OK) {
         DL_APPEND(writer->batch, trace);
@@ -52,6 +55,8 @@ append_run(struct work_job *job, void *context)
 void
 ledger_commit_traces(struct ledger_writer *writer)
 {
+    /* First, so that what was counted is known when its trace was not committed and comes again. */
+    reports_commit(writer->reports);
     enum status status = trace_store_commit(writer->traces);
     if (status != STATUS_OK) {
         fail_batch(writer, status);
@@ -109,7 +114,10 @@ struct maintain_job {
     struct work_job job; /* first */
     struct ledger *ledger;
     struct trace_store_limits limits;
+    struct reports_limits reports_limits;
     uint64_t octets;
+    uint64_t report_octets;
+    struct reports_counts reports;
 };
 
 static void
@@ -119,13 +127,19 @@ maintain_run(struct work_job *job, void *context)
     struct ledger_writer *writer = context;
     ledger_commit_traces(writer); /* it changes files, so it stands between batches */
     maintain->octets = trace_store_maintain(writer->traces, &maintain->limits, clock_wall_ms());
+    maintain->report_octets =
+        reports_maintain(writer->reports, &maintain->reports_limits, clock_wall_ms());
+    maintain->reports = reports_counts(writer->reports);
 }
 
 static void
 maintain_finish(struct work_job *job)
 {
     struct maintain_job *maintain = (struct maintain_job *)job;
-    maintain->ledger->counters.trace_octets = (int64_t)maintain->octets;
+    struct ledger_counters *counters = &maintain->ledger->counters;
+    counters->trace_octets = (int64_t)maintain->octets;
+    counters->report_octets = (int64_t)maintain->report_octets;
+    counters->reports = maintain->reports;
     maintain->ledger->maintain_runs = false;
     free(maintain);
 }
@@ -141,6 +155,8 @@ ledger_maintain(struct ledger *ledger)
     maintain->job = (struct work_job){.run = maintain_run, .finish = maintain_finish};
     maintain->ledger = ledger;
     maintain->limits = (struct trace_store_limits){retention->trace_age_ms, retention->trace_size};
+    maintain->reports_limits = (struct reports_limits){retention->dmarc_observations_ms,
+                                                       retention->dmarc_observations_size};
     ledger->maintain_runs = work_add(ledger->writers, &maintain->job);
     if (!ledger->maintain_runs) {
         free(maintain);

@@ -1,0 +1,334 @@
+/* Accounts for aggregate reports: counting once, bounds, age, damage, kill. */
+#include "store/ledger_reports.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "store/ledger_test_directory.h"
+#include "trace/trace.h"
+
+#define DAY_MS (24 * 60 * 60 * 1000LL)
+/* 2026-11-23T17:48:14Z */
+#define NOW_MS INT64_C(1795456094000)
+#define TODAY  (NOW_MS / DAY_MS)
+
+static int64_t event_ms = NOW_MS;
+
+static int64_t
+test_clock(void)
+{
+    return event_ms;
+}
+
+static struct reports *
+must_open(const struct test_directory *directory)
+{
+    struct reports *reports;
+    assert_int_equal(reports_open(directory->path, &reports), STATUS_OK);
+    return reports;
+}
+
+/* One observation in a piece with a line of `length` octets, which begins with `line`. */
+static void
+record(struct trace *trace, const char *domain, const char *line, size_t length)
+{
+    static char whole[6 * TRACE_TEXT_MAX + 1];
+    struct str more[5];
+    size_t n = 0;
+    size_t const own = strlen(line);
+    length = length > own ? length : own;
+    memset(whole, 'x', length);
+    memcpy(whole, line, own);
+    for (size_t at = TRACE_TEXT_MAX; at < length; at += TRACE_TEXT_MAX) {
+        size_t left = length - at;
+        more[n++] = str_make(whole + at, left < TRACE_TEXT_MAX ? left : TRACE_TEXT_MAX);
+    }
+    TRACE(trace, dmarc_observed, .domain = str_from_cstr(domain),
+          .line = str_make(whole, length < TRACE_TEXT_MAX ? length : TRACE_TEXT_MAX),
+          .more = {more, n}, .octets = (int64_t)length);
+}
+
+static void
+take(struct reports *reports, const char *id, const char *domain, const char *line)
+{
+    struct trace trace;
+    trace_init(&trace, test_clock);
+    TRACE(&trace, mail_accepted, .sender = STR("a@b.example"));
+    record(&trace, domain, line, 0);
+    reports_take(reports, str_from_cstr(id), trace_events(&trace), NOW_MS);
+    trace_free(&trace);
+}
+
+/* "day domain line count" of all rows, with "|" between; days from today. */
+static const char *
+rows_of(const struct test_directory *directory, const char *domain, uint32_t page)
+{
+    static char text[16384];
+    const struct reports_row *rows;
+    struct reports_row last;
+    struct arena *arena = arena_create(64u << 20);
+    size_t count;
+    size_t n = 0;
+    struct reports_query query = {
+        .domain = str_from_cstr(domain), .to_day = INT64_MAX, .limit = page};
+    text[0] = '\0';
+    do {
+        assert_int_equal(reports_find(directory->path, &query, arena, &rows, &count), STATUS_OK);
+        for (size_t i = 0; i < count; i++) {
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%d %.*s %.*s %d", n > 0 ? "|" : "",
+                                  (int)(rows[i].day - TODAY), STR_ARG(rows[i].domain),
+                                  (int)(rows[i].line.n < 8 ? rows[i].line.n : 8), rows[i].line.p,
+                                  (int)rows[i].count);
+            assert_true(n < sizeof text);
+        }
+        if (count > 0) {
+            last = rows[count - 1];
+            query.after = &last;
+        }
+    } while (count > 0);
+    arena_destroy(&arena);
+    return text;
+}
+
+static void
+lines_are_counted(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    assert_string_equal(rows_of(directory, "", 200), "");
+    take(reports, "0000000000000001", "a.example", "one");
+    take(reports, "0000000000000002", "a.example", "one");
+    take(reports, "0000000000000003", "a.example", "two");
+    event_ms = NOW_MS - DAY_MS;
+    take(reports, "0000000000000004", "b.example", "one");
+    event_ms = NOW_MS;
+    assert_string_equal(rows_of(directory, "", 200), ""); /* not before the commit */
+    reports_commit(reports);
+    for (uint32_t page = 1; page < 5; page++) {
+        const char *got = rows_of(directory, "", page);
+        assert_true(strncmp(got, "-1 b.example one 1|0 a.example ", 31) == 0);
+        assert_non_null(strstr(got, "0 a.example one 2"));
+        assert_non_null(strstr(got, "0 a.example two 1"));
+    }
+    assert_string_equal(rows_of(directory, "b.example", 200), "-1 b.example one 1");
+    assert_string_equal(rows_of(directory, "c.example", 200), "");
+    assert_int_equal(reports_counts(reports).observations, 4);
+    reports_close(&reports);
+    reports = must_open(directory); /* it stays */
+    assert_string_equal(rows_of(directory, "b.example", 200), "-1 b.example one 1");
+    reports_close(&reports);
+}
+
+static void
+a_message_may_have_several(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    struct trace trace;
+    trace_init(&trace, test_clock);
+    record(&trace, "a.example", "one", 0);
+    TRACE(&trace, queued, .recipients = 1);
+    record(&trace, "a.example", "two", 0);
+    reports_take(reports, STR("0000000000000001"), trace_events(&trace), NOW_MS);
+    trace_free(&trace);
+    reports_commit(reports);
+    assert_int_equal(reports_counts(reports).observations, 2);
+    reports_close(&reports);
+}
+
+/* A piece may come again at any time: in the same batch, later, after a restart. */
+static void
+repetitions_count_once(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    take(reports, "0000000000000001", "a.example", "one");
+    take(reports, "0000000000000001", "a.example", "one");
+    reports_commit(reports);
+    take(reports, "0000000000000001", "a.example", "one");
+    reports_commit(reports);
+    reports_close(&reports);
+    reports = must_open(directory);
+    take(reports, "0000000000000001", "a.example", "one");
+    take(reports, "0000000000000002", "a.example", "one");
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 2");
+    assert_int_equal(reports_counts(reports).repeated, 1);
+    reports_close(&reports);
+}
+
+/* Lines are longer than one text of an event; one that was cut tells nothing but that it was. */
+static void
+long_lines_are_whole(void **state)
+{
+    static const size_t lengths[] = {TRACE_TEXT_MAX - 1, TRACE_TEXT_MAX, TRACE_TEXT_MAX + 1,
+                                     6 * TRACE_TEXT_MAX};
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    const struct reports_row *rows;
+    struct arena *arena = arena_create(8u << 20);
+    size_t count;
+    for (size_t i = 0; i < 4; i++) {
+        struct reports_query query = {.domain = STR("a.example"), .to_day = INT64_MAX, .limit = 10};
+        struct trace trace;
+        char line[16];
+        trace_init(&trace, test_clock);
+        snprintf(line, sizeof line, "%zu", i);
+        record(&trace, "a.example", line, lengths[i]);
+        reports_take(reports, STR("0000000000000001"), trace_events(&trace), NOW_MS);
+        reports_commit(reports);
+        trace_free(&trace);
+        assert_int_equal(reports_find(directory->path, &query, arena, &rows, &count), STATUS_OK);
+        assert_int_equal(count, i + 1);
+        bool found = false;
+        for (size_t k = 0; k < count; k++) {
+            found |= rows[k].line.n == lengths[i];
+        }
+        assert_true(found);
+    }
+    struct trace trace;
+    trace_init(&trace, test_clock);
+    TRACE(&trace, dmarc_observed, .domain = STR("b.example"), .line = STR("cut"), .octets = 4);
+    reports_take(reports, STR("0000000000000002"), trace_events(&trace), NOW_MS);
+    trace_free(&trace);
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "b.example", 10), "0 b.example  1");
+    arena_destroy(&arena);
+    reports_close(&reports);
+}
+
+static void
+a_domain_has_its_share(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    for (unsigned i = 0; i < REPORTS_LINES_OF_DOMAIN_MAX + 3; i++) {
+        char id[ID_LENGTH + 1];
+        char line[16];
+        snprintf(id, sizeof id, "%016u", i);
+        snprintf(line, sizeof line, "%u", i);
+        take(reports, id, "a.example", line);
+    }
+    take(reports, "000000000000000A", "a.example", "7"); /* a known one still counts */
+    take(reports, "000000000000000B", "b.example", "7");
+    reports_commit(reports);
+    struct reports_query query = {.domain = STR("a.example"), .to_day = INT64_MAX, .limit = 200};
+    const struct reports_row *rows;
+    size_t count;
+    uint64_t others = 0;
+    uint64_t all = 0;
+    struct arena *arena = arena_create(64u << 20);
+    do {
+        assert_int_equal(reports_find(directory->path, &query, arena, &rows, &count), STATUS_OK);
+        for (size_t i = 0; i < count; i++) {
+            others += rows[i].line.n == 0 ? rows[i].count : 0;
+            all += rows[i].count;
+        }
+        query.after = count > 0 ? &rows[count - 1] : NULL;
+    } while (count > 0);
+    assert_int_equal(others, 3);
+    assert_int_equal(all, REPORTS_LINES_OF_DOMAIN_MAX + 4);
+    assert_string_equal(rows_of(directory, "b.example", 200), "0 b.example 7 1");
+    arena_destroy(&arena);
+    reports_close(&reports);
+}
+
+static void
+old_days_go(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports_limits limits = {.age_ms = 3 * DAY_MS, .size = 1u << 30};
+    struct reports *reports = must_open(directory);
+    char id[ID_LENGTH + 1] = "0000000000000000";
+    for (int i = 0; i < 6; i++) {
+        event_ms = NOW_MS - i * DAY_MS;
+        id[15] = (char)('1' + i);
+        take(reports, id, "a.example", "x");
+    }
+    event_ms = NOW_MS;
+    reports_commit(reports);
+    uint64_t octets = reports_maintain(reports, &limits, NOW_MS);
+    assert_true(octets > 0);
+    assert_string_equal(rows_of(directory, "", 200),
+                        "-3 a.example x 1|-2 a.example x 1|-1 a.example x 1|0 a.example x 1");
+    /* Too large: day after day goes, from the oldest. */
+    limits.size = octets - 1;
+    reports_maintain(reports, &limits, NOW_MS);
+    assert_true(strlen(rows_of(directory, "", 200)) < 60);
+    /* A hash is kept for as long as its piece may come again. */
+    limits.size = 1u << 30;
+    reports_maintain(reports, &limits, NOW_MS + (REPORTS_REPEATED_DAYS + 1) * DAY_MS);
+    take(reports, "0000000000000001", "a.example", "x");
+    reports_commit(reports);
+    assert_int_equal(reports_counts(reports).repeated, 0);
+    reports_close(&reports);
+}
+
+static void
+spoil(const struct test_directory *directory)
+{
+    static const char junk[8192] = "this is no database";
+    int fd = open(test_directory_file(directory, "reports.db"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, junk, sizeof junk), sizeof junk);
+    close(fd);
+    unlink(test_directory_file(directory, "reports.db-wal"));
+    unlink(test_directory_file(directory, "reports.db-shm"));
+}
+
+static void
+a_damaged_file_is_set_aside(void **state)
+{
+    const struct test_directory *directory = *state;
+    spoil(directory);
+    struct reports *reports = must_open(directory);
+    assert_int_equal(access(test_directory_file(directory, "reports.db.damaged"), F_OK), 0);
+    take(reports, "0000000000000001", "a.example", "one");
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 1");
+    reports_close(&reports);
+}
+
+/* What is committed is there after kill -9, and is not counted again. */
+static void
+commits_survive_a_kill(void **state)
+{
+    const struct test_directory *directory = *state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct reports *reports = must_open(directory);
+        take(reports, "0000000000000001", "a.example", "one");
+        reports_commit(reports);
+        take(reports, "0000000000000002", "a.example", "one");
+        raise(SIGKILL);
+    }
+    waitpid(pid, NULL, 0);
+    struct reports *reports = must_open(directory);
+    take(reports, "0000000000000001", "a.example", "one");
+    take(reports, "0000000000000002", "a.example", "one");
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 2");
+    reports_close(&reports);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_DIRECTORY(lines_are_counted),           WITH_DIRECTORY(a_message_may_have_several),
+        WITH_DIRECTORY(repetitions_count_once),      WITH_DIRECTORY(long_lines_are_whole),
+        WITH_DIRECTORY(a_domain_has_its_share),      WITH_DIRECTORY(old_days_go),
+        WITH_DIRECTORY(a_damaged_file_is_set_aside), WITH_DIRECTORY(commits_survive_a_kill),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
