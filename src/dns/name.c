@@ -155,12 +155,31 @@ dns_name_normalize(struct arena *arena, struct str name, struct str *name_out)
     return dns_name_from_wire(arena, str_make((const char *)wire.octets, wire.n), name_out, &rest);
 }
 
-/* Without the dot that ends a fully qualified name. */
+/* The dot that ends a fully qualified name: one that no backslash makes part of the last label. */
+static bool
+has_final_dot(struct str name)
+{
+    size_t escapes = 0;
+    if (!str_ends_with(name, STR("."))) {
+        return false;
+    }
+    while (escapes + 1 < name.n && name.p[name.n - 2 - escapes] == '\\') {
+        escapes++;
+    }
+    return escapes % 2 == 0; /* each pair is a backslash that stands for itself */
+}
+
 static struct str
 without_final_dot(struct str name)
 {
-    bool escaped = str_ends_with(name, STR("\\.")) && !str_ends_with(name, STR("\\\\."));
-    return str_ends_with(name, STR(".")) && !escaped ? str_head(name, name.n - 1) : name;
+    return has_final_dot(name) ? str_head(name, name.n - 1) : name;
+}
+
+bool
+dns_name_is_question(struct str name)
+{
+    struct dns_wire_name wire;
+    return !has_final_dot(name) && dns_name_to_wire(name, &wire) == STATUS_OK;
 }
 
 bool

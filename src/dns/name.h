@@ -44,6 +44,13 @@ struct dns_wire_name {
 [[nodiscard]] enum status dns_name_normalize(struct arena *arena, struct str name,
                                              struct str *name_out);
 
+/*
+ * True when it is a name in the form in which the resolver is asked: without a final dot, which a
+ * last label that ends in an escaped dot ("a\.") is not. Whatever dns_name_normalize and
+ * dns_name_from_wire give is.
+ */
+bool dns_name_is_question(struct str name);
+
 /* The same name; a final dot does not count. Both are presentation forms. */
 bool dns_name_eq(struct str a, struct str b);
 /* True when `name` is `ancestor` or below it. Everything is below the root. */

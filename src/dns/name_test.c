@@ -23,6 +23,14 @@ test_normalize(void **state)
         {"_dmarc.example.com", STATUS_OK, "_dmarc.example.com"},
         {"a\\.b.example", STATUS_OK, "a\\.b.example"},
         {"a\\046b.example", STATUS_OK, "a\\.b.example"},
+        {"a\\.", STATUS_OK, "a\\."},
+        {"a\\..", STATUS_OK, "a\\."},
+        {"a\\046", STATUS_OK, "a\\."},
+        {"\\.\\.", STATUS_OK, "\\.\\."},
+        {"a\\\\.", STATUS_OK, "a\\\\"},
+        {"a\\092.", STATUS_OK, "a\\\\"},
+        {"a\\\\\\.", STATUS_OK, "a\\\\\\."},
+        {"a\\\\\\..", STATUS_OK, "a\\\\\\."},
         {"\\065.example", STATUS_OK, "a.example"},
         {"\\000.example", STATUS_OK, "\\000.example"},
         {"\\255.example", STATUS_OK, "\\255.example"},
@@ -53,7 +61,29 @@ test_normalize(void **state)
         assert_int_equal(dns_name_normalize(arena, str_from_cstr(cases[i].name), &got),
                          cases[i].status);
         assert_string_equal(got.p, cases[i].want != NULL ? cases[i].want : "untouched");
+        assert_true(cases[i].want == NULL || dns_name_is_question(got));
         arena_destroy(&arena);
+    }
+}
+
+static void
+test_question(void **state)
+{
+    static const struct {
+        const char *name;
+        bool want;
+    } cases[] = {
+        {"", true},         {"a.example", true},  {"A.Example", true}, {"\\.", true},
+        {"a\\.", true},     {"a\\\\\\.", true},   {"a\\046", true},    {"a\\\\", true},
+        {".", false},       {"a.", false},        {"a\\..", false},    {"a\\\\.", false},
+        {"a\\092.", false}, {"\\\\\\\\.", false}, {"a..b", false},     {"a b", false},
+        {"\\999", false},   {"a\\", false},       {L63 "x", false},    {"a.example\n", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (dns_name_is_question(str_from_cstr(cases[i].name)) != cases[i].want) {
+            fail_msg("%s", cases[i].name);
+        }
     }
 }
 
@@ -114,6 +144,11 @@ test_compare(void **state)
     assert_false(dns_name_is_within(STR("notexample"), STR("example")));
     assert_false(dns_name_is_within(STR("a\\.example"), STR("example")));
     assert_false(dns_name_is_within(STR("example"), STR("a.example")));
+    assert_false(dns_name_eq(STR("a\\."), STR("a\\")));
+    assert_false(dns_name_eq(STR("a\\\\\\."), STR("a\\\\\\")));
+    assert_true(dns_name_eq(STR("a\\\\."), STR("a\\\\")));
+    assert_true(dns_name_is_within(STR("a\\\\.example"), STR("example")));
+    assert_false(dns_name_is_within(STR("a\\\\\\.example"), STR("example")));
 }
 
 static void
@@ -163,11 +198,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_from_wire_refuses),
-        cmocka_unit_test(test_wire_length_is_bounded),
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_host),
+        cmocka_unit_test(test_normalize),         cmocka_unit_test(test_question),
+        cmocka_unit_test(test_from_wire_refuses), cmocka_unit_test(test_wire_length_is_bounded),
+        cmocka_unit_test(test_compare),           cmocka_unit_test(test_host),
         cmocka_unit_test(test_reverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "dns/name.h"
 #include "dns/source_channel.h"
 
@@ -23,6 +24,7 @@ struct batch {
     pthread_cond_t done_cond;
     unsigned references;
     bool done;
+    int64_t deadline_ms;       /* what has no reply then will have none */
     struct ipc_message *reply; /* NULL: there is none, and will be none once it is done */
     struct waiter *waiter;     /* loop thread only; NULL: nobody waits */
     struct batch *next;        /* of the cache; its thread only */
@@ -129,9 +131,15 @@ in_ms(int64_t ms)
     return at;
 }
 
-/* Waits at most `ms`; the answer at `index`, which lives as long as the batch, or NULL. */
-static const struct record_answer *
-batch_wait(struct batch *batch, size_t index, int64_t ms)
+enum batch_result {
+    BATCH_ANSWER,
+    BATCH_NO_ANSWER, /* the resolver is still at it, or went away: ask again */
+    BATCH_TIMED_OUT, /* it said nothing in all the time that there was */
+};
+
+/* Waits at most `ms` for the answer at `index`, which lives as long as the batch. */
+static enum batch_result
+batch_wait(struct batch *batch, size_t index, int64_t ms, const struct record_answer **answer_out)
 {
     struct timespec until = in_ms(ms);
     int failed = 0;
@@ -139,14 +147,20 @@ batch_wait(struct batch *batch, size_t index, int64_t ms)
     while (!batch->done && failed == 0) {
         failed = pthread_cond_timedwait(&batch->done_cond, &batch->mutex, &until);
     }
-    struct ipc_message *reply = batch->done ? batch->reply : NULL;
+    bool done = batch->done;
+    struct ipc_message *reply = done ? batch->reply : NULL;
     pthread_mutex_unlock(&batch->mutex);
-    if (reply == NULL || index >= MSG_BODY(reply, resolve_batch_reply)->answers.n) {
-        return NULL;
+    if (reply == NULL) {
+        bool late = !done || clock_monotonic_ms() >= batch->deadline_ms;
+        return late ? BATCH_TIMED_OUT : BATCH_NO_ANSWER;
     }
-    const struct record_answer *answer =
-        &MSG_BODY(reply, resolve_batch_reply)->answers.items[index];
-    return answer->outcome == DNS_BATCH_UNANSWERED ? NULL : answer;
+    const struct msg_resolve_batch_reply *fields = MSG_BODY(reply, resolve_batch_reply);
+    if (index >= fields->answers.n ||
+        fields->answers.items[index].outcome == DNS_BATCH_UNANSWERED) {
+        return BATCH_NO_ANSWER;
+    }
+    *answer_out = &fields->answers.items[index];
+    return BATCH_ANSWER;
 }
 
 /* ---- entries */
@@ -206,6 +220,17 @@ may_ask(struct dns_cache *cache)
     return may;
 }
 
+/* How long a question that goes out now may take. */
+static int64_t
+wait_ms(const struct dns_cache *cache)
+{
+    int64_t ms = cache->settings.timeout_ms;
+    if (cache->settings.budget != NULL && dns_budget_left_ms(cache->settings.budget) < ms) {
+        ms = dns_budget_left_ms(cache->settings.budget);
+    }
+    return ms;
+}
+
 /* Takes out what was noted, at most a batch: that is sent as soon as it is full. */
 static size_t
 gather_noted(struct dns_cache *cache, struct entry *entries_out[static DNS_BATCH_MAX])
@@ -238,8 +263,10 @@ cache_prefetch_send(void *ctx)
     struct msg_resolve_batch fields = {.questions = {questions, n}};
     struct batch *batch = batch_create();
     batch->references = 2; /* the reply may come before channel_request returns */
-    if (channel_request(cache->settings.resolver, MSG_RESOLVE_BATCH, &fields,
-                        cache->settings.timeout_ms, on_batch_reply, batch) != STATUS_OK) {
+    int const timeout_ms = (int)wait_ms(cache);
+    batch->deadline_ms = clock_monotonic_ms() + timeout_ms;
+    if (channel_request(cache->settings.resolver, MSG_RESOLVE_BATCH, &fields, timeout_ms,
+                        on_batch_reply, batch) != STATUS_OK) {
         batch->references = 1; /* there will be no reply */
         batch_unref(batch);
         return;
@@ -272,31 +299,48 @@ cache_prefetch(void *ctx, struct str name, uint16_t type)
 
 /* ---- resolving */
 
-static int64_t
-wait_ms(const struct dns_cache *cache)
+static bool
+time_is_up(const struct dns_cache *cache)
 {
-    int64_t ms = cache->settings.timeout_ms;
-    if (cache->settings.budget != NULL && dns_budget_left_ms(cache->settings.budget) < ms) {
-        ms = dns_budget_left_ms(cache->settings.budget);
-    }
-    return ms;
+    return cache->settings.budget != NULL && dns_budget_left_ms(cache->settings.budget) == 0;
 }
 
 /*
  * Takes an entry's answer out of its batch. STATUS_NOT_FOUND: there is none, it has to be asked by
- * itself.
+ * itself (which the budget refuses when its time is up).
  */
 static enum status
 take_from_batch(struct dns_cache *cache, struct arena *arena, struct entry *entry,
                 struct dns_answer *out)
 {
-    const struct record_answer *record = batch_wait(entry->batch, entry->index, wait_ms(cache));
-    if (record == NULL) {
+    const struct record_answer *record;
+    enum batch_result result = batch_wait(entry->batch, entry->index, wait_ms(cache), &record);
+    if (result == BATCH_NO_ANSWER || (result == BATCH_TIMED_OUT && time_is_up(cache))) {
         entry->state = ENTRY_ALONE;
         return STATUS_NOT_FOUND;
     }
     cache->counts.reused++;
+    if (result == BATCH_TIMED_OUT) {
+        entry->state = ENTRY_ANSWERED;
+        entry->answer = (struct dns_answer){.outcome = DNS_OUTCOME_TIMEOUT,
+                                            .canonical = entry->name,
+                                            .detail = STR("the resolver did not answer in time")};
+        return dns_answer_copy(arena, &entry->answer, out);
+    }
     return dns_answer_from_record(arena, record, out);
+}
+
+/* Asks, and waits no longer than the budget lasts. */
+static enum status
+ask_source(const struct dns_cache *cache, struct arena *arena, struct str name, uint16_t type,
+           struct dns_answer *out)
+{
+    if (cache->settings.resolver == NULL) {
+        return dns_resolve(cache->settings.source, arena, name, type, out);
+    }
+    struct dns_source_channel channel = {cache->settings.resolver, (int)wait_ms(cache)};
+    struct dns_source source = dns_source_from_channel(&channel);
+    return dns_resolve(&source, arena, name, type, out);
 }
 
 static enum status
@@ -308,7 +352,7 @@ ask_alone(struct dns_cache *cache, struct arena *arena, struct entry *entry, str
         return dns_answer_copy(arena, &refusal, out);
     }
     cache->counts.asked++;
-    enum status status = dns_resolve(cache->settings.source, arena, name, type, out);
+    enum status status = ask_source(cache, arena, name, type, out);
     if (status != STATUS_OK) {
         return status;
     }

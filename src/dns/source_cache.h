@@ -13,6 +13,9 @@
  * for them once. One thread uses a cache; the replies to what was asked up front come in the
  * channel's loop thread, and what is still under way when the cache ends is forgotten there.
  *
+ * No question that goes to the resolver is waited for longer than the budget lasts, and one that
+ * was asked up front and had no reply in time is answered with TIMEOUT: it is not asked again.
+ *
  * Questions above DNS_CACHE_QUESTIONS_MAX are asked each time anew. The answers that are kept take
  * at most DNS_CACHE_OCTETS_MAX, and those that were asked up front a packet for each DNS_BATCH_MAX.
  */
@@ -27,7 +30,7 @@
 
 struct dns_cache_settings {
     const struct dns_source *source; /* asks one question and waits; borrowed */
-    struct channel *resolver;        /* for questions up front; NULL: they are asked when needed */
+    struct channel *resolver;        /* asked instead of it, and up front; NULL: there is none */
     int timeout_ms;                  /* for one question; above the resolver's own limit */
     struct dns_budget *budget;       /* what may be asked; NULL: everything; borrowed */
 };

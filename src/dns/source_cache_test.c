@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "dns/source_channel.h"
 #include "dns/source_zone.h"
 #include "ipc/packet.h"
@@ -303,6 +304,44 @@ test_the_budget_ends_the_waiting(void **state)
     dns_cache_destroy(&cache); /* its reply never comes: the channel forgets it */
 }
 
+/* Nothing was asked up front: the question that is waited for ends with the budget, too. */
+static void
+test_a_question_is_waited_for_as_long_as_the_budget_lasts(void **state)
+{
+    struct world *world = *state;
+    struct dns_budget budget;
+    int64_t const start = clock_monotonic_ms();
+    atomic_store(&world->silent, true);
+    dns_budget_init(&budget, 200, 50, NULL);
+    struct dns_cache *cache = over_channel(world, 60000, &budget);
+    assert_true(dns_outcome_is_temporary(ask(cache, "a.example")));
+    assert_int_equal(ask(cache, "none.example"), DNS_OUTCOME_TIMEOUT);
+    assert_true(clock_monotonic_ms() - start < 4000); /* below over_channel's own 5000 */
+    assert_int_equal(atomic_load(&world->packets), 1);
+    assert_true(budget.exhausted);
+    dns_cache_destroy(&cache);
+}
+
+static void
+test_what_timed_out_is_not_asked_again(void **state)
+{
+    struct world *world = *state;
+    struct dns_budget budget;
+    atomic_store(&world->silent, true);
+    dns_budget_init(&budget, 60000, 50, NULL);
+    struct dns_cache *cache = over_channel(world, 100, &budget);
+    prefetch(cache, "a.example");
+    prefetch(cache, "none.example");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ask(cache, "a.example"), DNS_OUTCOME_TIMEOUT);
+        assert_int_equal(ask(cache, "none.example"), DNS_OUTCOME_TIMEOUT);
+    }
+    assert_int_equal(atomic_load(&world->packets), 1);
+    assert_int_equal(dns_cache_count(cache).asked, 0);
+    assert_false(budget.exhausted);
+    dns_cache_destroy(&cache);
+}
+
 static void
 test_the_budget_counts_what_goes_out(void **state)
 {
@@ -391,8 +430,17 @@ test_silence_is_told_too(void **state)
 {
     struct world *world = *state;
     struct told told = {.cache = over_channel(world, 50, NULL), .name = "a.example"};
+    struct dns_budget budget;
     atomic_store(&world->silent, true);
     wait_until_told(world, &told);
+    dns_cache_destroy(&told.cache);
+    int64_t const start = clock_monotonic_ms();
+    dns_budget_init(&budget, 50, 50, NULL);
+    told.cache = over_channel(world, 60000, &budget);
+    wait_until_told(world, &told);
+    assert_true(clock_monotonic_ms() - start < 30000); /* with the budget */
+    assert_int_equal(ask(told.cache, "a.example"), DNS_OUTCOME_TIMEOUT);
+    assert_true(budget.exhausted);
     dns_cache_destroy(&told.cache);
 }
 
@@ -406,6 +454,8 @@ main(void)
         TEST(test_what_is_late_is_asked_alone),
         TEST(test_a_full_batch_goes_by_itself),
         TEST(test_the_budget_ends_the_waiting),
+        TEST(test_a_question_is_waited_for_as_long_as_the_budget_lasts),
+        TEST(test_what_timed_out_is_not_asked_again),
         TEST(test_the_budget_counts_what_goes_out),
         TEST(test_a_dead_resolver),
         TEST(test_readiness_is_told),

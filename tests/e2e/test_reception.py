@@ -38,6 +38,22 @@ def test_greeting_and_extensions(plain):
         assert client.quit().code == 221
 
 
+@pytest.mark.parametrize("helo", ["a\\.", "a\\046", "\\.\\.", "a\\\\\\.", "a..b"])
+def test_a_name_that_ends_in_an_escape_is_a_name(plain, helo):
+    """Whatever a stranger calls itself or signs as, it costs no role its life."""
+    def restarts():
+        return [role["restarts"] for role in plain.gateway.status()["roles"]]
+    before = restarts()
+    content = (f"DKIM-Signature: v=1; a=rsa-sha256; d={helo}; s=x; h=from; bh=AAAA; b=AAAA\n"
+               "From: someone@peers.example\nSubject: names\n\nhello\n")
+    with plain.dialogue() as client:
+        client.ehlo(helo)
+        answer = client.mail("someone@peers.example", [BOB[0]], content)
+    assert answer.code == 250, answer
+    assert plain.receive(BOB[0]).code == 250
+    assert restarts() == before
+
+
 def test_swaks_delivers(plain):
     before = len(plain.mailboxes.mails)
     run(["swaks", "--server", f"{plain.address}:{plain.port('mx')}", "--tls",

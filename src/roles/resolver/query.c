@@ -210,12 +210,20 @@ on_resolved(void *data, int rcode, void *packet, int n, int security, char *why,
 /* ---- questions */
 
 static void
-refuse(struct resolver *resolver, const struct asker *asker, struct str name, const char *why)
+answer_failure(struct resolver *resolver, const struct asker *asker, struct str name,
+               const char *why)
 {
     struct dns_answer answer = {
         .outcome = DNS_OUTCOME_SERVFAIL, .canonical = name, .detail = str_from_cstr(why)};
-    resolver->refused++;
     answer_asker(resolver, asker, answer);
+}
+
+/* For want of room. */
+static void
+refuse(struct resolver *resolver, const struct asker *asker, struct str name, const char *why)
+{
+    resolver->refused++;
+    answer_failure(resolver, asker, name, why);
 }
 
 static void
@@ -224,6 +232,11 @@ ask(struct resolver *resolver, const struct asker *asker, struct str name, uint1
     int id = 0;
     const struct peer_load *load = load_of(resolver, asker->channel);
     resolver->asked++;
+    /* Names are made of what strangers write: a bad one is nothing to end the asker for. */
+    if (!dns_name_is_question(name)) {
+        answer_failure(resolver, asker, name, "not a domain name");
+        return;
+    }
     if (resolver->query_count >= QUERIES_MAX || load == NULL ||
         load->queries >= QUERIES_PER_PEER_MAX) {
         refuse(resolver, asker, name, "too many questions under way");
@@ -244,25 +257,23 @@ ask(struct resolver *resolver, const struct asker *asker, struct str name, uint1
         if (asker->batch != NULL) {
             batch_attach(asker->batch, asker->index, NULL);
         }
-        refuse(resolver, asker, name, ub_strerror(failed));
+        answer_failure(resolver, asker, name, ub_strerror(failed));
         query_destroy(query);
     }
 }
 
-/* What our own code never sends: no name, or a type (ANY, a transfer) that nobody here asks for. */
+/* What our own code never sends is a type (ANY, a transfer) that nobody here asks for. */
 static bool
-is_question(struct str name, uint16_t type)
+is_asked_for(uint16_t type)
 {
-    struct dns_wire_name wire;
-    bool dotted = name.n > 0 && name.p[name.n - 1] == '.';
-    return !dotted && dns_type_name(type) != NULL && dns_name_to_wire(name, &wire) == STATUS_OK;
+    return dns_type_name(type) != NULL;
 }
 
 void
 query_ask(struct resolver *resolver, struct channel *channel, struct ipc_message *message)
 {
     const struct msg_resolve *fields = MSG_BODY(message, resolve);
-    if (is_question(fields->name, fields->type)) {
+    if (is_asked_for(fields->type)) {
         struct asker asker = {.channel = channel, .request = message->request};
         ask(resolver, &asker, fields->name, fields->type);
     } else {
@@ -277,7 +288,7 @@ query_ask_batch(struct resolver *resolver, struct channel *channel, struct ipc_m
     const struct msg_resolve_batch *fields = MSG_BODY(message, resolve_batch);
     bool good = true;
     for (size_t i = 0; good && i < fields->questions.n; i++) {
-        good = is_question(fields->questions.items[i].name, fields->questions.items[i].type);
+        good = is_asked_for(fields->questions.items[i].type);
     }
     if (!good) {
         role_peer_misbehaved(resolver->runtime, channel);

@@ -43,12 +43,12 @@ key_record_zone(struct arena *arena, struct str name, struct str text)
 
 /* ---- what the DNS shows */
 
-/* A colon list that, where it is there, must have `word` (or "*"). */
+/* A colon list that, where it is there, must have `word`. */
 static bool
 list_allows(const struct tag_list *list, struct str tag_name, struct str word)
 {
     const struct tag *tag = tag_list_find(list, tag_name);
-    return tag == NULL || tag_value_has(tag->value, word) || tag_value_has(tag->value, STR("*"));
+    return tag == NULL || tag_value_has(tag->value, word);
 }
 
 /* RSA is published in two forms of DER: the same numbers are the same key. */
@@ -105,8 +105,9 @@ compare_text(struct arena *arena, enum crypto_algorithm algorithm, struct str pu
     if (seen != KEY_SEEN_SHOWN) {
         return seen;
     }
+    /* RFC 6376 3.6.1: "*" is a word of s= alone, in h= it is an algorithm that nobody knows. */
     if (!list_allows(&list, STR("h"), STR("sha256")) ||
-        !list_allows(&list, STR("s"), STR("email"))) {
+        !(list_allows(&list, STR("s"), STR("email")) || list_allows(&list, STR("s"), STR("*")))) {
         return KEY_SEEN_UNUSABLE;
     }
     const struct tag *t = tag_list_find(&list, STR("t"));

@@ -61,6 +61,8 @@ answers(void **state)
         {"v=DKIM1; k=ed25519; h=sha256; s=email; p=" ED25519_P, KEY_SEEN_SHOWN},
         {"v=DKIM1; k=ed25519; h=sha1:sha256; s=*; p=" ED25519_P, KEY_SEEN_SHOWN},
         {"v=DKIM1; k=ed25519; h=sha1; p=" ED25519_P, KEY_SEEN_UNUSABLE},
+        {"v=DKIM1; k=ed25519; h=*; p=" ED25519_P, KEY_SEEN_UNUSABLE}, /* "*" is for s= */
+        {"v=DKIM1; k=ed25519; s=tlsrpt:*; p=" ED25519_P, KEY_SEEN_SHOWN},
         {"v=DKIM1; k=ed25519; s=tlsrpt; p=" ED25519_P, KEY_SEEN_UNUSABLE},
         {"v=DKIM1; k=rsa; p=" ED25519_P, KEY_SEEN_DIFFERENT},
         {"v=DKIM1; p=" ED25519_P, KEY_SEEN_DIFFERENT}, /* k=rsa by default */
