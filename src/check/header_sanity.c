@@ -58,7 +58,7 @@ check_from(const struct check_input *input, struct finding_list *findings)
     enum status status = mail_author_read(input->arena, head, &author);
     struct str value = count > 0 ? first_value(input, MAIL_FIELD_FROM) : STR("");
     if (status != STATUS_OK) {
-        FINDING_ADD(findings, FROM_MALFORMED, EVIDENCE("from", value)); /* too many authors */
+        FINDING_ADD(findings, FROM_MALFORMED, EVIDENCE("from", value)); /* the arena is full */
         return;
     }
     if (count == 0) {

@@ -89,12 +89,19 @@ static bool
 field_hides_from(const struct mail_field *field)
 {
     bool bad = field->id == MAIL_FIELD_BAD;
-    if (bad && looks_like_from(field->raw)) {
+    struct str raw = field->raw;
+    if (bad && looks_like_from(raw)) {
         return true;
     }
-    for (size_t i = 0; i < field->raw.n; i++) {
-        if ((is_wrong_line_end(field->raw, i) || (bad && field->raw.p[i] == '\n')) &&
-            looks_like_from(str_skip(field->raw, i + 1))) {
+    for (size_t i = 0; i < raw.n; i++) {
+        if (!is_wrong_line_end(raw, i) && !(bad && raw.p[i] == '\n')) {
+            continue;
+        }
+        /* However many line ends stand together, the text behind them is looked at once. */
+        while (i + 1 < raw.n && is_space_or_control(raw.p[i + 1])) {
+            i++;
+        }
+        if (looks_like_from(str_skip(raw, i + 1))) {
             return true;
         }
     }
@@ -139,30 +146,43 @@ domain_at(struct str s, struct str own)
 }
 
 static bool
-has_structure_around(struct str before, struct str after)
+is_blank_or_line_end(char c)
 {
-    struct str next = str_trim(after);
-    size_t open = str_rfind_char(before, '<');
-    size_t closed = str_rfind_char(before, '>');
-    bool in_angle = open != STR_NPOS && (closed == STR_NPOS || closed < open);
-    return in_angle || str_starts_with(next, STR("\xef\xbf\xbd")) ||
+    return char_is_blank(c) || c == '\r' || c == '\n';
+}
+
+/* What follows an address is what ends one. */
+static bool
+has_structure_behind(struct str after)
+{
+    size_t i = 0;
+    while (i < after.n && is_blank_or_line_end(after.p[i])) {
+        i++;
+    }
+    struct str next = str_skip(after, i);
+    return str_starts_with(next, STR("\xef\xbf\xbd")) ||
            (next.n > 0 && str_contains_char(STR(">,;"), next.p[0]));
 }
 
 /*
  * True when s holds an "@" with a domain that is not the author's: what a reader would show that
- * takes s for an address.
+ * takes s for an address. One pass: what stands before an "@" is carried along, and what is looked
+ * at behind it ends before the next.
  */
 static bool
 names_other_domain(struct str s, struct str own, enum around around)
 {
+    bool in_angle = false;
     for (size_t at = 0; at < s.n; at++) {
+        if (s.p[at] == '<' || s.p[at] == '>') {
+            in_angle = s.p[at] == '<';
+        }
         if (s.p[at] != '@') {
             continue;
         }
         struct str found = domain_at(str_skip(s, at + 1), own);
-        bool shown = around == AROUND_ANYTHING ||
-                     has_structure_around(str_head(s, at), str_skip(s, at + 1 + found.n));
+        bool shown = around == AROUND_ANYTHING || in_angle ||
+                     has_structure_behind(str_skip(s, at + 1 + found.n));
         if (shown && !str_eq_nocase(found, own)) {
             return true;
         }
@@ -318,13 +338,30 @@ read_domains(struct arena *arena, const struct mail_address_list *list, struct m
     return STATUS_OK;
 }
 
+/*
+ * What the message will always be, unlike an arena that is full: no time would make it readable.
+ * Each mailbox has an "@".
+ */
+static bool
+has_too_many(struct str value)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < value.n; i++) {
+        count += value.p[i] == '@' ? 1 : 0;
+    }
+    return count > MAIL_AUTHORS_MAX;
+}
+
 static enum status
 read_value(struct arena *arena, const struct mail_head *head, struct mail_author *author)
 {
     struct mail_address_list list;
     struct str value = str_trim(author->field->value);
-    enum status status = mail_address_list_parse(arena, value, MAIL_AUTHORS_MAX, &list);
-    if (status == STATUS_SYNTAX) {
+    enum status status = STATUS_SYNTAX;
+    if (author->field->raw.n <= MAIL_AUTHOR_FIELD_MAX) {
+        status = mail_address_list_parse(arena, value, MAIL_AUTHORS_MAX, &list);
+    }
+    if (status == STATUS_SYNTAX || (status == STATUS_LIMIT && has_too_many(value))) {
         author->kind = MAIL_AUTHOR_MALFORMED;
         return STATUS_OK;
     }

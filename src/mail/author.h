@@ -15,8 +15,10 @@
 #include "mail/address_list.h"
 #include "mail/fields.h"
 
-/* Mailboxes of one From field; more are no real From field. */
-#define MAIL_AUTHORS_MAX 1000u
+/* Mailboxes of one From field; more are no real From field, and MALFORMED. */
+#define MAIL_AUTHORS_MAX      1000u
+/* Octets of a From field with its name and line ends; a longer one is MALFORMED. */
+#define MAIL_AUTHOR_FIELD_MAX 65536u
 
 enum mail_author_kind {
     MAIL_AUTHOR_ONE,             /* one mailbox */
@@ -24,7 +26,7 @@ enum mail_author_kind {
     MAIL_AUTHOR_SEVERAL_DOMAINS, /* of more than one domain */
     MAIL_AUTHOR_NONE,            /* no From field that everybody sees */
     MAIL_AUTHOR_SEVERAL_FIELDS,  /* several, or one and a line that some take for another */
-    MAIL_AUTHOR_MALFORMED,       /* no list of addresses, or one without a usable domain */
+    MAIL_AUTHOR_MALFORMED,       /* no list of addresses, none with a usable domain, too large */
     MAIL_AUTHOR_AMBIGUOUS,       /* readable, but readers differ; see the doubt */
     MAIL_AUTHOR_COUNT_,          /* not a kind */
 };
@@ -56,7 +58,7 @@ struct mail_author {
     size_t mailbox_count;
 };
 
-/* Reads it. STATUS_LIMIT: the arena is full, or more than MAIL_AUTHORS_MAX mailboxes. */
+/* Reads it, in time that grows with the header and no faster. STATUS_LIMIT: the arena is full. */
 [[nodiscard]] enum status mail_author_read(struct arena *arena, const struct mail_head *head,
                                            struct mail_author *author_out);
 

@@ -211,9 +211,54 @@ test_limits(void **state)
     }
     memcpy(text + used, "\r\n\r\n", 4);
     assert_int_equal(mail_head_parse(arena, str_make(text, used + 4), &ample, &head), STATUS_OK);
-    assert_int_equal(mail_author_read(arena, &head, &author), STATUS_LIMIT);
+    /* what the message will be at the next trial too */
+    assert_int_equal(mail_author_read(arena, &head, &author), STATUS_OK);
+    assert_int_equal(author.kind, MAIL_AUTHOR_MALFORMED);
+    assert_int_equal(author.field_count, 1);
+    author.field_count = 4711;
+    struct arena *small = arena_create(64);
+    assert_int_equal(mail_head_parse(arena, STR("From: a@b, c@b\r\n\r\n"), &ample, &head),
+                     STATUS_OK);
+    assert_int_equal(mail_author_read(small, &head, &author), STATUS_LIMIT);
     assert_int_equal(author.field_count, 4711);
+    arena_destroy(&small);
     arena_destroy(&arena);
+}
+
+/* "From: " + before + n times c + behind */
+static enum mail_author_kind
+kind_of_large(const char *before, char c, size_t n, const char *behind)
+{
+    static const struct mail_head_limits large = {1u << 20, 1000};
+    struct arena *arena = arena_create(8u << 20);
+    struct mail_head head;
+    struct mail_author author;
+    char *fill = arena_alloc(arena, n);
+    assert_non_null(fill);
+    memset(fill, c, n);
+    struct str text = arena_printf(arena, "%s%.*s%s\r\n\r\n", before, (int)n, fill, behind);
+    assert_int_equal(mail_head_parse(arena, text, &large, &head), STATUS_OK);
+    assert_int_equal(mail_author_read(arena, &head, &author), STATUS_OK);
+    arena_destroy(&arena);
+    return author.kind;
+}
+
+/* What would take minutes if text were read again for each of its characters. */
+static void
+test_large(void **state)
+{
+    static const char *const name = "From: \"=?x ";
+    static const char *const address = "\" <ceo@a>";
+    size_t around = strlen(name) + strlen(address) + 2;
+    (void)state;
+    assert_int_equal(kind_of_large(name, '@', MAIL_AUTHOR_FIELD_MAX - around, address),
+                     MAIL_AUTHOR_ONE);
+    assert_int_equal(kind_of_large(name, '@', MAIL_AUTHOR_FIELD_MAX - around + 1, address),
+                     MAIL_AUTHOR_MALFORMED);
+    assert_int_equal(kind_of_large(name, '@', 248u << 10, address), MAIL_AUTHOR_MALFORMED);
+    assert_int_equal(kind_of_large("From: a@b\r\nX: ", '\r', 900u << 10, "x"), MAIL_AUTHOR_ONE);
+    assert_int_equal(kind_of_large("From: a@b\r\nX: ", '\r', 900u << 10, "From:"),
+                     MAIL_AUTHOR_SEVERAL_FIELDS);
 }
 
 static void
@@ -256,7 +301,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),       cmocka_unit_test(test_heads),
         cmocka_unit_test(test_what_is_kept), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_domains),      cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests_name("mail author", tests, NULL, NULL);
 }
