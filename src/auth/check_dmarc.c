@@ -136,6 +136,21 @@ find_author_unknown(const struct check_input *input, struct finding_list *findin
                 EVIDENCE("doubt", str_from_cstr(mail_author_doubt_name(author->doubt))));
 }
 
+/*
+ * 5.3.6 has it deferred because the next trial might end in a policy that is applied. Where the
+ * policy is known to ask for nothing, there is nothing to wait for.
+ */
+static void
+find_temporary(const struct dmarc_outcome *outcome, struct finding_list *findings)
+{
+    bool nothing_asked = outcome->policy_known && outcome->effective == DMARC_POLICY_NONE;
+    finding_list_add(findings,
+                     nothing_asked ? FINDING_DMARC_TEMPERROR_NONE : FINDING_DMARC_TEMPERROR,
+                     (const struct finding_evidence[]){EVIDENCE("from", outcome->author_domain),
+                                                       EVIDENCE("problem", outcome->problem),
+                                                       {.key = NULL}});
+}
+
 static void
 find_outcome(const struct check_input *input, const struct dmarc_outcome *outcome,
              struct finding_list *findings)
@@ -151,8 +166,7 @@ find_outcome(const struct check_input *input, const struct dmarc_outcome *outcom
         find_failure(input, outcome, findings);
         break;
     case DMARC_RESULT_TEMPERROR:
-        FINDING_ADD(findings, DMARC_TEMPERROR, EVIDENCE("from", outcome->author_domain),
-                    EVIDENCE("problem", outcome->problem));
+        find_temporary(outcome, findings);
         break;
     case DMARC_RESULT_PERMERROR:
         find_author_unknown(input, findings);

@@ -20,6 +20,10 @@ static const struct test_record records[] = {
     {"x.reject.example", "A", "192.0.2.1"},
     {"_dmarc.hold.example", "TXT", "v=DMARC1; p=reject; t=y"},
     {"_dmarc.none.example", "TXT", "v=DMARC1; p=none; adkim=?"},
+    {"_dmarc.quiet.example", "TXT", "v=DMARC1; p=none"},
+    {"_dmarc.test.example", "TXT", "v=DMARC1; p=quarantine; t=y"},
+    {"_dmarc.np.example", "TXT", "v=DMARC1; p=none; np=reject"},
+    {"lost.np.example", "TIMEOUT", ""},
     {"_dmarc.twice.example", "TXT", "v=DMARC1; p=none"},
     {"_dmarc.twice.example", "TXT", "v=DMARC1; p=reject"},
     {"_dmarc.late.example", "TIMEOUT", ""},
@@ -113,6 +117,19 @@ test_findings(void **state)
          STR_INIT("reject.example"),
          "dmarc_temperror(from=reject.example problem=the DNS did not answer all that SPF, DKIM or "
          "alignment asked for: reject.example)"},
+        /* where nothing is asked for, nothing is waited for: unless np= might ask */
+        {FROM("quiet.example"), SPF_RESULT_TEMPERROR, STR_INIT("quiet.example"), DKIM_RESULT_NONE,
+         STR_INIT(""),
+         "dmarc_temperror_none(from=quiet.example problem=the DNS did not answer all that SPF, "
+         "DKIM or alignment asked for: quiet.example)"},
+        {FROM("test.example"), SPF_RESULT_TEMPERROR, STR_INIT("test.example"), DKIM_RESULT_NONE,
+         STR_INIT(""),
+         "dmarc_temperror_none(from=test.example problem=the DNS did not answer all that SPF, "
+         "DKIM or alignment asked for: test.example)"},
+        {FROM("lost.np.example"), SPF_RESULT_TEMPERROR, STR_INIT("lost.np.example"),
+         DKIM_RESULT_NONE, STR_INIT(""),
+         "dmarc_temperror(from=lost.np.example problem=the DNS did not answer all that SPF, DKIM "
+         "or alignment asked for: lost.np.example)"},
         {STR_INIT("To: a@b.example\r\n\r\n"), SPF_RESULT_PASS, STR_INIT("a.example"),
          DKIM_RESULT_NONE, STR_INIT(""), "dmarc_author_unknown(author=none doubt=none)"},
         {STR_INIT("From: a@reject.example, b@other.example\r\n\r\n"), SPF_RESULT_PASS,

@@ -156,6 +156,7 @@ choose_policy(struct evaluation *e)
     const struct dmarc_record *record = outcome->record;
     outcome->policy = record->p;
     outcome->policy_tag = DMARC_TAG_P;
+    outcome->policy_known = true;
     if (!str_eq(outcome->record_domain, outcome->author_domain)) {
         bool exists = true;
         bool is_known = true;
@@ -171,6 +172,7 @@ choose_policy(struct evaluation *e)
             outcome->policy = record->np;
             outcome->policy_tag = DMARC_TAG_NP;
         }
+        outcome->policy_known = is_known;
         if (!is_known && outcome->result == DMARC_RESULT_FAIL) {
             status = end_with(e, DMARC_RESULT_TEMPERROR,
                               "the DNS does not tell whether the author domain exists",

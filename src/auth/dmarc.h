@@ -65,6 +65,7 @@ struct dmarc_outcome {
     enum dmarc_policy policy;
     enum dmarc_policy_tag policy_tag;
     enum dmarc_policy effective; /* the same after t=y has lowered it by a step */
+    bool policy_known;           /* a record says so, and the DNS told all that it depends on */
     struct str dkim_aligned;     /* the domain that passed and is aligned; empty: none */
     struct str spf_aligned;
     struct str problem;  /* for people: what is wrong, or why there is an error; may be empty */
