@@ -72,73 +72,75 @@ sign(struct world *world, enum dkim_result result, struct str domain)
 
 #define FROM(domain) STR_INIT("From: a@" domain "\r\n\r\n")
 
+struct finding_case {
+    struct str content;
+    enum spf_result spf;
+    struct str spf_domain;
+    enum dkim_result dkim;
+    struct str dkim_domain; /* empty: not signed */
+    const char *want;
+};
+
+static const struct finding_case cases[] = {
+    {FROM("reject.example"), SPF_RESULT_PASS, STR_INIT("x.reject.example"), DKIM_RESULT_NONE,
+     STR_INIT(""), "dmarc_pass(from=reject.example by=spf domain=x.reject.example)"},
+    {FROM("reject.example"), SPF_RESULT_PASS, STR_INIT("reject.example"), DKIM_RESULT_PASS,
+     STR_INIT("reject.example"),
+     "dmarc_pass(from=reject.example by=dkim spf domain=reject.example)"},
+    {FROM("reject.example"), SPF_RESULT_SOFTFAIL, STR_INIT("reject.example"), DKIM_RESULT_FAIL,
+     STR_INIT("reject.example"),
+     "dmarc_fail_reject(from=reject.example policy_domain=reject.example policy=p=reject)"},
+    {FROM("x.reject.example"), SPF_RESULT_PASS, STR_INIT("attack.example"), DKIM_RESULT_PASS,
+     STR_INIT("attack.example"),
+     "dmarc_fail_quarantine(from=x.reject.example policy_domain=reject.example "
+     "policy=sp=quarantine)"},
+    {FROM("hold.example"), SPF_RESULT_NONE, STR_INIT("hold.example"), DKIM_RESULT_NONE,
+     STR_INIT(""),
+     "dmarc_fail_quarantine(from=hold.example policy_domain=hold.example policy=p=reject t=y)"},
+    {FROM("none.example"), SPF_RESULT_NONE, STR_INIT("x.example"), DKIM_RESULT_NONE, STR_INIT(""),
+     "dmarc_fail_none(from=none.example policy_domain=none.example policy=p=none) "
+     "dmarc_record_faulty(from=none.example policy_domain=none.example faults=alignment "
+     "problem=)"},
+    {FROM("other.example"), SPF_RESULT_PASS, STR_INIT("other.example"), DKIM_RESULT_NONE,
+     STR_INIT(""), "dmarc_none(from=other.example)"},
+    {FROM("twice.example"), SPF_RESULT_PASS, STR_INIT("twice.example"), DKIM_RESULT_NONE,
+     STR_INIT(""),
+     "dmarc_none(from=twice.example) dmarc_record_faulty(from=twice.example policy_domain= "
+     "faults= problem=several DMARC records, so that none of them counts: twice.example)"},
+    {FROM("late.example"), SPF_RESULT_PASS, STR_INIT("late.example"), DKIM_RESULT_NONE,
+     STR_INIT(""),
+     "dmarc_temperror(from=late.example problem=the DNS does not tell the policy: "
+     "late.example)"},
+    {FROM("reject.example"), SPF_RESULT_NONE, STR_INIT("reject.example"), DKIM_RESULT_TEMPERROR,
+     STR_INIT("reject.example"),
+     "dmarc_temperror(from=reject.example problem=the DNS did not answer all that SPF, DKIM or "
+     "alignment asked for: reject.example)"},
+    /* where nothing is asked for, nothing is waited for: unless np= might ask */
+    {FROM("quiet.example"), SPF_RESULT_TEMPERROR, STR_INIT("quiet.example"), DKIM_RESULT_NONE,
+     STR_INIT(""),
+     "dmarc_temperror_none(from=quiet.example problem=the DNS did not answer all that SPF, "
+     "DKIM or alignment asked for: quiet.example)"},
+    {FROM("test.example"), SPF_RESULT_TEMPERROR, STR_INIT("test.example"), DKIM_RESULT_NONE,
+     STR_INIT(""),
+     "dmarc_temperror_none(from=test.example problem=the DNS did not answer all that SPF, "
+     "DKIM or alignment asked for: test.example)"},
+    {FROM("lost.np.example"), SPF_RESULT_TEMPERROR, STR_INIT("lost.np.example"), DKIM_RESULT_NONE,
+     STR_INIT(""),
+     "dmarc_temperror(from=lost.np.example problem=the DNS did not answer all that SPF, DKIM "
+     "or alignment asked for: lost.np.example)"},
+    {STR_INIT("To: a@b.example\r\n\r\n"), SPF_RESULT_PASS, STR_INIT("a.example"), DKIM_RESULT_NONE,
+     STR_INIT(""), "dmarc_author_unknown(author=none doubt=none)"},
+    {STR_INIT("From: a@reject.example, b@other.example\r\n\r\n"), SPF_RESULT_PASS,
+     STR_INIT("other.example"), DKIM_RESULT_NONE, STR_INIT(""),
+     "dmarc_author_unknown(author=several_domains doubt=none)"},
+    {STR_INIT("From: <@reject.example:a@other.example>\r\n\r\n"), SPF_RESULT_PASS,
+     STR_INIT("other.example"), DKIM_RESULT_NONE, STR_INIT(""),
+     "dmarc_author_unknown(author=ambiguous doubt=route)"},
+};
+
 static void
 test_findings(void **state)
 {
-    static const struct {
-        struct str content;
-        enum spf_result spf;
-        struct str spf_domain;
-        enum dkim_result dkim;
-        struct str dkim_domain; /* empty: not signed */
-        const char *want;
-    } cases[] = {
-        {FROM("reject.example"), SPF_RESULT_PASS, STR_INIT("x.reject.example"), DKIM_RESULT_NONE,
-         STR_INIT(""), "dmarc_pass(from=reject.example by=spf domain=x.reject.example)"},
-        {FROM("reject.example"), SPF_RESULT_PASS, STR_INIT("reject.example"), DKIM_RESULT_PASS,
-         STR_INIT("reject.example"),
-         "dmarc_pass(from=reject.example by=dkim spf domain=reject.example)"},
-        {FROM("reject.example"), SPF_RESULT_SOFTFAIL, STR_INIT("reject.example"), DKIM_RESULT_FAIL,
-         STR_INIT("reject.example"),
-         "dmarc_fail_reject(from=reject.example policy_domain=reject.example policy=p=reject)"},
-        {FROM("x.reject.example"), SPF_RESULT_PASS, STR_INIT("attack.example"), DKIM_RESULT_PASS,
-         STR_INIT("attack.example"),
-         "dmarc_fail_quarantine(from=x.reject.example policy_domain=reject.example "
-         "policy=sp=quarantine)"},
-        {FROM("hold.example"), SPF_RESULT_NONE, STR_INIT("hold.example"), DKIM_RESULT_NONE,
-         STR_INIT(""),
-         "dmarc_fail_quarantine(from=hold.example policy_domain=hold.example policy=p=reject t=y)"},
-        {FROM("none.example"), SPF_RESULT_NONE, STR_INIT("x.example"), DKIM_RESULT_NONE,
-         STR_INIT(""),
-         "dmarc_fail_none(from=none.example policy_domain=none.example policy=p=none) "
-         "dmarc_record_faulty(from=none.example policy_domain=none.example faults=alignment "
-         "problem=)"},
-        {FROM("other.example"), SPF_RESULT_PASS, STR_INIT("other.example"), DKIM_RESULT_NONE,
-         STR_INIT(""), "dmarc_none(from=other.example)"},
-        {FROM("twice.example"), SPF_RESULT_PASS, STR_INIT("twice.example"), DKIM_RESULT_NONE,
-         STR_INIT(""),
-         "dmarc_none(from=twice.example) dmarc_record_faulty(from=twice.example policy_domain= "
-         "faults= problem=several DMARC records, so that none of them counts: twice.example)"},
-        {FROM("late.example"), SPF_RESULT_PASS, STR_INIT("late.example"), DKIM_RESULT_NONE,
-         STR_INIT(""),
-         "dmarc_temperror(from=late.example problem=the DNS does not tell the policy: "
-         "late.example)"},
-        {FROM("reject.example"), SPF_RESULT_NONE, STR_INIT("reject.example"), DKIM_RESULT_TEMPERROR,
-         STR_INIT("reject.example"),
-         "dmarc_temperror(from=reject.example problem=the DNS did not answer all that SPF, DKIM or "
-         "alignment asked for: reject.example)"},
-        /* where nothing is asked for, nothing is waited for: unless np= might ask */
-        {FROM("quiet.example"), SPF_RESULT_TEMPERROR, STR_INIT("quiet.example"), DKIM_RESULT_NONE,
-         STR_INIT(""),
-         "dmarc_temperror_none(from=quiet.example problem=the DNS did not answer all that SPF, "
-         "DKIM or alignment asked for: quiet.example)"},
-        {FROM("test.example"), SPF_RESULT_TEMPERROR, STR_INIT("test.example"), DKIM_RESULT_NONE,
-         STR_INIT(""),
-         "dmarc_temperror_none(from=test.example problem=the DNS did not answer all that SPF, "
-         "DKIM or alignment asked for: test.example)"},
-        {FROM("lost.np.example"), SPF_RESULT_TEMPERROR, STR_INIT("lost.np.example"),
-         DKIM_RESULT_NONE, STR_INIT(""),
-         "dmarc_temperror(from=lost.np.example problem=the DNS did not answer all that SPF, DKIM "
-         "or alignment asked for: lost.np.example)"},
-        {STR_INIT("To: a@b.example\r\n\r\n"), SPF_RESULT_PASS, STR_INIT("a.example"),
-         DKIM_RESULT_NONE, STR_INIT(""), "dmarc_author_unknown(author=none doubt=none)"},
-        {STR_INIT("From: a@reject.example, b@other.example\r\n\r\n"), SPF_RESULT_PASS,
-         STR_INIT("other.example"), DKIM_RESULT_NONE, STR_INIT(""),
-         "dmarc_author_unknown(author=several_domains doubt=none)"},
-        {STR_INIT("From: <@reject.example:a@other.example>\r\n\r\n"), SPF_RESULT_PASS,
-         STR_INIT("other.example"), DKIM_RESULT_NONE, STR_INIT(""),
-         "dmarc_author_unknown(author=ambiguous doubt=route)"},
-    };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct world world;
