@@ -8,9 +8,12 @@
 #include "auth/checks.h"
 #include "auth/dkim_verify.h"
 #include "auth/results.h"
+#include "mail/author.h"
 
 /* Keys below it should not be made any more (RFC 8301 3.2). */
-#define ORDINARY_BITS 2048u
+#define ORDINARY_BITS  2048u
+/* Findings of signatures that cannot be read, or have expired. */
+#define UNREADABLE_MAX DKIM_SIGNATURES_MAX
 
 /* What a problem is called when it is not just a permerror. */
 static enum finding_id
@@ -92,8 +95,13 @@ add_findings(struct finding_list *findings, const struct dkim_outcomes *outcomes
     if (outcomes->total == 0) {
         FINDING_ADD(findings, DKIM_NONE);
     }
+    size_t unreadable = 0;
     for (size_t i = 0; i < outcomes->count; i++) {
-        if (outcomes->items[i].problem != DKIM_PROBLEM_COUNT) {
+        const struct dkim_outcome *outcome = &outcomes->items[i];
+        /* A message has a limit of findings; junk that anybody can add must not fill it. */
+        bool told = outcome->looked_at ||
+                    (outcome->problem != DKIM_PROBLEM_COUNT && unreadable++ < UNREADABLE_MAX);
+        if (told) {
             add_outcome(findings, &outcomes->items[i]);
             add_remarks(findings, &outcomes->items[i]);
         }
@@ -102,6 +110,18 @@ add_findings(struct finding_list *findings, const struct dkim_outcomes *outcomes
         FINDING_ADD(findings, DKIM_MANY,
                     EVIDENCE("signatures", finding_number(findings, outcomes->total)));
     }
+}
+
+/* Empty where there is none. It only orders the work, so nothing is wrong with that. */
+static struct str
+author_domain(const struct check_input *input)
+{
+    struct mail_author author;
+    if (input->auth != NULL && input->auth->author != NULL) {
+        return input->auth->author->domain;
+    }
+    return mail_author_read(input->arena, input->head, &author) == STATUS_OK ? author.domain
+                                                                             : STR("");
 }
 
 static enum status
@@ -113,6 +133,7 @@ verify(const struct check_input *input, struct dkim_outcomes *outcomes)
         .body = str_skip(input->content, input->head->raw.n),
         .now = input->received_ms / 1000,
         .utf8 = input->smtputf8,
+        .author_domain = author_domain(input),
     };
     dkim_lookup_init(&lookup, input->arena, input->dns,
                      input->auth != NULL ? input->auth->keys : NULL);

@@ -1,5 +1,7 @@
 #include "auth/dkim_verify.h"
 
+#include "dns/name.h"
+
 /* The canonical bodies of a message that were hashed already. */
 struct body_hash {
     enum canonical form;
@@ -102,44 +104,82 @@ check_header(struct verifier *verifier, const struct dkim_key_set *keys,
     return problem;
 }
 
-/* RFC 6376 6.1.1 to 6.1.3 */
+/* RFC 6376 6.1.1: what can be said of a signature without its key. */
+static enum dkim_problem
+read_one(const struct verifier *verifier, struct dkim_outcome *outcome)
+{
+    unsigned flags = verifier->input->utf8 ? DKIM_SIGNATURE_UTF8 : 0;
+    enum dkim_problem problem =
+        dkim_signature_parse(verifier->arena, outcome->field->value, flags, &outcome->signature);
+    return problem == DKIM_PROBLEM_NONE
+               ? dkim_signature_time(&outcome->signature, verifier->input->now)
+               : problem;
+}
+
+/* RFC 6376 6.1.2 and 6.1.3 */
 static enum dkim_problem
 verify_one(struct verifier *verifier, struct dkim_outcome *outcome)
 {
-    struct dkim_signature *signature = &outcome->signature;
-    unsigned flags = verifier->input->utf8 ? DKIM_SIGNATURE_UTF8 : 0;
-    enum dkim_problem problem =
-        dkim_signature_parse(verifier->arena, outcome->field->value, flags, signature);
-    if (problem == DKIM_PROBLEM_NONE) {
-        problem = dkim_signature_time(signature, verifier->input->now);
-    }
-    if (problem != DKIM_PROBLEM_NONE) {
-        return problem;
-    }
+    const struct dkim_signature *signature = &outcome->signature;
     const struct dkim_key_set *keys =
         dkim_lookup_find(verifier->lookup, signature->selector, signature->domain);
-    problem = dkim_key_set_fits(keys, signature->algorithm, signature->identity_below);
+    enum dkim_problem problem =
+        dkim_key_set_fits(keys, signature->algorithm, signature->identity_below);
     if (problem == DKIM_PROBLEM_NONE) {
         problem = check_body(verifier, outcome);
     }
     return problem == DKIM_PROBLEM_NONE ? check_header(verifier, keys, outcome) : problem;
 }
 
+/* How near the signer is to the author; what is nearer is verified before. */
+enum nearness {
+    NEAR_SAME,
+    NEAR_RELATED, /* above or below it */
+    NEAR_STRANGER,
+    NEAR_COUNT_,
+};
+
+static enum nearness
+nearness(struct str author, struct str domain)
+{
+    if (author.n == 0 || str_eq(author, domain)) {
+        return NEAR_SAME;
+    }
+    return dns_name_is_within(author, domain) || dns_name_is_within(domain, author) ? NEAR_RELATED
+                                                                                    : NEAR_STRANGER;
+}
+
+/*
+ * Anybody can put signatures on top of a message. Those that cannot be read took no work and count
+ * for nothing, and those that matter to DMARC come first, so that the author's is not crowded out.
+ */
 static void
 verify_all(struct verifier *verifier, struct dkim_outcome *items, size_t count)
 {
     const struct mail_head *head = verifier->input->head;
     size_t n = 0;
     for (size_t i = 0; i < head->field_count && n < count; i++) {
-        if (!dkim_field_is_signature(&head->fields[i])) {
-            continue;
+        if (dkim_field_is_signature(&head->fields[i])) {
+            items[n].field = &head->fields[i];
+            items[n].problem = read_one(verifier, &items[n]);
+            items[n].result = dkim_problem_result(items[n].problem);
+            n++;
         }
-        struct dkim_outcome *outcome = &items[n];
-        outcome->field = &head->fields[i];
-        outcome->problem =
-            n < DKIM_SIGNATURES_MAX ? verify_one(verifier, outcome) : DKIM_PROBLEM_COUNT;
-        outcome->result = dkim_problem_result(outcome->problem);
-        n++;
+    }
+    size_t verified = 0;
+    for (unsigned near = NEAR_SAME; near < NEAR_COUNT_; near++) {
+        for (size_t i = 0; i < n; i++) {
+            struct str domain = items[i].signature.domain;
+            if (items[i].problem != DKIM_PROBLEM_NONE ||
+                nearness(verifier->input->author_domain, domain) != (enum nearness)near) {
+                continue;
+            }
+            items[i].looked_at = verified < DKIM_SIGNATURES_MAX;
+            items[i].problem =
+                items[i].looked_at ? verify_one(verifier, &items[i]) : DKIM_PROBLEM_COUNT;
+            items[i].result = dkim_problem_result(items[i].problem);
+            verified++;
+        }
     }
 }
 
@@ -179,7 +219,7 @@ dkim_outcomes_best(const struct dkim_outcomes *outcomes)
     };
     for (size_t r = 0; r < sizeof order / sizeof order[0]; r++) {
         for (size_t i = 0; i < outcomes->count; i++) {
-            if (outcomes->items[i].result == order[r]) {
+            if (dkim_outcome_reported(&outcomes->items[i]) == order[r]) {
                 return order[r];
             }
         }
@@ -187,8 +227,15 @@ dkim_outcomes_best(const struct dkim_outcomes *outcomes)
     return DKIM_RESULT_NONE;
 }
 
+enum dkim_result
+dkim_outcome_reported(const struct dkim_outcome *outcome)
+{
+    return outcome->result == DKIM_RESULT_PASS && outcome->body_limited ? DKIM_RESULT_POLICY
+                                                                        : outcome->result;
+}
+
 bool
 dkim_outcome_authenticates(const struct dkim_outcome *outcome)
 {
-    return outcome->result == DKIM_RESULT_PASS && !outcome->body_limited;
+    return dkim_outcome_reported(outcome) == DKIM_RESULT_PASS;
 }

@@ -2,9 +2,9 @@
  * dkim_verify.h - the DKIM signatures of a message, verified (RFC 6376 6, RFC 8301, 8463, 8616).
  *
  * Every DKIM-Signature field has an outcome, from the top of the header to its bottom. Work is
- * bounded: DKIM_SIGNATURES_MAX signatures are verified, each distinct form of the body is hashed
- * once, each selector asked for once, and a key's size is looked at before anything is computed
- * with it.
+ * bounded: DKIM_SIGNATURES_MAX signatures are verified, the author's before strangers', each
+ * distinct form of the body is hashed once, each selector asked for once, and a key's size is
+ * looked at before anything is computed with it.
  */
 #ifndef POSTERN_AUTH_DKIM_VERIFY_H
 #define POSTERN_AUTH_DKIM_VERIFY_H
@@ -12,7 +12,10 @@
 #include "auth/dkim_key.h"
 #include "auth/dkim_signature.h"
 
-/* Signatures that are verified (RFC 6376 6.1 leaves a limit to us); real mail has one to four. */
+/*
+ * Signatures that are verified (RFC 6376 6.1 leaves a limit to us); real mail has one to four. One
+ * that cannot be read, or has expired, is none of them: it takes no work.
+ */
 #define DKIM_SIGNATURES_MAX 10u
 /* Signatures that have an outcome at all; what is below them is not mentioned. */
 #define DKIM_OUTCOMES_MAX   100u
@@ -22,6 +25,7 @@ struct dkim_outcome {
     enum dkim_problem problem; /* why it is no pass; NONE otherwise */
     const struct mail_field *field;
     struct dkim_signature signature; /* as far as it could be read; see dkim_signature.h */
+    bool looked_at;                  /* one of the DKIM_SIGNATURES_MAX that were verified */
     unsigned key_bits;               /* 0: the key was not reached */
     bool testing;                    /* t=y in the key: a failure is to be treated as unsigned */
     /*
@@ -43,6 +47,9 @@ struct dkim_verify_input {
     struct str body; /* all that follows the header section */
     int64_t now;     /* seconds since 1970, or DKIM_NO_TIME */
     bool utf8;       /* an internationalized message (RFC 8616) */
+    /* Signatures of this domain, and of those above and below it, are verified first; in normal
+     * form (mail/author.h), or empty: in the order of the fields. */
+    struct str author_domain;
 };
 
 /*
@@ -59,6 +66,12 @@ struct dkim_verify_input {
  * outcome that comes first of fail, temperror, permerror, policy. For people; DMARC looks at each.
  */
 enum dkim_result dkim_outcomes_best(const struct dkim_outcomes *outcomes);
+
+/*
+ * What is said of it to others: a pass that leaves out the end of the message is "policy" (RFC 8601
+ * 2.7.1), since whoever reads "pass" takes it to be of all that he sees (RFC 6376 8.2).
+ */
+enum dkim_result dkim_outcome_reported(const struct dkim_outcome *outcome);
 
 /*
  * A pass that covers the whole body: DMARC may rest on it. So does one whose key is in testing

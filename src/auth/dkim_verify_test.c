@@ -257,6 +257,10 @@ test_length(void **state)
         assert_int_equal(outcome.body_uncovered, cases[i].uncovered);
         assert_int_equal(outcome.body_limited, cases[i].uncovered > 0);
         assert_int_equal(dkim_outcome_authenticates(&outcome), cases[i].authenticates);
+        assert_int_equal(dkim_outcome_reported(&outcome),
+                         outcome.result == DKIM_RESULT_PASS && !cases[i].authenticates
+                             ? DKIM_RESULT_POLICY
+                             : outcome.result);
     }
     buf_free(&signature);
 }
@@ -284,6 +288,41 @@ test_many(void **state)
     }
     assert_int_equal(dns_zone_questions(world.zone) - before, 1);
     buf_free(&text);
+}
+
+/* What anybody can put on top does not keep the author's from being verified. */
+static void
+test_crowded(void **state)
+{
+    static const struct {
+        const char *field;
+    } cases[] = {
+        {"DKIM-Signature: junk\r\n"},
+        {"DKIM-Signature: v=1; a=rsa-sha256; d=stranger.example; s=x; h=From; "
+         "bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA\r\n"},
+        {"DKIM-Signature: v=1; a=rsa-sha256; d=sub.signer.example; s=x; h=From; "
+         "bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA\r\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buf text;
+        buf_init(&text, 1u << 20);
+        for (size_t k = 0; k < 2 * DKIM_SIGNATURES_MAX; k++) {
+            assert_int_equal(buf_append(&text, str_from_cstr(cases[i].field)), STATUS_OK);
+        }
+        assert_int_equal(buf_append(&text, signed_message), STATUS_OK);
+        struct dkim_outcomes outcomes = test_dkim_outcomes(&world, buf_str(&text));
+        assert_int_equal(outcomes.count, 2 * DKIM_SIGNATURES_MAX + 2);
+        size_t not_looked_at = 0;
+        for (size_t k = 0; k < outcomes.count; k++) {
+            not_looked_at += outcomes.items[k].problem == DKIM_PROBLEM_COUNT ? 1 : 0;
+        }
+        /* the two that pass, and as many of the others as there is room for */
+        assert_int_equal(not_looked_at, i == 0 ? 0 : DKIM_SIGNATURES_MAX + 2);
+        assert_int_equal(outcomes.items[outcomes.count - 2].result, DKIM_RESULT_PASS);
+        assert_int_equal(outcomes.items[outcomes.count - 1].result, DKIM_RESULT_PASS);
+        buf_free(&text);
+    }
 }
 
 static void
@@ -319,7 +358,8 @@ main(void)
         cmocka_unit_test(test_changes), cmocka_unit_test(test_every_octet),
         cmocka_unit_test(test_records), cmocka_unit_test(test_several_keys),
         cmocka_unit_test(test_strict),  cmocka_unit_test(test_length),
-        cmocka_unit_test(test_many),    cmocka_unit_test(test_best),
+        cmocka_unit_test(test_many),    cmocka_unit_test(test_crowded),
+        cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

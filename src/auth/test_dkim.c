@@ -110,7 +110,12 @@ test_dkim_outcomes(struct test_dkim *world, struct str message)
     struct dkim_outcomes outcomes;
     assert_int_equal(mail_head_parse(world->arena, message, &ample, &head), STATUS_OK);
     const struct dkim_verify_input input = {
-        .head = &head, .body = str_skip(message, head.raw.n), .now = TEST_DKIM_NOW, .utf8 = true};
+        .head = &head,
+        .body = str_skip(message, head.raw.n),
+        .now = TEST_DKIM_NOW,
+        .utf8 = true,
+        .author_domain = STR(TEST_DKIM_DOMAIN),
+    };
     dkim_lookup_init(&lookup, world->arena, &world->dns, NULL);
     assert_int_equal(dkim_verify(world->arena, &input, &lookup, &outcomes), STATUS_OK);
     return outcomes;
