@@ -6,11 +6,14 @@
 #include "auth/iprev.h"
 #include "auth/spf.h"
 #include "base/encode.h"
+#include "mail/author.h"
 
 /* Properties of one result, at most. */
 #define PROPERTIES_MAX 6u
 /* Characters of b= that tell signatures of one domain apart (RFC 6008 3: 8 at least). */
 #define B_CHARACTERS   8u
+
+_Static_assert(DKIM_SIGNATURES_MAX <= AUTH_RESULTS_SIGNATURES_MAX, "all that were verified");
 
 /* The object in the making. */
 struct collector {
@@ -109,14 +112,15 @@ signature_mark(struct arena *arena, struct str signature)
 static enum status
 add_signature(struct collector *c, const struct dkim_outcome *dkim)
 {
-    struct authres_result *item = add_result(c, "dkim", dkim_result_name(dkim->result));
+    enum dkim_result result = dkim_outcome_reported(dkim);
+    struct authres_result *item = add_result(c, "dkim", dkim_result_name(result));
     if (item == NULL) {
         return STATUS_LIMIT;
     }
-    item->reason = str_from_cstr(dkim_problem_text(dkim->problem));
+    item->reason = result == dkim->result ? str_from_cstr(dkim_problem_text(dkim->problem))
+                                          : STR("the signature leaves out the end of the message");
     if (dkim->key_bits > 0) {
-        item->comment = arena_printf(c->arena, "%u-bit key%s", dkim->key_bits,
-                                     dkim->body_limited ? ", not the whole body" : "");
+        item->comment = arena_printf(c->arena, "%u-bit key", dkim->key_bits);
     }
     add_property(item, "header", "d", dkim->signature.domain);
     add_property(item, "header", "s", dkim->signature.selector);
@@ -137,9 +141,17 @@ add_dkim(struct collector *c)
         return add_result(c, "dkim", "none") != NULL ? STATUS_OK : STATUS_LIMIT;
     }
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < dkim->count && i < AUTH_RESULTS_SIGNATURES_MAX;
-         i++) {
-        status = add_signature(c, &dkim->items[i]);
+    size_t looked_at = 0;
+    for (size_t i = 0; i < dkim->count; i++) {
+        looked_at += dkim->items[i].looked_at ? 1 : 0;
+    }
+    /* All that were verified, and as many of the others as there is room for. */
+    size_t others = AUTH_RESULTS_SIGNATURES_MAX - looked_at;
+    for (size_t i = 0; status == STATUS_OK && i < dkim->count; i++) {
+        if (dkim->items[i].looked_at || others > 0) {
+            others -= dkim->items[i].looked_at ? 0 : 1;
+            status = add_signature(c, &dkim->items[i]);
+        }
     }
     return status;
 }
@@ -206,15 +218,56 @@ auth_results_collect(struct arena *arena, const struct auth_results_context *con
 
 /* ---- the verdict */
 
+/* The author as DMARC or another check has read it; empty: none, or not known. */
+static struct str
+author_of(const struct auth_results *results)
+{
+    if (results->dmarc != NULL) {
+        return results->dmarc->author_domain;
+    }
+    return results->author != NULL ? results->author->domain : STR("");
+}
+
+/* A domain is aligned with itself, whether or not there is a policy that has it looked at. */
+static const char *
+dkim_word(const struct auth_results *results)
+{
+    struct str author = author_of(results);
+    if (results->dkim == NULL) {
+        return "unknown";
+    }
+    enum dkim_result best = dkim_outcomes_best(results->dkim);
+    bool aligned = results->dmarc != NULL && results->dmarc->dkim_aligned.n > 0;
+    for (size_t i = 0; i < results->dkim->count && !aligned; i++) {
+        const struct dkim_outcome *outcome = &results->dkim->items[i];
+        aligned = author.n > 0 && dkim_outcome_authenticates(outcome) &&
+                  str_eq_nocase(outcome->signature.domain, author);
+    }
+    return best == DKIM_RESULT_PASS && !aligned ? "unaligned" : dkim_result_name(best);
+}
+
+static const char *
+spf_word(const struct auth_results *results)
+{
+    const struct spf_outcome *spf = results->spf_mailfrom;
+    struct str author = author_of(results);
+    if (spf == NULL) {
+        return "unknown";
+    }
+    bool aligned = (results->dmarc != NULL && results->dmarc->spf_aligned.n > 0) ||
+                   (author.n > 0 && str_eq_nocase(spf->domain, author));
+    return spf->result == SPF_RESULT_PASS && !aligned ? "unaligned" : spf_result_name(spf->result);
+}
+
 struct str
 auth_results_verdict(struct arena *arena, const struct auth_results *results, const char *action)
 {
-    const struct spf_outcome *spf = results->spf_mailfrom;
+    struct str author = author_of(results);
     return arena_printf(
-        arena, "action=%s dmarc=%s spf=%s dkim=%s arc=%s iprev=%s", action,
+        arena, "action=%s dmarc=%s spf=%s dkim=%s arc=%s iprev=%s%s%.*s", action,
         results->dmarc != NULL ? dmarc_result_name(results->dmarc->result) : "unknown",
-        spf != NULL ? spf_result_name(spf->result) : "unknown",
-        results->dkim != NULL ? dkim_result_name(dkim_outcomes_best(results->dkim)) : "unknown",
+        spf_word(results), dkim_word(results),
         results->arc != NULL ? arc_result_name(results->arc->result) : "unknown",
-        results->iprev != NULL ? iprev_result_name(results->iprev->result) : "unknown");
+        results->iprev != NULL ? iprev_result_name(results->iprev->result) : "unknown",
+        author.n > 0 ? " from=" : "", STR_ARG(author));
 }

@@ -32,8 +32,12 @@ struct auth_results_context {
                                                struct authres *authres_out);
 
 /*
- * The verdict header's value: "action=accept dmarc=pass spf=pass dkim=pass arc=none iprev=pass",
- * words that need no quoting; `action` is the first. {NULL,0}: the arena is full.
+ * The verdict header's value: "action=accept dmarc=pass spf=pass dkim=pass arc=none iprev=pass
+ * from=a.example", words that need no quoting; `action` is the first. {NULL,0}: the arena is full.
+ *
+ * It speaks of the author, whose domain from= tells where there is a single one: "spf=pass" and
+ * "dkim=pass" are of a domain that is aligned with his, and "unaligned" is a pass of somebody else,
+ * which anybody can have.
  */
 struct str auth_results_verdict(struct arena *arena, const struct auth_results *results,
                                 const char *action);
