@@ -141,7 +141,7 @@ notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind k
     struct spool_message notice = {
         .id = arena_str_dup(arena, str_make(id, ID_LENGTH)),
         .received_ms = clock_wall_ms(),
-        .priority = SPOOL_PRIORITY_NORMAL,
+        .priority = SPOOL_PRIORITY_BULK, /* the mail of people goes first */
     };
     struct dsn_request request = {
         .kind = kind, .id = notice.id, .recipients = recipients, .recipient_count = count};
