@@ -260,7 +260,8 @@ cache_prefetch_send(void *ctx)
     for (size_t i = 0; i < n; i++) {
         questions[i] = (struct record_question){asked[i]->name, asked[i]->type};
     }
-    struct msg_resolve_batch fields = {.questions = {questions, n}};
+    struct msg_resolve_batch fields = {.questions = {questions, n},
+                                       .patient = cache->settings.patient};
     struct batch *batch = batch_create();
     batch->references = 2; /* the reply may come before channel_request returns */
     int const timeout_ms = (int)wait_ms(cache);
@@ -419,6 +420,23 @@ dns_cache_destroy(struct dns_cache **cache)
     free((*cache)->entries);
     free(*cache);
     *cache = NULL;
+}
+
+enum status
+dns_cache_peek(struct dns_cache *cache, struct arena *arena, struct str name, uint16_t type,
+               struct dns_answer *answer_out)
+{
+    struct str normal;
+    enum status status = dns_name_normalize(arena, name, &normal);
+    const struct entry *entry = status == STATUS_OK ? entry_find(cache, normal, type) : NULL;
+    if (entry != NULL && entry->state == ENTRY_ANSWERED) {
+        return dns_answer_copy(arena, &entry->answer, answer_out);
+    }
+    if (entry == NULL || entry->state != ENTRY_ASKED) {
+        return status == STATUS_LIMIT ? status : STATUS_NOT_FOUND;
+    }
+    const struct record_answer *record = batch_wait(entry->batch, entry->index, 0);
+    return record != NULL ? dns_answer_from_record(arena, record, answer_out) : STATUS_NOT_FOUND;
 }
 
 void

@@ -33,6 +33,8 @@ struct dns_cache_settings {
     struct channel *resolver;        /* asked instead of it, and up front; NULL: there is none */
     int timeout_ms;                  /* for one question; above the resolver's own limit */
     struct dns_budget *budget;       /* what may be asked; NULL: everything; borrowed */
+    bool patient; /* what is asked up front is answered when all of it is: nobody waits in a thread
+                   */
 };
 
 struct dns_cache;
@@ -51,6 +53,14 @@ struct dns_source dns_source_from_cache(struct dns_cache *cache);
  * may go to another thread when `ready` is called. Until then it must stay.
  */
 void dns_cache_when_ready(struct dns_cache *cache, void (*ready)(void *context), void *context);
+
+/*
+ * The answer to a question if it is there already; STATUS_NOT_FOUND otherwise. Asks nothing and
+ * waits for nothing. STATUS_LIMIT: the arena is full.
+ */
+[[nodiscard]] enum status dns_cache_peek(struct dns_cache *cache, struct arena *arena,
+                                         struct str name, uint16_t type,
+                                         struct dns_answer *answer_out);
 
 /* For traces and tests. */
 struct dns_cache_counts {

@@ -35,7 +35,9 @@ static uint64_t
 filter_limit(const struct config *config)
 {
     uint64_t message = MESSAGE_COPIES * config->limits.message_size;
-    return BASE + (uint64_t)config->workers.filter * (THREAD + message);
+    /* Mail of our own has workers beside these (FILTER_OWN_SHARE). */
+    uint64_t const workers = (uint64_t)config->workers.filter + config->workers.filter / 4 + 1;
+    return BASE + workers * (THREAD + message);
 }
 
 static uint64_t

@@ -135,10 +135,11 @@ filter_job_prepare(struct filter_job *job, void (*ready)(void *job))
     struct arena *scratch = arena_create(PREPARE_ARENA_MAX);
     /* What is too large has no names that matter: it is refused. */
     if (mail_head_parse(scratch, job->content.view.octets, &limits, &head) == STATUS_OK) {
-        names_prefetch(job->names, scratch, job->content.submit, &head);
+        names_prefetch(job->names, job->content.submit, &head, ready, job);
+    } else {
+        ready(job);
     }
     arena_destroy(&scratch);
-    dns_cache_when_ready(job->names->cache, ready, job);
 }
 
 void

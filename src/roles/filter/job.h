@@ -49,6 +49,8 @@ enum filter_outcome {
     FILTER_OUTCOME_COUNT,
 };
 
+/* Beside the workers for mail from outside, one in so many for our own. */
+#define FILTER_OWN_SHARE 4u
 /* Public keys that are kept: a key takes some kilobytes, and large senders have few. */
 #define FILTER_KEY_CACHE 4096u
 
@@ -63,7 +65,8 @@ struct filter_shared {
     struct vault_client *vault;
     struct key_cache *key_cache; /* public keys of signatures that came in; may be NULL */
     struct trace_sender *sender;
-    struct pool *pool;
+    struct pool *pool;        /* mail from outside */
+    struct pool *own_pool;    /* mail of our users and hosts: strangers do not keep it waiting */
     struct dns_source dns;    /* one question at a time; resolve is NULL where there is no DNS */
     struct channel *resolver; /* for questions up front; may be NULL */
     atomic_int dns_timeout_ms;

@@ -1,6 +1,11 @@
 /*
  * names.h - the DNS as one message sees it: each question is asked once, what will be needed is
- * asked up front, and time and number of questions have a limit for the message as a whole.
+ * asked before a worker has the message, and time and number of questions have a limit for the
+ * message as a whole.
+ *
+ * The questions go out in rounds: first what the session and the header name, then what the answers
+ * lead to (SPF's include, redirect, a and mx, the names of the client's address). The message waits
+ * without a worker meanwhile, so that slow servers of one sender keep nobody else's mail.
  */
 #ifndef POSTERN_ROLES_FILTER_NAMES_H
 #define POSTERN_ROLES_FILTER_NAMES_H
@@ -12,10 +17,29 @@
 /* Signatures whose keys are asked for up front. */
 #define NAMES_SIGNATURES_MAX 10u
 
+/* Rounds of questions; what is deeper is asked by the checks themselves. */
+#define NAMES_ROUNDS_MAX    6u
+/* Questions that are followed up. */
+#define NAMES_QUESTIONS_MAX 64u
+
+/* A question whose answer leads to others. */
+struct names_question {
+    struct str name;
+    uint16_t type;
+};
+
 struct names {
     struct dns_budget budget;
     struct dns_cache *cache;  /* NULL where there is no DNS */
     struct dns_source source; /* resolve is NULL where there is no DNS */
+    struct arena *arena;      /* of the questions; NULL as cache */
+    struct ip_address client;
+    struct names_question questions[NAMES_QUESTIONS_MAX];
+    size_t count;
+    size_t followed; /* of them, those whose answers were looked at */
+    unsigned rounds;
+    void (*ready)(void *context);
+    void *context;
 };
 
 /* Never NULL. */
@@ -24,11 +48,10 @@ struct names *names_open(const struct filter_shared *shared, const struct config
 void names_close(struct names **names);
 
 /*
- * Asks for what the checks of a message are sure to ask (RFC 7208 4, RFC 6376 3.6.2, RFC
- * 9989 4.10): the client's name, the records of HELO, sender and author, the keys of the
- * signatures. Waits for nothing. In the loop's thread; `scratch` is for meanwhile.
+ * Asks for what the checks of a message will ask (RFC 7208 4, RFC 6376 3.6.2, RFC 9989 4.10, RFC
+ * 8601 3), and calls `ready` when it is answered, perhaps at once. In the loop's thread.
  */
-void names_prefetch(struct names *names, struct arena *scratch, const struct msg_submit *submit,
-                    const struct mail_head *head);
+void names_prefetch(struct names *names, const struct msg_submit *submit,
+                    const struct mail_head *head, void (*ready)(void *context), void *context);
 
 #endif

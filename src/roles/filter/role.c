@@ -48,7 +48,8 @@ static void
 on_prepared(void *context)
 {
     struct filter_job *job = context;
-    pool_add(job->shared->pool, job);
+    bool inbound = filter_direction(job->settings->config, job->content.submit) == CHECK_INBOUND;
+    pool_add(inbound ? job->shared->pool : job->shared->own_pool, job);
 }
 
 static void
@@ -84,6 +85,16 @@ filter_on_message(void *state, struct channel *channel, struct ipc_message *mess
         vault_client_take_keys(filter->shared.vault, MSG_BODY(message, vault_keys));
     }
     ipc_message_free(&message);
+}
+
+static void
+filter_on_peer(void *state, struct channel *channel, bool up)
+{
+    struct filter *filter = state;
+    (void)up;
+    if (channel_peer(channel) == ROLE_VAULT) {
+        vault_client_on_peer(filter->shared.vault);
+    }
 }
 
 /* ---- start, reload, stop */
@@ -146,9 +157,11 @@ filter_start(struct role_runtime *runtime, void *state)
         LOG_ERROR("no memory to start with");
         return STATUS_LIMIT;
     }
-    filter->shared.pool = pool_create(filter->settings->config->workers.filter, FILTER_ARENA_MAX,
-                                      filter_message_process);
-    return filter->shared.pool != NULL ? STATUS_OK : STATUS_IO;
+    size_t const workers = filter->settings->config->workers.filter;
+    filter->shared.pool = pool_create(workers, FILTER_ARENA_MAX, filter_message_process);
+    filter->shared.own_pool =
+        pool_create(workers / FILTER_OWN_SHARE + 1, FILTER_ARENA_MAX, filter_message_process);
+    return filter->shared.pool != NULL && filter->shared.own_pool != NULL ? STATUS_OK : STATUS_IO;
 }
 
 static void
@@ -206,6 +219,7 @@ filter_close(void *state)
 {
     struct filter *filter = state;
     pool_destroy(&filter->shared.pool);
+    pool_destroy(&filter->shared.own_pool);
     trace_sender_destroy(&filter->shared.sender);
     vault_client_destroy(&filter->shared.vault);
     key_cache_destroy(&filter->shared.key_cache);
@@ -227,6 +241,7 @@ const struct role_definition filter_role = {
     .open = filter_open,
     .start = filter_start,
     .on_message = filter_on_message,
+    .on_peer = filter_on_peer,
     .reload = filter_reload,
     .stop = filter_stop,
     .metrics = filter_metrics,

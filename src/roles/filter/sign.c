@@ -264,8 +264,13 @@ seal(const struct outgoing_input *input, struct outgoing_copy *copy, struct trac
 enum status
 filter_sign(const struct outgoing_input *input, struct outgoing_copy *copy, struct trace *trace)
 {
-    if (input->checked->direction == CHECK_OUTBOUND) {
-        return input->config->authentication.dkim.sign ? sign(input, copy, trace) : STATUS_OK;
+    bool outbound = input->checked->direction == CHECK_OUTBOUND;
+    bool wanted = outbound ? input->config->authentication.dkim.sign : wants_seal(input, copy);
+    if (!wanted) {
+        return STATUS_OK;
     }
-    return wants_seal(input, copy) ? seal(input, copy, trace) : STATUS_OK;
+    if (!key_ring_is_known(input->keys)) {
+        return STATUS_TEMPORARY; /* not to know of a key is not to have none */
+    }
+    return outbound ? sign(input, copy, trace) : seal(input, copy, trace);
 }

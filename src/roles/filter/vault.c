@@ -12,6 +12,7 @@
 
 struct key_ring {
     atomic_uint references;
+    bool known; /* a complete list of the vault */
     struct arena *arena;
     struct key_ring_entry *entries; /* by domain */
     size_t count;
@@ -88,6 +89,12 @@ compare(const void *a, const void *b)
     return order != 0 ? order : (int)x->algorithm - (int)y->algorithm;
 }
 
+bool
+key_ring_is_known(const struct key_ring *ring)
+{
+    return ring == NULL || ring->known;
+}
+
 size_t
 key_ring_find(const struct key_ring *ring, struct str domain,
               const struct key_ring_entry **keys_out, size_t most)
@@ -121,6 +128,7 @@ vault_client_create(struct channel *channel)
     }
     client->channel = channel;
     client->ring = ring_create();
+    client->ring->known = channel == NULL;
     pthread_mutex_init(&client->mutex, NULL);
     return client;
 }
@@ -139,6 +147,12 @@ vault_client_destroy(struct vault_client **client)
 }
 
 void
+vault_client_on_peer(struct vault_client *client)
+{
+    key_ring_unref(&client->next);
+}
+
+void
 vault_client_take_keys(struct vault_client *client, const struct msg_vault_keys *keys)
 {
     if (client->next == NULL) {
@@ -153,6 +167,7 @@ vault_client_take_keys(struct vault_client *client, const struct msg_vault_keys 
     if (keys->more) {
         return;
     }
+    client->next->known = true;
     if (client->next->count > 1) {
         qsort(client->next->entries, client->next->count, sizeof *client->next->entries, compare);
     }

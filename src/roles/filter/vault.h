@@ -12,7 +12,7 @@
 #include "ipc/channel.h"
 
 /* How long a worker waits for the vault; then the message is deferred. */
-#define VAULT_TIMEOUT_MS  15000
+#define VAULT_TIMEOUT_MS  5000
 /* Keys in a ring; the vault does not tell of more. */
 #define VAULT_KEYS_MAX    100000u
 /* Keys of one domain that sign a message. */
@@ -34,12 +34,19 @@ struct vault_client;
 struct vault_client *vault_client_create(struct channel *channel);
 void vault_client_destroy(struct vault_client **client);
 
+/* Loop thread: the vault has come or gone. A list that was not complete is dropped. */
+void vault_client_on_peer(struct vault_client *client);
 /* Loop thread: a MSG_VAULT_KEYS, which stays the caller's. */
 void vault_client_take_keys(struct vault_client *client, const struct msg_vault_keys *keys);
 
 /* The ring now, one reference; never NULL, empty before the vault has told. Thread-safe. */
 struct key_ring *vault_client_keys(struct vault_client *client);
 void key_ring_unref(struct key_ring **ring);
+/*
+ * False while the vault has not told which keys are active: then nobody can say that a domain has
+ * none. True where there is no vault.
+ */
+bool key_ring_is_known(const struct key_ring *ring);
 /* The keys of a domain (normal form), at most `most` of them; how many. */
 size_t key_ring_find(const struct key_ring *ring, struct str domain,
                      const struct key_ring_entry **keys_out, size_t most);

@@ -25,8 +25,12 @@ struct batch {
 };
 
 struct batch *
-batch_create(struct resolver *resolver, struct channel *channel, uint64_t request, size_t count)
+batch_create(struct resolver *resolver, struct channel *channel, uint64_t request,
+             const struct msg_resolve_batch *fields)
 {
+    size_t const count = fields->questions.n;
+    /* Every question has a time limit of its own, so that a patient one ends too. */
+    int64_t const hold_until = fields->patient ? INT64_MAX : clock_monotonic_ms() + BATCH_HOLD_MS;
     struct batch *batch = malloc(sizeof *batch);
     if (batch == NULL) {
         abort();
@@ -38,7 +42,7 @@ batch_create(struct resolver *resolver, struct channel *channel, uint64_t reques
         .channel = channel,
         .request = request,
         .arena = arena_create(BATCH_ARENA_MAX),
-        .hold_until_ms = clock_monotonic_ms() + BATCH_HOLD_MS,
+        .hold_until_ms = hold_until,
         .count = count,
     };
     for (size_t i = 0; i < count; i++) {

@@ -91,7 +91,7 @@ void query_sweep(struct resolver *resolver);
 
 /* batch.c: questions that came together. */
 [[nodiscard]] struct batch *batch_create(struct resolver *resolver, struct channel *channel,
-                                         uint64_t request, size_t count);
+                                         uint64_t request, const struct msg_resolve_batch *fields);
 /* Puts in the answer of one question; what has no room stays unanswered. */
 void batch_put(struct batch *batch, size_t index, const struct dns_answer *answer);
 /* Remembers who works on a question, so that it can be told when the batch goes without it. */

@@ -295,7 +295,7 @@ query_ask_batch(struct resolver *resolver, struct channel *channel, struct ipc_m
         ipc_message_free(&message);
         return;
     }
-    struct batch *batch = batch_create(resolver, channel, message->request, fields->questions.n);
+    struct batch *batch = batch_create(resolver, channel, message->request, fields);
     resolver->batches_asked++;
     for (size_t i = 0; i < fields->questions.n; i++) {
         struct asker asker = {channel, message->request, batch, i};
