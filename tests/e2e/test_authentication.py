@@ -1,11 +1,16 @@
 """Who sent it: what comes in is checked, what goes out is signed, and explain says by what."""
 
+import concurrent.futures
 import json
+import os
 import re
+import signal
+import socket
 
 import dkim
 import pytest
 
+from lab.net import privileged
 from lab.process import wait_for
 from signed import Signed, fields
 from world import BOB, JACK
@@ -202,10 +207,53 @@ def test_forwarded_mail_is_sealed_and_believed(world, signed):
     trusting.explained(reply.text.split()[-1], signed.domain)
 
 
+def test_not_to_know_of_a_key_is_not_to_have_none(signed):
+    """A filter that has started while the vault says nothing: later, not unsigned."""
+    gateway = signed.running.gateway
+    before = len(signed.far.mails)
+    vault, = gateway.roles()["vault"]
+    old, = gateway.roles()["filter"]
+    os.kill(vault, signal.SIGSTOP)
+    try:
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda: gateway.roles().get("filter", [old]) != [old], 15, "another filter",
+                 step=0.1)
+        with signed.running.logged_in(signed.user) as client:
+            reply = client.mail(signed.user[0], ["tom@far.example"],
+                                f"From: {signed.user[0]}\nSubject: early\n\nx\n")
+        assert reply.code == 451, reply
+    finally:
+        os.kill(vault, signal.SIGCONT)
+    wait_for(gateway.ready, 15, "all roles", step=0.1)
+    signed.running.submit("tom@far.example", "Subject: late\n\nx\n", user=signed.user)
+    assert fields(signed.far.wait(before + 1)[before].content, "DKIM-Signature")
+
+
+@pytest.mark.skipif(not privileged(), reason="a name server needs port 53")
+def test_slow_servers_of_some_keep_nobody_elses_mail(world):
+    """More messages wait for a silent name server than there are workers."""
+    count = 12
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind((world.net.fresh(), 53))
+    slow = world.name().split(".")[0]
+    world.peers.record(slow, "NS", f"ns.{slow}").a(f"ns.{slow}", silent.getsockname()[0])
+    senders = [Sender(world, "v=DMARC1; p=reject", f"v=spf1 include:i{n}.{slow}.peers.example -all")
+               for n in range(count)]
+    running = world.gateway({"workers": {"filter": 2}, "resolver": {"timeout": "5s"}})
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        waiting = [pool.submit(sender.send, running) for sender in senders]
+        wait_for(lambda: sum(role["metrics"].get("filter_messages_open", 0)
+                             for role in running.gateway.status()["roles"]
+                             if role["role"] == "filter") >= count, 10, "all under way", step=0.05)
+        assert running.receive(BOB[0]).code == 250
+        running.submit("tom@far.example", "Subject: ours\n\nx\n")
+        assert not any(one.done() for one in waiting)
+        assert {one.result().code for one in waiting} == {451}
+    silent.close()
+
+
 def test_a_dead_vault_defers_mail(signed):
     """Nothing leaves unsigned because the vault is away for a moment."""
-    import os
-    import signal
     gateway = signed.running.gateway
     before = len(signed.far.mails)
     pid = gateway.roles()["vault"][0]
