@@ -435,8 +435,10 @@ dns_cache_peek(struct dns_cache *cache, struct arena *arena, struct str name, ui
     if (entry == NULL || entry->state != ENTRY_ASKED) {
         return status == STATUS_LIMIT ? status : STATUS_NOT_FOUND;
     }
-    const struct record_answer *record = batch_wait(entry->batch, entry->index, 0);
-    return record != NULL ? dns_answer_from_record(arena, record, answer_out) : STATUS_NOT_FOUND;
+    const struct record_answer *record;
+    return batch_wait(entry->batch, entry->index, 0, &record) == BATCH_ANSWER
+               ? dns_answer_from_record(arena, record, answer_out)
+               : STATUS_NOT_FOUND;
 }
 
 void

@@ -239,7 +239,8 @@ def test_slow_servers_of_some_keep_nobody_elses_mail(world):
     world.peers.record(slow, "NS", f"ns.{slow}").a(f"ns.{slow}", silent.getsockname()[0])
     senders = [Sender(world, "v=DMARC1; p=reject", f"v=spf1 include:i{n}.{slow}.peers.example -all")
                for n in range(count)]
-    running = world.gateway({"workers": {"filter": 2}, "resolver": {"timeout": "5s"}})
+    running = world.gateway({"workers": {"filter": 2},
+                             "resolver": {"timeout": "4s", "message_timeout": "6s"}})
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         waiting = [pool.submit(sender.send, running) for sender in senders]
         wait_for(lambda: sum(role["metrics"].get("filter_messages_open", 0)
