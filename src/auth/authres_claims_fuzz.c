@@ -11,7 +11,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct mail_head_limits limits = {65536, 100};
     static const struct str id = STR_INIT("mx.example");
-    struct authres_strip_names names = {&id, 1, STR("X-Verdict")};
+    struct authres_strip_names names = {&id, 1, STR("X-Verdict"), true};
     struct str content = str_make((const char *)data, size);
     struct arena *arena = arena_create(8u << 20);
     struct mail_head head;

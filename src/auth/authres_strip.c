@@ -2,9 +2,16 @@
 
 #include "auth/authres.h"
 #include "mail/encoded_word.h"
+#include "mail/token.h"
 #include "smtp/address.h"
 
 #define FIELD_NAME STR("Authentication-Results")
+
+static bool
+is_blank_or_line_end(char c)
+{
+    return char_is_blank(c) || c == '\r' || c == '\n';
+}
 
 /* Octets that can be part of a name, so that one is found whole: ASCII and U-labels. */
 static bool
@@ -120,8 +127,7 @@ authres_claims(struct arena *arena, struct str value, struct str authserv_id)
     struct str head = str_head(value, value.n - rest.n);
     bool plain = status == STATUS_OK;
     for (size_t i = 0; i < head.n && plain; i++) {
-        plain = is_name_char(head.p[i]) || char_is_blank(head.p[i]) || head.p[i] == '\r' ||
-                head.p[i] == '\n';
+        plain = is_name_char(head.p[i]) || is_blank_or_line_end(head.p[i]);
     }
     if (status == STATUS_OK && str_eq(normal_id(arena, id), ours)) {
         return AUTHRES_CLAIM_OURS;
@@ -133,6 +139,37 @@ authres_claims(struct arena *arena, struct str value, struct str authserv_id)
         return AUTHRES_CLAIM_VERSION;
     }
     return AUTHRES_CLAIM_OTHER;
+}
+
+/*
+ * A result, or nothing, stands where the authserv-id belongs, as in "dmarc=pass" and ";
+ * dmarc=pass": RFC 8601 2.2 does not know it, but some take it, and ask nobody who says so.
+ */
+static bool
+names_nobody(struct str value)
+{
+    struct str rest = value;
+    if (mail_token_skip_cfws(&rest) != STATUS_OK) {
+        return false;
+    }
+    if (mail_token_char(&rest, ';')) {
+        return true;
+    }
+    size_t n = 0;
+    while (n < rest.n && (char_is_alnum(rest.p[n]) || rest.p[n] == '-' || rest.p[n] == '_')) {
+        n++;
+    }
+    rest = str_skip(rest, n);
+    if (n == 0 || mail_token_skip_cfws(&rest) != STATUS_OK) {
+        return false;
+    }
+    /* the version of the method */
+    if (mail_token_char(&rest, '/')) {
+        while (rest.n > 0 && (char_is_digit(rest.p[0]) || is_blank_or_line_end(rest.p[0]))) {
+            rest = str_skip(rest, 1);
+        }
+    }
+    return mail_token_char(&rest, '=');
 }
 
 /* A CR or LF that is not part of a line end: some readers begin a new field there. */
@@ -190,6 +227,11 @@ hides_field(struct arena *arena, struct str raw, const struct authres_strip_name
     if (!next_name(&rest, FIELD_NAME)) {
         return false;
     }
+    struct str value = rest;
+    if (names->nameless && mail_token_skip_cfws(&value) == STATUS_OK &&
+        mail_token_char(&value, ':') && names_nobody(value)) {
+        return true;
+    }
     for (size_t i = 0; i < names->authserv_id_count; i++) {
         struct str id = normal_id(arena, names->authserv_ids[i]);
         if (id.p == NULL || (id.n > 0 && holds_id(arena, rest, id))) {
@@ -212,12 +254,15 @@ authres_strip_field(struct arena *arena, const struct mail_field *field,
     if (field->name.n > 0 && str_eq_nocase(field->name, names->verdict)) {
         return AUTHRES_STRIP_VERDICT;
     }
-    for (size_t i = 0; i < names->authserv_id_count && str_eq_nocase(field->name, FIELD_NAME);
-         i++) {
+    bool results = str_eq_nocase(field->name, FIELD_NAME);
+    for (size_t i = 0; results && i < names->authserv_id_count; i++) {
         enum authres_claim claim = authres_claims(arena, field->value, names->authserv_ids[i]);
         if (claim != AUTHRES_CLAIM_OTHER) {
             return reasons[claim];
         }
+    }
+    if (names->nameless && results && names_nobody(field->value)) {
+        return AUTHRES_STRIP_NAMELESS;
     }
     if ((field->id == MAIL_FIELD_BAD || has_bare_line_end(field->raw)) &&
         hides_field(arena, field->raw, names)) {
@@ -234,6 +279,7 @@ static const struct {
     [AUTHRES_STRIP_OURS] = {"ours", "it came from outside with our name"},
     [AUTHRES_STRIP_UNCLEAR] = {"unclear", "it came from outside and could be read as ours"},
     [AUTHRES_STRIP_VERSION] = {"version", "it came from outside in a version that is not known"},
+    [AUTHRES_STRIP_NAMELESS] = {"nameless", "it came from outside and names nobody"},
     [AUTHRES_STRIP_HIDDEN] = {"hidden", "a field that could be read as ours is hidden in it"},
     [AUTHRES_STRIP_VERDICT] = {"verdict", "only we say what our verdict is"},
 };

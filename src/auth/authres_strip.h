@@ -5,7 +5,8 @@
  * none may come in from outside. Those who read the field differ in how well they read; so a field
  * is ours when any of them could take it for ours: whatever the letter case, comments, folding,
  * quoting, final dots, version, U-labels for A-labels. A field that cannot be read is ours when our
- * authserv-id is anywhere in it.
+ * authserv-id is anywhere in it, and nobody's, which is believed where it is read at all, when a
+ * result stands where the authserv-id belongs.
  *
  * Left in place: fields of others (RFC 8601 5 has them kept), Received-SPF (we do not write it),
  * and ARC-Authentication-Results (part of a chain that would break, and believed only when its
@@ -31,18 +32,20 @@ enum authres_claim authres_claims(struct arena *arena, struct str value, struct 
 
 enum authres_strip {
     AUTHRES_STRIP_KEEP,
-    AUTHRES_STRIP_OURS,    /* AUTHRES_CLAIM_OURS */
-    AUTHRES_STRIP_UNCLEAR, /* AUTHRES_CLAIM_UNCLEAR */
-    AUTHRES_STRIP_VERSION, /* AUTHRES_CLAIM_VERSION */
-    AUTHRES_STRIP_HIDDEN,  /* such a field within another one, behind a bare CR or LF */
-    AUTHRES_STRIP_VERDICT, /* our verdict header */
-    AUTHRES_STRIP_COUNT_,  /* not a reason */
+    AUTHRES_STRIP_OURS,     /* AUTHRES_CLAIM_OURS */
+    AUTHRES_STRIP_UNCLEAR,  /* AUTHRES_CLAIM_UNCLEAR */
+    AUTHRES_STRIP_VERSION,  /* AUTHRES_CLAIM_VERSION */
+    AUTHRES_STRIP_NAMELESS, /* it has no authserv-id, so that readers who take that believe it */
+    AUTHRES_STRIP_HIDDEN,   /* such a field within another one, behind a bare CR or LF */
+    AUTHRES_STRIP_VERDICT,  /* our verdict header */
+    AUTHRES_STRIP_COUNT_,   /* not a reason */
 };
 
 struct authres_strip_names {
     const struct str *authserv_ids; /* ours, and those of hosts that believe each other's */
     size_t authserv_id_count;
     struct str verdict; /* name of the header with our verdict; empty: none */
+    bool nameless; /* fields of nobody too: RFC 8601 5 lets a border remove any that it likes */
 };
 
 /* Whether and why a field of a message from outside must be taken out. */

@@ -106,13 +106,34 @@ strip_first(struct str content)
 {
     static const struct mail_head_limits limits = {65536, 1000};
     static const struct str ids[] = {STR_INIT("mx.example.net"), STR_INIT("mx2.example.net")};
-    struct authres_strip_names names = {ids, 2, STR("X-Postern-Verdict")};
+    struct authres_strip_names names = {ids, 2, STR("X-Postern-Verdict"), true};
     struct arena *arena = arena_create(1u << 20);
     struct mail_head head;
     assert_int_equal(mail_head_parse(arena, content, &limits, &head), STATUS_OK);
     enum authres_strip why = authres_strip_field(arena, &head.fields[0], &names);
     arena_destroy(&arena);
     return why;
+}
+
+/* Who wants to keep the fields of nobody can. */
+static void
+test_nameless_kept(void **state)
+{
+    static const struct mail_head_limits limits = {65536, 1000};
+    static const struct str id = STR_INIT("mx.example.net");
+    struct authres_strip_names names = {&id, 1, STR("X-Postern-Verdict"), false};
+    struct arena *arena = arena_create(1u << 20);
+    struct mail_head head;
+    (void)state;
+    assert_int_equal(mail_head_parse(arena,
+                                     STR("Authentication-Results: dmarc=pass\r\n"
+                                         "A: b\nAuthentication-Results: dmarc=pass\r\n\r\n"),
+                                     &limits, &head),
+                     STATUS_OK);
+    for (size_t i = 0; i < head.field_count; i++) {
+        assert_int_equal(authres_strip_field(arena, &head.fields[i], &names), AUTHRES_STRIP_KEEP);
+    }
+    arena_destroy(&arena);
 }
 
 static void
@@ -126,6 +147,16 @@ test_strips(void **state)
         {STR_INIT("AUTHENTICATION-results \t: mx2.example.net; none\r\n\r\n"), AUTHRES_STRIP_OURS},
         {STR_INIT("Authentication-Results: ;mx2.example.net; none\r\n\r\n"), AUTHRES_STRIP_UNCLEAR},
         {STR_INIT("Authentication-Results: other 3; none\r\n\r\n"), AUTHRES_STRIP_VERSION},
+        {STR_INIT("Authentication-Results: dmarc=pass header.from=x\r\n\r\n"),
+         AUTHRES_STRIP_NAMELESS},
+        {STR_INIT("Authentication-Results: ; dmarc=pass\r\n\r\n"), AUTHRES_STRIP_NAMELESS},
+        {STR_INIT("authentication-results:\r\n (x) DKIM (y)\r\n / 1 = pass\r\n\r\n"),
+         AUTHRES_STRIP_NAMELESS},
+        {STR_INIT("Authentication-Results: x-s_1=pass\r\n\r\n"), AUTHRES_STRIP_NAMELESS},
+        {STR_INIT("Authentication-Results: other dmarc=pass\r\n\r\n"), AUTHRES_STRIP_KEEP},
+        {STR_INIT("Authentication-Results: other.example; dmarc=pass\r\n\r\n"), AUTHRES_STRIP_KEEP},
+        {STR_INIT("ARC-Authentication-Results: dmarc=pass\r\n\r\n"), AUTHRES_STRIP_KEEP},
+        {STR_INIT("Subject: a\nAuthentication-Results : dmarc=pass\r\n\r\n"), AUTHRES_STRIP_HIDDEN},
         {STR_INIT("Authentication-Results: other; none\r\n\r\n"), AUTHRES_STRIP_KEEP},
         {STR_INIT("ARC-Authentication-Results: i=1; mx.example.net; none\r\n\r\n"),
          AUTHRES_STRIP_KEEP},
@@ -162,6 +193,7 @@ main(void)
         cmocka_unit_test(test_claims),
         cmocka_unit_test(test_claims_with_other_names),
         cmocka_unit_test(test_strips),
+        cmocka_unit_test(test_nameless_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
  * {"op": "authres", "header": field}
  *     -> {"valid", "strict", "id", "version", "methods": [[method, result], ...],
  *         "properties": [[[ptype, name, value], ...], ...]}; of what is not valid only "valid"
- * {"op": "authres-strip", "message": M, "id": authserv-id or [them], "verdict": field name}
+ * {"op": "authres-strip", "message": M, "id": authserv-id or [them], "verdict": field name,
+ *  "nameless": fields without authserv-id too, as the gateway does; false when absent}
  *     -> {"removed": [{"field": position from 0, "name", "value", "why"}]}
  */
 #include "auth/authres.h"
@@ -80,6 +81,7 @@ check_op_authres_strip(struct check_op *op)
         .authserv_ids = ids,
         .authserv_id_count = take_ids(op, ids),
         .verdict = check_op_octets_or_empty(op, "verdict"),
+        .nameless = json_is_true(json_object_get(op->request, "nameless")),
     };
     if (names.authserv_id_count == 0 || !check_op_octets(op, "message", &message)) {
         return check_op_error("authres-strip: expected \"message\" and \"id\"");

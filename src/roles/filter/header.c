@@ -43,6 +43,7 @@ remove_claims(const struct filter_header_input *input, struct mail_edits *edits)
         .authserv_ids = &id,
         .authserv_id_count = 1,
         .verdict = input->config->authentication.verdict_field,
+        .nameless = true,
     };
     enum status status = STATUS_OK;
     for (size_t i = 0; i < edits->head->field_count && status == STATUS_OK; i++) {

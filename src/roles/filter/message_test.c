@@ -660,6 +660,7 @@ test_results_stand_on_top(void **state)
     struct msg_submit fields =
         ordinary(STR(GOOD "Authentication-Results: mx.kartapuce.example; dmarc=pass\r\n"
                           "X-Postern-Verdict: action=accept dmarc=pass\r\n"
+                          "Authentication-Results: dmarc=pass header.from=mail.example\r\n"
                           "Authentication-Results: other.example; spf=pass\r\n\r\nbody"));
     submit(w, &fields);
     expect_commit(w, RECEIVED GOOD "Authentication-Results: other.example; spf=pass\r\n\r\n|body");
