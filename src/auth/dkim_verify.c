@@ -219,7 +219,7 @@ dkim_outcomes_best(const struct dkim_outcomes *outcomes)
     };
     for (size_t r = 0; r < sizeof order / sizeof order[0]; r++) {
         for (size_t i = 0; i < outcomes->count; i++) {
-            if (dkim_outcome_reported(&outcomes->items[i]) == order[r]) {
+            if (outcomes->items[i].result == order[r]) {
                 return order[r];
             }
         }

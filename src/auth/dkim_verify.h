@@ -63,7 +63,8 @@ struct dkim_verify_input {
 
 /*
  * One word for the message: NONE without signatures, PASS when one passes, else that of the
- * outcome that comes first of fail, temperror, permerror, policy. For people; DMARC looks at each.
+ * outcome that comes first of fail, temperror, permerror, policy. By RFC 6376 alone, which passes
+ * a signature with l= too. For people; DMARC looks at each.
  */
 enum dkim_result dkim_outcomes_best(const struct dkim_outcomes *outcomes);
 

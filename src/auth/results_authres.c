@@ -236,14 +236,19 @@ dkim_word(const struct auth_results *results)
     if (results->dkim == NULL) {
         return "unknown";
     }
-    enum dkim_result best = dkim_outcomes_best(results->dkim);
     bool aligned = results->dmarc != NULL && results->dmarc->dkim_aligned.n > 0;
+    bool any = aligned;
     for (size_t i = 0; i < results->dkim->count && !aligned; i++) {
         const struct dkim_outcome *outcome = &results->dkim->items[i];
-        aligned = author.n > 0 && dkim_outcome_authenticates(outcome) &&
-                  str_eq_nocase(outcome->signature.domain, author);
+        bool whole = dkim_outcome_authenticates(outcome);
+        any = any || whole;
+        aligned = author.n > 0 && whole && str_eq_nocase(outcome->signature.domain, author);
     }
-    return best == DKIM_RESULT_PASS && !aligned ? "unaligned" : dkim_result_name(best);
+    if (any) {
+        return aligned ? dkim_result_name(DKIM_RESULT_PASS) : "unaligned";
+    }
+    enum dkim_result best = dkim_outcomes_best(results->dkim);
+    return dkim_result_name(best == DKIM_RESULT_PASS ? DKIM_RESULT_POLICY : best);
 }
 
 static const char *

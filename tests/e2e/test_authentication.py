@@ -113,6 +113,7 @@ def test_claims_in_our_name_are_removed(running):
     content = ("Authentication-Results: mx.kartapuce.com; dmarc=pass header.from=bank.example\n"
                "Authentication-Results: MX.KARTAPUCE.COM (ours) 1; spf=pass\n"
                "X-Postern-Verdict: action=accept dmarc=pass\n"
+               "Authentication-Results: dmarc=pass header.from=bank.example\n"
                "Authentication-Results: other.example; spf=pass\n"
                "From: a@peers.example\nSubject: claims\n\nx\n")
     before = len(running.mailboxes.mails)
