@@ -81,5 +81,6 @@ check_function check_line_ends;
 check_function check_header_sanity;
 check_function check_date;
 check_function check_loop;
+check_function check_submission_identity;
 
 #endif

@@ -324,10 +324,23 @@ struct config_smtp {
 };
 
 /* What is done to a message from an authenticated user. */
+/* What a user may send as beside his own addresses. */
+struct config_sender_rule {
+    struct str user;         /* pattern of the user's name, with "*" */
+    struct config_texts may; /* patterns of addresses */
+};
+
+struct config_sender_rules {
+    const struct config_sender_rule *items;
+    size_t count;
+};
+
 struct config_submission {
-    bool hide_client_address; /* [true] the client's address stays out of Received */
-    bool add_date;            /* [true] when missing (RFC 6409 8.1) */
-    bool add_message_id;      /* [true] when missing (RFC 6409 8.3) */
+    bool own_sender;                    /* [true] sender and author must be the user's own */
+    struct config_sender_rules senders; /* all that fit the user count */
+    bool hide_client_address;           /* [true] the client's address stays out of Received */
+    bool add_date;                      /* [true] when missing (RFC 6409 8.1) */
+    bool add_message_id;                /* [true] when missing (RFC 6409 8.3) */
 };
 
 /* SMTP client time-outs (RFC 5321 4.5.3.2 names these least values). */

@@ -351,7 +351,24 @@ static const struct schema_field smtp_fields[] = {
 };
 static const struct schema_map smtp_map = MAP_OF("SMTP", config_smtp, smtp_fields);
 
+static const struct schema_field sender_rule_fields[] = {
+    ROW(config_sender_rule, user, SCHEMA_TEXT, struct str,
+        "The name that the user logs in with; * stands for any text.", .required = true, .least = 1,
+        .most = 320, .example = "assistant@example.com"),
+    ROW(config_sender_rule, may, SCHEMA_TEXT, struct config_texts,
+        "Addresses; * stands for any text.", .is_list = true, .required = true, .least = 1,
+        .most = 1000, .example = "[boss@example.com, \"*@news.example.com\"]"),
+};
+static const struct schema_map sender_rule_map =
+    MAP_OF("What a user may send as", config_sender_rule, sender_rule_fields);
+
 static const struct schema_field submission_fields[] = {
+    BOOL(config_submission, own_sender, "true",
+         "A user sends as himself (RFC 6409 section 6.1): sender, From and Sender are his own "
+         "address, one with plus-addressing, or an alias that leads to him."),
+    ROW(config_submission, senders, SCHEMA_MAP, struct config_sender_rules,
+        "Other addresses that users may send as.", .is_list = true, .most = 10000,
+        .map = &sender_rule_map, .unset = "none"),
     BOOL(config_submission, hide_client_address, "true",
          "Leave the user's address out of the Received field."),
     BOOL(config_submission, add_date, "true", "Add Date where it is missing."),

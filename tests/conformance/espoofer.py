@@ -6,8 +6,10 @@ can bring to pass through his own zone has passed. DMARC and the reading of From
 """
 
 from driver import octets_if_wide
-from verdict import failed, passed, set_aside
+from verdict import failed, passed
 
+# The Date of most cases is at most a day from it.
+RECEIVED = 1704067200
 ATTACKER = "attack.com"
 VICTIM = "legitimate.com"
 
@@ -26,8 +28,7 @@ class Espoofer:
 
     def judge(self, case):
         if case["mode"] == "client":
-            return set_aside("whether a user may send as another is decided where users are known: "
-                             "the submission service, not a message by itself")
+            return self.client(case)
         message = octets_if_wide(case["message"])
         answer = self.driver.ask({"op": "dmarc", "message": message, "zone": ZONE,
                                   "spf": self.spf(case), "dkim": self.dkim(case)})
@@ -36,6 +37,21 @@ class Espoofer:
         if answer["author_domain"].endswith(ATTACKER) and VICTIM not in self.shown(case):
             return passed()  # his own name, and nothing else could be shown
         return failed(f"dmarc=pass for {answer['author_domain']}", "no pass")
+
+    def client(self, case):
+        """A user who has logged in as who his envelope says, and writes as somebody else."""
+        user = octets_if_wide(case["mailfrom"]).strip("<>")
+        answer = self.driver.ask({
+            "op": "message", "direction": "outbound", "user": user, "from": user,
+            "message": octets_if_wide(case["message"]), "zone": ZONE, "ip": "192.0.2.1",
+            "helo": octets_if_wide(case["helo"]), "now": RECEIVED,
+            "rcpt": octets_if_wide(case["rcptto"]).strip("<>")})
+        identity = [finding["name"] for finding in answer["findings"]
+                    if finding["name"] in ("author_not_own", "author_unclear", "sender_not_own")]
+        if identity and answer["decision"]["action"] == "reject":
+            return passed()
+        return failed(f"{answer['decision']['action']} with {identity}",
+                      "refused for who it says it is from")
 
     @staticmethod
     def shown(case):

@@ -2,6 +2,7 @@
 
 import base64
 import email
+import re
 import ssl
 
 import pytest
@@ -68,7 +69,8 @@ def test_scram(plain, plus):
     with plain.dialogue("smtps") as client:
         client.ehlo()
         assert client.auth_scram(*BOB, plus=plus).code == 235
-        assert client.mail(BOB[0], JACK[0], PLAIN).code == 250
+        content = PLAIN.replace("someone@peers.example", BOB[0])
+        assert client.mail(BOB[0], JACK[0], content).code == 250
 
 
 def test_scram_downgrade_is_noticed(plain):
@@ -188,6 +190,77 @@ def test_fields_that_are_there_stay(plain):
     mail = email.message_from_bytes(plain.mailboxes.wait(before + 1)[-1].content)
     assert mail.get_all("Date") == ["Mon, 23 Nov 2026 10:00:00 +0100"]
     assert mail.get_all("Message-ID") == ["<mine@kartapuce.com>"]
+
+
+# -- who may send as whom (RFC 6409 section 6.1) ------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def offices(module_world):
+    """Bob and Jack share an alias; Bob may write as the boss."""
+    return module_world.gateway({
+        "domains": [{"name": "kartapuce.com", "delivery": "lmtp://127.0.0.1:24",
+                     "recipients": "users",
+                     "aliases": [{"name": "sales", "to": [BOB[0], JACK[0]]},
+                                 {"name": "jacks", "to": [JACK[0]]}]}],
+        "submission": {"senders": [{"user": BOB[0],
+                                    "may": ["boss@kartapuce.com", "*@news.kartapuce.com"]}]},
+        "zones": [{"name": "inside", "networks": ["127.0.0.0/8"], "relay": True}],
+        "routes": [{"domain": "far.example", "to": "smtp://127.0.0.1:9"}]})
+
+
+def sent_as(running, author, *, sender=BOB[0], more=""):
+    """The reply to a message from bob, who has logged in."""
+    with running.logged_in() as client:
+        return client.mail(sender, "tom@far.example",
+                           f"From: {author}\n{more}Subject: x\n\nx\n")
+
+
+@pytest.mark.parametrize("sender,author", [
+    (BOB[0], BOB[0]), (BOB[0], "Bob <BOB@kartapuce.com>"), (BOB[0], "bob+news@kartapuce.com"),
+    ("bob+news@kartapuce.com", BOB[0]), ("sales@kartapuce.com", "sales@kartapuce.com"),
+    ("", BOB[0]), (BOB[0], "boss@kartapuce.com"), ("x@news.kartapuce.com", "y@news.kartapuce.com"),
+])
+def test_own_addresses(offices, sender, author):
+    assert sent_as(offices, author, sender=sender).code == 250
+
+
+@pytest.mark.parametrize("sender,author,more,text", [
+    (JACK[0], BOB[0], "", "return address"),
+    ("someone@peers.example", BOB[0], "", "return address"),
+    (BOB[0], JACK[0], "", "name of this author"),
+    (BOB[0], "jacks@kartapuce.com", "", "name of this author"),
+    (BOB[0], f'"{BOB[0]}" <ceo@peers.example>', "", "name of this author"),
+    (BOB[0], f"{BOB[0]}, {JACK[0]}", f"Sender: {BOB[0]}\n", "name of this author"),
+    (BOB[0], BOB[0], f"Sender: {JACK[0]}\n", "name of this author"),
+    ("", JACK[0], "", "name of this author"),
+])
+def test_other_addresses(offices, sender, author, more, text):
+    reply = sent_as(offices, author, sender=sender, more=more)
+    assert reply.code == 550 and reply.text.startswith("5.7.1") and text in reply.text, reply
+
+
+def test_two_from_fields(offices):
+    reply = sent_as(offices, BOB[0], more=f"From: {JACK[0]}\n")
+    assert reply.code in (550, 554)
+
+
+def test_the_refusal_is_explained(offices):
+    reply = sent_as(offices, JACK[0])
+    offices.explained(re.search(r"\((\w{16})\)", reply.text)[1], "a user sends in the name of "
+                      "somebody else", f"address: {JACK[0]}", "RFC 6409 6.1")
+
+
+def test_hosts_of_ours_send_for_many(offices):
+    with offices.dialogue() as client:
+        client.ehlo("host.kartapuce.com")
+        assert client.mail("app@peers.example", "tom@far.example",
+                           "From: other@peers.example\nSubject: x\n\nx\n").code == 250
+
+
+def test_who_may_send_as_whom_can_be_left_open(world):
+    running = world.gateway({"submission": {"own_sender": False}})
+    with running.logged_in() as client:
+        assert client.mail(JACK[0], BOB[0], f"From: {JACK[0]}\nSubject: x\n\nx\n").code == 250
 
 
 def test_client_address_is_told_when_configured(world):

@@ -68,7 +68,8 @@ class Running:
         """Submits one message as `user`; returns its queue id."""
         with self.logged_in(user) as client:
             sender = user[0] if sender is None else sender
-            reply = client.mail(sender, recipients, with_author(content, sender), **parameters)
+            reply = client.mail(sender, recipients, with_author(content, sender or user[0]),
+                                **parameters)
             assert reply.code == 250, reply
             return queue_id(reply.text)
 

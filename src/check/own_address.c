@@ -1,0 +1,110 @@
+#include "check/own_address.h"
+
+#include "smtp/address.h"
+
+struct search {
+    const struct config *config;
+    struct str user;
+    unsigned steps;
+};
+
+/* A local part at a domain of ours. */
+struct place {
+    const struct config_domain *domain;
+    struct str local;
+    unsigned depth;
+    const struct config_alias *from; /* the alias that led here: its own name is a mailbox */
+};
+
+static bool leads_to_user(struct search *search, const struct place *place);
+
+/* "local@domain" is the user; what is behind the @ has one form only. */
+static bool
+is_user(const struct search *search, struct str local, struct str domain)
+{
+    struct str user = search->user;
+    return user.n == local.n + 1 + domain.n && str_eq_nocase(str_head(user, local.n), local) &&
+           user.p[local.n] == '@' && str_eq_nocase(str_skip(user, local.n + 1), domain);
+}
+
+/* A target elsewhere is his only as a user of ours, who may have any name. */
+static bool
+target_is_his(struct search *search, const struct config_mailbox *target, const struct place *place,
+              const struct config_alias *alias)
+{
+    if (++search->steps > OWN_ADDRESS_STEPS_MAX) {
+        return false;
+    }
+    const struct config_domain *domain = config_domain_find(search->config, target->domain);
+    if (domain == NULL) {
+        return is_user(search, target->local, target->domain);
+    }
+    struct place next = {domain, target->local, place->depth + 1, alias};
+    return leads_to_user(search, &next);
+}
+
+static bool
+alias_is_his(struct search *search, const struct config_alias *alias, const struct place *place)
+{
+    for (size_t i = 0; i < alias->to.count; i++) {
+        if (target_is_his(search, &alias->to.items[i], place, alias)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As mail would go: an alias of the name, else of the one before the separator, else the mailbox.
+ */
+static bool
+leads_to_user(struct search *search, const struct place *place)
+{
+    struct str base = config_plus_base(place->domain, place->local);
+    const struct config_alias *alias = config_alias_find(place->domain, place->local);
+    if (alias == NULL && base.n > 0) {
+        alias = config_alias_find(place->domain, base);
+    }
+    if (alias != NULL && alias != place->from && place->depth < CONFIG_ALIAS_DEPTH_MAX) {
+        return alias_is_his(search, alias, place);
+    }
+    return is_user(search, place->local, place->domain->name) ||
+           (base.n > 0 && is_user(search, base, place->domain->name));
+}
+
+static bool
+is_allowed(const struct search *search, struct str address)
+{
+    const struct config_sender_rules *rules = &search->config->submission.senders;
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct config_sender_rule *rule = &rules->items[i];
+        if (!str_fits(search->user, rule->user)) {
+            continue;
+        }
+        for (size_t k = 0; k < rule->may.count; k++) {
+            if (str_fits(address, rule->may.items[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool
+own_address_is(struct arena *arena, const struct config *config, struct str user,
+               struct str address)
+{
+    struct search search = {.config = config, .user = user};
+    struct smtp_address parsed;
+    unsigned flags = SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL;
+    if (smtp_mailbox_parse(arena, address, flags, &parsed) != STATUS_OK ||
+        parsed.kind != SMTP_DOMAIN_NAME) {
+        return false;
+    }
+    /* His own name is his, also when an alias of that name leads elsewhere. */
+    if (is_user(&search, parsed.local, parsed.domain) || is_allowed(&search, parsed.text)) {
+        return true;
+    }
+    struct place place = {.domain = config_domain_find(config, parsed.domain),
+                          .local = parsed.local};
+    return place.domain != NULL && leads_to_user(&search, &place);
+}
