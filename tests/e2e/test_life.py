@@ -15,7 +15,7 @@ import pytest
 from lab.gateway import binary
 from lab.net import free_port, privileged
 from lab.process import Failed, run, wait_for
-from world import BOB, JACK, PLAIN
+from world import BOB, JACK, PLAIN, PLAIN_OF_BOB
 
 
 def test_reload_keeps_connections_and_takes_the_new_configuration(world):
@@ -34,7 +34,7 @@ def test_reload_keeps_connections_and_takes_the_new_configuration(world):
         old.expect(354, "DATA")
         old.raw(b"From: a@b.example\r\nSubject: across\r\n\r\nx\r\n.\r\n")
         assert old.reply().code == 250
-        assert user.mail(BOB[0], JACK[0], PLAIN).code == 250
+        assert user.mail(BOB[0], JACK[0], PLAIN_OF_BOB).code == 250
     assert len(running.mailboxes.wait(2)) == 2
 
 

@@ -22,6 +22,8 @@ JACK = ("jack@kartapuce.com", "Jack-reads-IOCs-7")
 
 #: A message without peculiarities, for senders who do not care.
 PLAIN = "From: someone@peers.example\nSubject: plain\n\nhello\n"
+#: The same from Bob, for where he has logged in.
+PLAIN_OF_BOB = PLAIN.replace("someone@peers.example", BOB[0])
 
 #: Limits that tests of other things must not meet, and waits that are short.
 QUICK = {
