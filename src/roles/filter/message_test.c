@@ -430,6 +430,7 @@ test_submission_is_completed(void **state)
                      "Resent-Bcc: z@y\r\n\r\nbody"));
     fields.listener_kind = CONFIG_LISTENER_SMTPS;
     fields.user = STR("bob@kartapuce.example");
+    fields.sender = fields.user;
     fields.helo = STR("laptop");
     fields.tls = STR("TLSv1.3 TLS_AES_256_GCM_SHA384");
     submit(w, &fields);
