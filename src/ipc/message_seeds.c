@@ -10,10 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "ipc/layout.h"
 #include "ipc/message.h"
 
 #define FIELDS_MAX 65536u
+#define LISTS_MAX  (1u << 20)
 #define ITEMS_MAX  3u
 
 /* The forms of a message: as little as can be, something of everything, more of it. */
@@ -31,6 +33,9 @@ text_for(const struct ipc_field *field, enum form form)
     return str_make(letters, form == FORM_LEAST ? 0 : form == FORM_SOME ? most / 2 : most);
 }
 
+/* Of the message in the making. */
+static struct arena *lists;
+
 /* Lists look alike in all structs: items and n, as the codec has it. */
 static void
 fill_list(const struct ipc_field *field, enum form form, unsigned char *out)
@@ -41,7 +46,7 @@ fill_list(const struct ipc_field *field, enum form form, unsigned char *out)
     } list = {NULL, 0};
     size_t n = form == FORM_LEAST ? 0 : form == FORM_SOME ? 1 : ITEMS_MAX;
     list.n = n < field->bound ? n : field->bound;
-    list.items = calloc(list.n + 1, field->record->size);
+    list.items = arena_alloc_array(lists, list.n + 1, field->record->size);
     if (list.items == NULL) {
         abort();
     }
@@ -135,6 +140,7 @@ write_seed(const char *directory, enum msg_type type, enum form form)
     size_t fd_count;
     struct buf packet;
     buf_init(&packet, IPC_PACKET_MAX + 4096);
+    lists = arena_create(LISTS_MAX);
     fill(ipc_message_rules[type].layout, form, fields);
     snprintf(path, sizeof path, "%s/%s-%s", directory, ipc_type_name(type), form_names[form]);
     FILE *file = fopen(path, "wbe");
@@ -146,6 +152,7 @@ write_seed(const char *directory, enum msg_type type, enum form form)
         perror(path);
     }
     buf_free(&packet);
+    arena_destroy(&lists);
     return done ? 0 : 1;
 }
 
