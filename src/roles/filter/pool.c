@@ -6,35 +6,51 @@
 #include "base/log.h"
 #include "roles/filter/job.h"
 
+/* A thread, and what it sleeps on. */
+struct worker {
+    struct pool *pool;
+    pthread_t thread;
+    pthread_cond_t wake;
+    struct filter_job *job; /* given to it while it slept; NULL: the pool closes */
+    struct worker *next;    /* below it among those that sleep */
+};
+
 struct pool {
     pool_work *work;
     size_t arena_ceiling;
-    pthread_t *threads;
-    size_t thread_count;
+    struct worker *workers;
+    size_t worker_count;
     pthread_mutex_t mutex; /* everything below */
-    pthread_cond_t wake;
     struct filter_job *first;
     struct filter_job **end;
-    size_t idle; /* workers that wait */
+    /*
+     * Who fell asleep last is woken first: his memory is still warm, and as many threads are at
+     * work as there are messages, not as there are threads.
+     */
+    struct worker *asleep;
     bool closing;
 };
 
 /* The next job; NULL when the pool closes and the queue is empty. */
 static struct filter_job *
-pool_take(struct pool *pool)
+pool_take(struct worker *worker)
 {
+    struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->mutex);
-    while (pool->first == NULL && !pool->closing) {
-        pool->idle++;
-        pthread_cond_wait(&pool->wake, &pool->mutex);
-        pool->idle--;
-    }
     struct filter_job *job = pool->first;
     if (job != NULL) {
         pool->first = job->next;
         if (pool->first == NULL) {
             pool->end = &pool->first;
         }
+    } else if (!pool->closing) {
+        worker->next = pool->asleep;
+        pool->asleep = worker;
+        while (worker->job == NULL && !pool->closing) {
+            pthread_cond_wait(&worker->wake, &pool->mutex);
+        }
+        job = worker->job;
+        worker->job = NULL;
     }
     pthread_mutex_unlock(&pool->mutex);
     return job;
@@ -43,10 +59,11 @@ pool_take(struct pool *pool)
 static void *
 worker_main(void *context)
 {
-    struct pool *pool = context;
+    struct worker *worker = context;
+    struct pool *pool = worker->pool;
     struct arena *arena = arena_create(pool->arena_ceiling);
     struct filter_job *job;
-    while ((job = pool_take(pool)) != NULL) {
+    while ((job = pool_take(worker)) != NULL) {
         pool->work(job, arena);
         arena_reset(arena);
     }
@@ -57,14 +74,18 @@ worker_main(void *context)
 static bool
 pool_start(struct pool *pool, size_t threads)
 {
-    pool->threads = calloc(threads, sizeof *pool->threads);
-    for (size_t i = 0; pool->threads != NULL && i < threads; i++) {
-        if (pthread_create(&pool->threads[i], NULL, worker_main, pool) != 0) {
+    pool->workers = calloc(threads, sizeof *pool->workers);
+    for (size_t i = 0; pool->workers != NULL && i < threads; i++) {
+        struct worker *worker = &pool->workers[i];
+        worker->pool = pool;
+        pthread_cond_init(&worker->wake, NULL);
+        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
+            pthread_cond_destroy(&worker->wake);
             return false;
         }
-        pool->thread_count++;
+        pool->worker_count++;
     }
-    return pool->thread_count == threads;
+    return pool->worker_count == threads;
 }
 
 struct pool *
@@ -78,10 +99,9 @@ pool_create(size_t threads, size_t arena_ceiling, pool_work *work)
     pool->arena_ceiling = arena_ceiling;
     pool->end = &pool->first;
     pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->wake, NULL);
     if (!pool_start(pool, threads)) {
         LOG_ERROR("the worker threads cannot be started", LOG_INT("threads", threads),
-                  LOG_INT("started", pool->thread_count));
+                  LOG_INT("started", pool->worker_count));
         pool_destroy(&pool);
     }
     return pool;
@@ -96,14 +116,16 @@ pool_destroy(struct pool **pool)
     }
     pthread_mutex_lock(&p->mutex);
     p->closing = true;
-    pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->mutex);
-    for (size_t i = 0; i < p->thread_count; i++) {
-        pthread_join(p->threads[i], NULL);
+    for (size_t i = 0; i < p->worker_count; i++) {
+        pthread_cond_signal(&p->workers[i].wake);
     }
-    pthread_cond_destroy(&p->wake);
+    pthread_mutex_unlock(&p->mutex);
+    for (size_t i = 0; i < p->worker_count; i++) {
+        pthread_join(p->workers[i].thread, NULL);
+        pthread_cond_destroy(&p->workers[i].wake);
+    }
     pthread_mutex_destroy(&p->mutex);
-    free(p->threads);
+    free(p->workers);
     free(p);
     *pool = NULL;
 }
@@ -113,11 +135,16 @@ pool_add(struct pool *pool, struct filter_job *job)
 {
     job->next = NULL;
     pthread_mutex_lock(&pool->mutex);
-    *pool->end = job;
-    pool->end = &job->next;
-    bool wake = pool->idle > 0;
+    struct worker *worker = pool->asleep;
+    if (worker != NULL) {
+        pool->asleep = worker->next;
+        worker->job = job;
+    } else {
+        *pool->end = job;
+        pool->end = &job->next;
+    }
     pthread_mutex_unlock(&pool->mutex);
-    if (wake) {
-        pthread_cond_signal(&pool->wake);
+    if (worker != NULL) {
+        pthread_cond_signal(&worker->wake);
     }
 }
