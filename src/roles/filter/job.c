@@ -8,9 +8,6 @@
 #include "roles/filter/header.h"
 #include "roles/filter/names.h"
 
-/* Memory for reading a header section in the loop. */
-#define PREPARE_ARENA_MAX (64u * 1024u * 1024u)
-
 /* ---- settings */
 
 struct filter_settings *
@@ -125,21 +122,21 @@ filter_job_prepare(struct filter_job *job, void (*ready)(void *job))
 {
     const struct config *config = job->settings->config;
     struct mail_head_limits limits = {config->limits.header_size, config->limits.header_fields};
-    struct mail_head head;
     job->names = names_open(job->shared, config);
     if (job->names->cache == NULL || job->shared->resolver == NULL ||
         filter_direction(config, job->content.submit) != CHECK_INBOUND) {
         ready(job);
         return;
     }
-    struct arena *scratch = arena_create(PREPARE_ARENA_MAX);
-    /* What is too large has no names that matter: it is refused. */
-    if (mail_head_parse(scratch, job->content.view.octets, &limits, &head) == STATUS_OK) {
-        names_prefetch(job->names, job->content.submit, &head, ready, job);
+    struct names *names = job->names;
+    /* What is too large is read by the worker, who says so. */
+    names->has_head =
+        mail_head_parse(names->arena, job->content.view.octets, &limits, &names->head) == STATUS_OK;
+    if (names->has_head) {
+        names_prefetch(names, job->content.submit, ready, job);
     } else {
         ready(job);
     }
-    arena_destroy(&scratch);
 }
 
 void

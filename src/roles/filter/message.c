@@ -21,7 +21,7 @@ struct work {
     struct auth_results auth;
     struct finding_list findings;
     struct decision decision;
-    struct dns_source dns; /* of this message; see names.h */
+    const struct names *names; /* of this message */
     const struct key_ring *keys;
 };
 
@@ -48,7 +48,13 @@ read_message(struct work *work)
     const struct config *config = work->config;
     struct mail_head_limits limits = {config->limits.header_size, config->limits.header_fields};
     struct str content = work->job->content.view.octets;
-    enum status status = mail_head_parse(work->arena, content, &limits, &work->head);
+    enum status status = STATUS_OK;
+    if (work->names->has_head) {
+        work->head = work->names->head;
+        work->auth.author = work->names->author;
+    } else {
+        status = mail_head_parse(work->arena, content, &limits, &work->head);
+    }
     work->input = (struct check_input){
         .arena = work->arena,
         .config = config,
@@ -63,7 +69,7 @@ read_message(struct work *work)
         .content = content,
         .head = &work->head,
         .head_over_limit = status != STATUS_OK,
-        .dns = work->dns.resolve != NULL ? &work->dns : NULL,
+        .dns = work->names->source.resolve != NULL ? &work->names->source : NULL,
         .auth = &work->auth,
     };
     memcpy(&work->input.client, submit->client_ip.p, sizeof work->input.client);
@@ -200,7 +206,7 @@ filter_message_process(struct filter_job *job, struct arena *arena)
     work->arena = arena;
     work->config = job->settings->config;
     work->keys = keys;
-    work->dns = names->source;
+    work->names = names;
     job->names = NULL;
     process(work);
     names_close(&names);

@@ -227,17 +227,21 @@ ask_walk(struct names *names, struct str domain)
 
 /* The records of the author's domain and of those above it, where an organization has its own. */
 static void
-ask_dmarc(struct names *names, const struct mail_head *head, struct str sender_domain)
+ask_dmarc(struct names *names, struct str sender_domain)
 {
-    struct mail_author author;
+    struct mail_author *author = arena_alloc(names->arena, sizeof *author);
     struct str sender;
-    if (mail_author_read(names->arena, head, &author) != STATUS_OK || author.domain.n == 0) {
+    if (author == NULL || mail_author_read(names->arena, &names->head, author) != STATUS_OK) {
         return;
     }
-    ask_walk(names, author.domain);
+    names->author = author;
+    if (author->domain.n == 0) {
+        return;
+    }
+    ask_walk(names, author->domain);
     if (sender_domain.n > 0 &&
         mail_domain_normalize(names->arena, sender_domain, &sender) == STATUS_OK &&
-        !str_eq(sender, author.domain)) {
+        !str_eq(sender, author->domain)) {
         ask_walk(names, sender);
     }
 }
@@ -263,8 +267,9 @@ ask_key(struct names *names, struct str value)
 
 /* The keys of DKIM and ARC signatures. */
 static void
-ask_keys(struct names *names, const struct mail_head *head)
+ask_keys(struct names *names)
 {
+    const struct mail_head *head = &names->head;
     size_t asked = 0;
     for (size_t i = 0; i < head->field_count && asked < NAMES_SIGNATURES_MAX; i++) {
         const struct mail_field *field = &head->fields[i];
@@ -277,8 +282,8 @@ ask_keys(struct names *names, const struct mail_head *head)
 }
 
 void
-names_prefetch(struct names *names, const struct msg_submit *submit, const struct mail_head *head,
-               void (*ready)(void *context), void *context)
+names_prefetch(struct names *names, const struct msg_submit *submit, void (*ready)(void *context),
+               void *context)
 {
     struct str sender = domain_of(submit->sender);
     names->ready = ready;
@@ -288,8 +293,8 @@ names_prefetch(struct names *names, const struct msg_submit *submit, const struc
     ask_and_follow(names, submit->helo, DNS_TYPE_TXT);
     ask_addresses(names, submit->helo);
     ask_and_follow(names, sender, DNS_TYPE_TXT);
-    ask_dmarc(names, head, sender);
-    ask_keys(names, head);
+    ask_dmarc(names, sender);
+    ask_keys(names);
     dns_prefetch_send(&names->source);
     dns_cache_when_ready(names->cache, on_round, names);
 }

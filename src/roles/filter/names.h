@@ -11,6 +11,7 @@
 #define POSTERN_ROLES_FILTER_NAMES_H
 
 #include "dns/source_cache.h"
+#include "mail/author.h"
 #include "mail/fields.h"
 #include "roles/filter/job.h"
 
@@ -32,7 +33,11 @@ struct names {
     struct dns_budget budget;
     struct dns_cache *cache;  /* NULL where there is no DNS */
     struct dns_source source; /* resolve is NULL where there is no DNS */
-    struct arena *arena;      /* of the questions; NULL as cache */
+    struct arena *arena;      /* of the questions and the head; NULL as cache */
+    /* What was read for the questions, for the checks to go on with. */
+    bool has_head;
+    struct mail_head head;
+    const struct mail_author *author; /* NULL: not read */
     struct ip_address client;
     struct names_question questions[NAMES_QUESTIONS_MAX];
     size_t count;
@@ -49,9 +54,10 @@ void names_close(struct names **names);
 
 /*
  * Asks for what the checks of a message will ask (RFC 7208 4, RFC 6376 3.6.2, RFC 9989 4.10, RFC
- * 8601 3), and calls `ready` when it is answered, perhaps at once. In the loop's thread.
+ * 8601 3), and calls `ready` when it is answered, perhaps at once. names->head must have been read.
+ * In the loop's thread.
  */
 void names_prefetch(struct names *names, const struct msg_submit *submit,
-                    const struct mail_head *head, void (*ready)(void *context), void *context);
+                    void (*ready)(void *context), void *context);
 
 #endif
