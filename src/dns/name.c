@@ -2,6 +2,9 @@
 
 #include "base/buf.h"
 
+/* Octets of a name without escapes: the wire form has one more at either end. */
+#define DNS_NAME_PLAIN_MAX (DNS_NAME_WIRE_MAX - 2)
+
 /* ---- presentation form to wire form */
 
 /* Reads one octet of a label, escaped or not, at *at. */
@@ -139,8 +142,8 @@ dns_name_from_wire(struct arena *arena, struct str wire, struct str *name_out, s
 
 /* ---- the normal form, comparison */
 
-enum status
-dns_name_normalize(struct arena *arena, struct str name, struct str *name_out)
+static enum status
+normalize_by_wire(struct arena *arena, struct str name, struct str *name_out)
 {
     struct dns_wire_name wire;
     struct str rest;
@@ -153,6 +156,49 @@ dns_name_normalize(struct arena *arena, struct str name, struct str *name_out)
         wire.octets[i] = (uint8_t)char_lower((char)wire.octets[i]);
     }
     return dns_name_from_wire(arena, str_make((const char *)wire.octets, wire.n), name_out, &rest);
+}
+
+/*
+ * Nearly all names are made of letters, digits, hyphens and underscores: their normal form is found
+ * without the wire form. False: this is none of them, or it is too long, or malformed.
+ */
+static bool
+normalize_plain(struct str name, char text[static DNS_NAME_PLAIN_MAX], size_t *n_out)
+{
+    size_t label = 0;
+    if (name.n == 0 || name.n > DNS_NAME_PLAIN_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool dot = c == '.';
+        if (dot ? label == 0 : !(char_is_alnum(c) || c == '-' || c == '_')) {
+            return false;
+        }
+        label = dot ? 0 : label + 1;
+        if (label > DNS_LABEL_MAX) {
+            return false;
+        }
+        text[i] = char_lower(c);
+    }
+    *n_out = label == 0 ? name.n - 1 : name.n; /* without the final dot */
+    return true;
+}
+
+enum status
+dns_name_normalize(struct arena *arena, struct str name, struct str *name_out)
+{
+    char text[DNS_NAME_PLAIN_MAX];
+    size_t n;
+    if (normalize_plain(name, text, &n)) {
+        struct str plain = arena_str_dup(arena, str_make(text, n));
+        if (plain.p == NULL) {
+            return STATUS_LIMIT;
+        }
+        *name_out = plain;
+        return STATUS_OK;
+    }
+    return normalize_by_wire(arena, name, name_out);
 }
 
 /* The dot that ends a fully qualified name: one that no backslash makes part of the last label. */

@@ -194,13 +194,47 @@ test_reverse(void **state)
     arena_destroy(&arena);
 }
 
+/* Plain names take a short way; one letter written as an escape takes the long one. */
+static void
+test_both_ways_agree(void **state)
+{
+    static const size_t labels[] = {1, 2, 61, 62, 63, 64};
+    static const size_t totals[] = {1, 2, 63, 64, 251, 252, 253, 254, 255, 300};
+    (void)state;
+    for (size_t l = 0; l < sizeof labels / sizeof labels[0]; l++) {
+        for (size_t t = 0; t < 2 * sizeof totals / sizeof totals[0]; t++) {
+            struct arena *arena = arena_create(65536);
+            char plain[310];
+            size_t n = totals[t / 2];
+            for (size_t i = 0; i < n; i++) {
+                plain[i] = i % (labels[l] + 1) == labels[l] ? '.' : i % 2 ? 'B' : 'a';
+            }
+            if (t % 2 == 1) {
+                plain[n++] = '.'; /* a final dot, or an empty label */
+            }
+            struct str name = str_make(plain, n);
+            struct str escaped = arena_printf(arena, "\\097%.*s", (int)n - 1, plain + 1);
+            struct str by_plain = STR("");
+            struct str by_wire = STR("");
+            enum status status = dns_name_normalize(arena, name, &by_plain);
+            assert_int_equal(dns_name_normalize(arena, escaped, &by_wire), status);
+            assert_true(str_eq(by_plain, by_wire));
+            arena_destroy(&arena);
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_normalize),         cmocka_unit_test(test_question),
-        cmocka_unit_test(test_from_wire_refuses), cmocka_unit_test(test_wire_length_is_bounded),
-        cmocka_unit_test(test_compare),           cmocka_unit_test(test_host),
+        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_both_ways_agree),
+        cmocka_unit_test(test_question),
+        cmocka_unit_test(test_from_wire_refuses),
+        cmocka_unit_test(test_wire_length_is_bounded),
+        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_host),
         cmocka_unit_test(test_reverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,16 +286,14 @@ static void
 cache_prefetch(void *ctx, struct str name, uint16_t type)
 {
     struct dns_cache *cache = ctx;
-    struct arena *scratch = arena_create(4096);
     struct str normal;
     if (cache->settings.resolver != NULL &&
-        dns_name_normalize(scratch, name, &normal) == STATUS_OK &&
+        dns_name_normalize(cache->arena, name, &normal) == STATUS_OK &&
         entry_find(cache, normal, type) == NULL && cache->count < DNS_CACHE_QUESTIONS_MAX &&
         may_ask(cache) && entry_add(cache, normal, type, ENTRY_NOTED) != NULL &&
         ++cache->noted == DNS_BATCH_MAX) {
         cache_prefetch_send(cache);
     }
-    arena_destroy(&scratch);
 }
 
 /* ---- resolving */
