@@ -99,9 +99,10 @@ def run_suite(suite, table, drivers):
     if entry.handler is None:
         suite.set_aside[entry.reason] += len(cases)
         return
-    handler = entry.handler(drivers, content, suite.path)
+    handler = None
     for case in cases:
         try:
+            handler = handler or entry.handler(drivers, content, suite.path)
             verdict = handler.judge(case)
         except DriverMissing:
             raise

@@ -185,14 +185,27 @@ def test_driver_not_built(tmp_path, capsys):
     assert "build it first" in capsys.readouterr().err
 
 
+def test_a_suite_of_an_unknown_form_fails_but_ends_nothing(tmp_path):
+    """What a handler cannot make sense of as a whole is a failure of each of its cases."""
+    class Trips:
+        def __init__(self, drivers, content, path):
+            raise KeyError("scenarios")
+
+    write_suite(tmp_path, "spf/odd", [{"id": 1}, {"id": 2}])
+    suite, = runner.find_suites(tmp_path)
+    runner.run_suite(suite, suites.Table(suites.Entry("spf/*", Trips)), None)
+    assert (suite.run, suite.failed) == (2, 2)
+    assert "scenarios" in suite.failures[0]["got"]
+
+
 def test_command_line(tmp_path):
     """The script as people start it, with the data named by the environment."""
-    write_suite(tmp_path / "data", "spf/made-up", [{"id": 1}])
+    write_suite(tmp_path / "data", "bimi/made-up", [{"id": 1}])
     environment = os.environ | {"POSTERN_CONFORMANCE": str(tmp_path / "data")}
     done = subprocess.run([HERE / "run"], env=environment, capture_output=True, text=True,
                           check=False)
     assert done.returncode == 0
-    assert "spf/made-up: 1 set aside: belongs to a later part: SPF" in done.stdout
+    assert "bimi/made-up: 1 set aside: belongs to a later part: BIMI" in done.stdout
     environment["POSTERN_CONFORMANCE"] = str(tmp_path / "nothing")
     done = subprocess.run([HERE / "run"], env=environment, capture_output=True, text=True,
                           check=False)
