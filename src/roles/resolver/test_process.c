@@ -142,7 +142,7 @@ test_process_call(struct test_process *process, enum msg_type type, const void *
 struct ipc_message *
 test_process_status(struct test_process *process)
 {
-    struct ipc_message *reply;
+    struct ipc_message *reply = NULL;
     must(channel_plain_send(process->control, MSG_STATUS_REQUEST, 1, NULL) == STATUS_OK &&
              channel_plain_receive(process->control, ROLE_RESOLVER, ROLE_PARENT,
                                    TEST_PROCESS_WAIT_MS, &reply) == STATUS_OK &&
