@@ -211,7 +211,7 @@ class Story:
         if port("smtp") != 25:
             # Mail exchangers are reached at port 25, which an ordinary user may not bind.
             configuration["routes"] = [
-                {"domain": other.domain, "to": f"smtp://{other.gateway_address}:{port('smtp')}"}
+                {"domain": other.domain, "to": f"smtp://{other.mx}:{port('smtp')}"}
                 for other in self.organisations if other is not org]
         return configuration
 

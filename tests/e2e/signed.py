@@ -25,7 +25,8 @@ class Signed:
         delivery = f"lmtp://{self.mailboxes.address}:{self.mailboxes.port}"
         base = {
             "domains": [{"name": self.domain, "delivery": delivery, "recipients": "users",
-                         "aliases": [{"name": "away", "to": ["tom@far.example"]}]}],
+                         "aliases": [{"name": "away", "to": ["tom@far.example"]},
+                                     {"name": "joe", "to": [f"bob@{self.domain}"]}]}],
             "routes": [{"domain": "far.example",
                         "to": f"smtp://{self.far.address}:{self.far.port}"}],
             "authentication": {"dkim": {"publish_wait": "0s"}},
