@@ -147,7 +147,9 @@ class Story:
             zone = self.dns.zone(org.domain)
             zone.mx(10, f"{org.mx}.").a("mx", org.gateway_address).a("imap", org.mailbox_address)
             # On loopback all connections that nobody binds come from 127.0.0.1.
-            zone.txt("@", "v=spf1 ip4:127.0.0.1 -all").txt("_dmarc", "v=DMARC1; p=reject")
+            for name in ("@", "mx"):
+                zone.txt(name, "v=spf1 ip4:127.0.0.1 -all")
+            zone.txt("_dmarc", "v=DMARC1; p=reject")
             self.dns.reverse(org.gateway_address, org.mx)
         self.dns.start()
         self.progress(f"DNS with a signed root of its own on {self.dns.server}")

@@ -18,9 +18,10 @@ from story import Busy, Story  # noqa: E402
     (10, 2, "imaps", socket.SOCK_STREAM, "imaps of imap.kartapuce.com"),
     (53, 1, "dns", socket.SOCK_DGRAM, "DNS over UDP"),
 ])
-def test_a_port_that_is_taken_is_named_before_anything_starts(third, fourth, service, kind, named):
+def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path, third, fourth,
+                                                                service, kind, named):
     net = Net()
-    story = Story(net=net)
+    story = Story(tmp_path, net=net)
     where = (net.host(third, fourth), net.port(service))
     try:
         with socket.socket(type=kind) as other:
