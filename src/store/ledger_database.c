@@ -181,6 +181,25 @@ ledger_database_open(const char *path, enum ledger_durability durability,
     return STATUS_OK;
 }
 
+enum status
+ledger_database_check(sqlite3 *database)
+{
+    sqlite3_stmt *statement;
+    enum status status = ledger_prepare(database, "PRAGMA quick_check(1)", &statement);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = ledger_status(database, sqlite3_step(statement));
+    if (status == STATUS_OK && !str_eq(ledger_column(statement, 0), STR("ok"))) {
+        LOG_ERROR("the database is damaged",
+                  LOG_CSTR("file", sqlite3_db_filename(database, "main")),
+                  LOG_STR("reason", ledger_column(statement, 0)));
+        status = STATUS_SYNTAX;
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
 void
 ledger_database_close(sqlite3 **database)
 {

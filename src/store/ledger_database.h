@@ -36,6 +36,11 @@ enum ledger_durability {
                                                const struct ledger_schema *schema,
                                                sqlite3 **database_out);
 void ledger_database_close(sqlite3 **database);
+/*
+ * Reads the whole file once and says whether it is sound; for small files, so that what needs them
+ * later does not meet damage then. Logs what is wrong. STATUS_SYNTAX: it is damaged.
+ */
+[[nodiscard]] enum status ledger_database_check(sqlite3 *database);
 
 /* Runs SQL without parameters and results. */
 [[nodiscard]] enum status ledger_exec(sqlite3 *database, const char *sql);

@@ -109,26 +109,6 @@ load_secret(struct user_file *file)
     return status;
 }
 
-/* The whole file is read once: it is small, and a login must not meet damage later. */
-static enum status
-check(struct user_file *file)
-{
-    sqlite3_stmt *statement;
-    enum status status = ledger_prepare(file->database, "PRAGMA quick_check(1)", &statement);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = ledger_status(file->database, sqlite3_step(statement));
-    if (status == STATUS_OK && !str_eq(ledger_column(statement, 0), STR("ok"))) {
-        LOG_ERROR("the table of users is damaged",
-                  LOG_CSTR("file", sqlite3_db_filename(file->database, "main")),
-                  LOG_STR("reason", ledger_column(statement, 0)));
-        status = STATUS_SYNTAX;
-    }
-    sqlite3_finalize(statement);
-    return status;
-}
-
 enum status
 user_file_open(const char *directory, struct user_file **file_out)
 {
@@ -143,7 +123,7 @@ user_file_open(const char *directory, struct user_file **file_out)
     }
     enum status status = ledger_database_open(path, LEDGER_DURABLE, &schema, &file->database);
     if (status == STATUS_OK) {
-        status = check(file);
+        status = ledger_database_check(file->database);
     }
     if (status == STATUS_OK) {
         status = load_secret(file);

@@ -89,26 +89,6 @@ prepare_all(struct vault_file *file)
     return status;
 }
 
-/* The whole file is read once: it is small, and a signature must not meet damage later. */
-static enum status
-check(struct vault_file *file)
-{
-    sqlite3_stmt *statement;
-    enum status status = ledger_prepare(file->database, "PRAGMA quick_check(1)", &statement);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = ledger_status(file->database, sqlite3_step(statement));
-    if (status == STATUS_OK && !str_eq(ledger_column(statement, 0), STR("ok"))) {
-        LOG_ERROR("the file of the keys is damaged",
-                  LOG_CSTR("file", sqlite3_db_filename(file->database, "main")),
-                  LOG_STR("reason", ledger_column(statement, 0)));
-        status = STATUS_SYNTAX;
-    }
-    sqlite3_finalize(statement);
-    return status;
-}
-
 enum status
 vault_file_open(const char *directory, struct vault_file **file_out)
 {
@@ -127,7 +107,7 @@ vault_file_open(const char *directory, struct vault_file **file_out)
         status = ledger_exec(file->database, "PRAGMA secure_delete = ON; PRAGMA cache_size = -256");
     }
     if (status == STATUS_OK) {
-        status = check(file);
+        status = ledger_database_check(file->database);
     }
     if (status == STATUS_OK) {
         status = prepare_all(file);

@@ -190,6 +190,22 @@ damage_is_told_and_left(void **state)
 }
 
 static void
+damage_inside_is_found_at_the_start(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct vault_file *file = NULL;
+    assert_int_equal(vault_file_open(directory->path, &file), STATUS_OK);
+    vault_file_close(&file);
+    char garbage[4096];
+    memset(garbage, 0xa5, sizeof garbage);
+    int fd = open(test_directory_file(directory, "keys.db"), O_WRONLY);
+    assert_int_equal(pwrite(fd, garbage, sizeof garbage, sizeof garbage), sizeof garbage);
+    close(fd);
+    assert_int_equal(vault_file_open(directory->path, &file), STATUS_SYNTAX);
+    assert_null(file);
+}
+
+static void
 a_later_schema_is_refused(void **state)
 {
     struct vault_file *file = open_file(*state);
@@ -248,6 +264,7 @@ main(void)
         WITH_DIRECTORY(a_retired_key_leaves_no_octet),
         WITH_DIRECTORY(a_change_is_whole_or_not_at_all),
         WITH_DIRECTORY(damage_is_told_and_left),
+        WITH_DIRECTORY(damage_inside_is_found_at_the_start),
         WITH_DIRECTORY(a_later_schema_is_refused),
         WITH_DIRECTORY(an_unknown_state_is_damage),
         WITH_DIRECTORY(old_secrets_of_srs_go),
