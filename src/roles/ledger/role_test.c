@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,17 +19,15 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "roles/ledger.h"
+#include "roles/role_test_parent.h"
 #include "smtp/server.h"
 #include "store/credential.h"
 #include "store/ledger_summary.h"
 #include "store/ledger_test_directory.h"
 #include "store/ledger_users.h"
 
-#define WAIT_MS 20000
-
 static const char config_text[] =
     "hostname: mx.kartapuce.com\n"
-    "directories: {state: %s, run: %s}\n"
     "listeners: [{address: 127.0.0.1, port: 2525, kind: mx}]\n"
     "domains: [{name: kartapuce.com, delivery: \"lmtp://127.0.0.1:24\"}]\n"
     "bounce: {postmaster: bob@kartapuce.com}\n"
@@ -46,19 +43,13 @@ struct fixture {
 
 /* ---- the parent */
 
-static void
-send_to(int fd, enum msg_type type, uint64_t request, const void *fields)
-{
-    assert_int_equal(channel_plain_send(fd, type, request, fields), STATUS_OK);
-}
-
 /* The next message of that type, others are dropped. */
 static struct ipc_message *
 receive(int fd, enum role self, enum msg_type type)
 {
     for (;;) {
         struct ipc_message *message = NULL;
-        assert_int_equal(channel_plain_receive(fd, ROLE_LEDGER, self, WAIT_MS, &message),
+        assert_int_equal(channel_plain_receive(fd, ROLE_LEDGER, self, ROLE_TEST_WAIT_MS, &message),
                          STATUS_OK);
         if (message->type == type) {
             return message;
@@ -67,77 +58,16 @@ receive(int fd, enum role self, enum msg_type type)
     }
 }
 
-static int
-give_socket(int control, enum role role)
-{
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    struct msg_peer peer = {.role = (uint8_t)role, .socket = pair[1]};
-    send_to(control, MSG_PEER, 0, &peer);
-    close(pair[1]);
-    return pair[0];
-}
-
-static void
-give_config(struct fixture *fixture)
-{
-    char text[2 * PATH_MAX + 1024];
-    int n = snprintf(text, sizeof text, config_text, fixture->directory->path,
-                     fixture->directory->path);
-    int fd;
-    assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &fd), STATUS_OK);
-    struct msg_configure configure = {
-        .generation = 1, .file_name = STR("postern.yaml"), .text = fd};
-    send_to(fixture->control, MSG_CONFIGURE, 0, &configure);
-    close(fd);
-}
-
-/* The commands come over a listening socket, as in the real program. */
-static int
-give_command_socket(struct fixture *fixture)
-{
-    struct msg_control_listener listener = {.socket =
-                                                socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%.80s/s", fixture->directory->path);
-    unlink(address.sun_path);
-    assert_int_equal(bind(listener.socket, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(listener.socket, 4), 0);
-    send_to(fixture->control, MSG_CONTROL_LISTENER, 0, &listener);
-    close(listener.socket);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 static void
 start(struct fixture *fixture)
 {
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-    fixture->pid = fork();
-    assert_true(fixture->pid >= 0);
-    if (fixture->pid == 0) {
-        close(pair[0]);
-        if (pair[1] != 3) {
-            dup2(pair[1], 3);
-        }
-        close_range(4, ~0u, 0);
-        _exit(role_main(&ledger_role, 0));
-    }
-    close(pair[1]);
-    fixture->control = pair[0];
-    fcntl(pair[0], F_SETFD, FD_CLOEXEC);
-    give_config(fixture);
-    fixture->edge = give_socket(fixture->control, ROLE_EDGE);
-    fixture->command = give_command_socket(fixture);
-    send_to(fixture->control, MSG_START, 0, &(struct msg_start){.generation = 1});
-    struct ipc_message *ready = NULL;
-    enum status status =
-        channel_plain_receive(fixture->control, ROLE_LEDGER, ROLE_PARENT, WAIT_MS, &ready);
-    assert_int_equal(status, STATUS_OK);
-    assert_int_equal(ready->type, MSG_READY);
-    ipc_message_free(&ready);
+    const char *directory = fixture->directory->path;
+    fixture->pid = role_test_launch(&ledger_role, &fixture->control);
+    role_test_configure(fixture->control, directory, config_text);
+    fixture->edge = role_test_peer(fixture->control, ROLE_EDGE);
+    fixture->command = role_test_command(fixture->control, directory);
+    role_test_send(fixture->control, MSG_START, 0, &(struct msg_start){.generation = 1});
+    role_test_ready(fixture->control, ROLE_LEDGER);
 }
 
 static void
@@ -183,7 +113,7 @@ tear_down(void **state)
     struct fixture *fixture = *state;
     int exit_status = -1;
     /* An orderly stop must work after whatever the test did. */
-    send_to(fixture->control, MSG_STOP, 0, &(struct msg_stop){.grace_ms = 5000});
+    role_test_send(fixture->control, MSG_STOP, 0, &(struct msg_stop){.grace_ms = 5000});
     waitpid(fixture->pid, &exit_status, 0);
     close_sockets(fixture);
     void *directory = fixture->directory;
@@ -199,7 +129,7 @@ change(struct fixture *fixture, enum user_action action, const char *name, const
     struct msg_user_change fields = {.action = (uint8_t)action,
                                      .name = str_from_cstr(name),
                                      .password = str_from_cstr(password)};
-    send_to(fixture->command, MSG_USER_CHANGE, 7, &fields);
+    role_test_send(fixture->command, MSG_USER_CHANGE, 7, &fields);
     struct ipc_message *reply = receive(fixture->command, ROLE_CLI, MSG_USER_CHANGE_REPLY);
     enum user_outcome outcome = MSG_BODY(reply, user_change_reply)->outcome;
     assert_int_equal(reply->request, 7);
@@ -211,7 +141,7 @@ static bool
 exists(struct fixture *fixture, const char *name)
 {
     struct msg_recipient_lookup fields = {.name = str_from_cstr(name)};
-    send_to(fixture->edge, MSG_RECIPIENT_LOOKUP, 3, &fields);
+    role_test_send(fixture->edge, MSG_RECIPIENT_LOOKUP, 3, &fields);
     struct ipc_message *reply = receive(fixture->edge, ROLE_EDGE, MSG_RECIPIENT_LOOKUP_REPLY);
     bool found = MSG_BODY(reply, recipient_lookup_reply)->exists;
     ipc_message_free(&reply);
@@ -232,7 +162,7 @@ login(struct fixture *fixture, const char *user, const char *password, const cha
     struct msg_auth_password fields = {.user = str_from_cstr(user),
                                        .password = str_from_cstr(password),
                                        .client_ip = address(client, &ip)};
-    send_to(fixture->edge, MSG_AUTH_PASSWORD, 9, &fields);
+    role_test_send(fixture->edge, MSG_AUTH_PASSWORD, 9, &fields);
     struct ipc_message *reply = receive(fixture->edge, ROLE_EDGE, MSG_AUTH_REPLY);
     enum smtp_auth_outcome outcome = MSG_BODY(reply, auth_reply)->outcome;
     if (outcome == SMTP_AUTH_OK) {
@@ -322,7 +252,7 @@ unknown_users_look_like_known_ones(void **state)
     for (int i = 0; i < 3; i++) {
         struct msg_scram_begin fields = {.user = str_from_cstr(who[i]),
                                          .client_ip = address("192.0.2.1", &ip)};
-        send_to(fixture->edge, MSG_SCRAM_BEGIN, 4, &fields);
+        role_test_send(fixture->edge, MSG_SCRAM_BEGIN, 4, &fields);
         struct ipc_message *reply = receive(fixture->edge, ROLE_EDGE, MSG_SCRAM_BEGIN_REPLY);
         const struct msg_scram_begin_reply *begin = MSG_BODY(reply, scram_begin_reply);
         assert_int_equal(begin->outcome, SMTP_AUTH_OK);
@@ -338,7 +268,7 @@ unknown_users_look_like_known_ones(void **state)
                                           .client_ip = address("192.0.2.1", &ip),
                                           .auth_message = STR("n=...,r=...,c=..."),
                                           .client_proof = str_make((char *)salts[0], 32)};
-        send_to(fixture->edge, MSG_SCRAM_VERIFY, 5, &verify);
+        role_test_send(fixture->edge, MSG_SCRAM_VERIFY, 5, &verify);
         struct ipc_message *reply = receive(fixture->edge, ROLE_EDGE, MSG_AUTH_REPLY);
         assert_int_equal(MSG_BODY(reply, auth_reply)->outcome, SMTP_AUTH_FAILED);
         ipc_message_free(&reply);
@@ -360,7 +290,7 @@ append(struct fixture *fixture, uint64_t request, const char *id, const char *re
                                        .session = STR("000000000SESSION"),
                                        .events = trace_events(&trace)};
     struct msg_trace_append fields = {.pieces = {&piece, 1}};
-    send_to(fixture->edge, MSG_TRACE_APPEND, request, &fields);
+    role_test_send(fixture->edge, MSG_TRACE_APPEND, request, &fields);
     trace_free(&trace);
 }
 
@@ -368,7 +298,7 @@ static size_t
 find(struct fixture *fixture, const char *recipient)
 {
     struct msg_trace_find fields = {.recipient = str_from_cstr(recipient), .limit = 200};
-    send_to(fixture->command, MSG_TRACE_FIND, 1, &fields);
+    role_test_send(fixture->command, MSG_TRACE_FIND, 1, &fields);
     struct ipc_message *reply = receive(fixture->command, ROLE_CLI, MSG_TRACE_FIND_REPLY);
     size_t n = MSG_BODY(reply, trace_find_reply)->rows.n;
     assert_int_equal(MSG_BODY(reply, trace_find_reply)->error.n, 0);
@@ -418,13 +348,13 @@ traces_are_found_and_read(void **state)
     assert_int_equal(find(fixture, "jack@*"), 1);
     assert_int_equal(find(fixture, "eve@*"), 0);
     struct msg_trace_get fields = {.id = str_from_cstr(id)};
-    send_to(fixture->command, MSG_TRACE_GET, 2, &fields);
+    role_test_send(fixture->command, MSG_TRACE_GET, 2, &fields);
     struct ipc_message *reply = receive(fixture->command, ROLE_CLI, MSG_TRACE_GET_REPLY);
     assert_true(MSG_BODY(reply, trace_get_reply)->found);
     assert_int_equal(MSG_BODY(reply, trace_get_reply)->parts.n, 2);
     ipc_message_free(&reply);
     fields.id = STR("no such id");
-    send_to(fixture->command, MSG_TRACE_GET, 2, &fields);
+    role_test_send(fixture->command, MSG_TRACE_GET, 2, &fields);
     reply = receive(fixture->command, ROLE_CLI, MSG_TRACE_GET_REPLY);
     assert_false(MSG_BODY(reply, trace_get_reply)->found);
     ipc_message_free(&reply);
@@ -439,7 +369,7 @@ append_observation(struct fixture *fixture, uint64_t request, const char *id)
     struct record_trace_piece piece = {.id = str_from_cstr(id), .events = trace_events(&trace)};
     struct msg_trace_append fields = {.pieces = {&piece, 1}};
     for (int i = 0; i < 2; i++) { /* as if it had not been acknowledged */
-        send_to(fixture->edge, MSG_TRACE_APPEND, request, &fields);
+        role_test_send(fixture->edge, MSG_TRACE_APPEND, request, &fields);
         struct ipc_message *ack = receive(fixture->edge, ROLE_EDGE, MSG_TRACE_ACK);
         ipc_message_free(&ack);
     }
@@ -451,7 +381,7 @@ count_observations(struct fixture *fixture, const char *domain)
 {
     struct msg_dmarc_find fields = {
         .domain = str_from_cstr(domain), .to_day = INT64_MAX, .limit = 200};
-    send_to(fixture->command, MSG_DMARC_FIND, 1, &fields);
+    role_test_send(fixture->command, MSG_DMARC_FIND, 1, &fields);
     struct ipc_message *reply = receive(fixture->command, ROLE_CLI, MSG_DMARC_FIND_REPLY);
     const struct msg_dmarc_find_reply *found = MSG_BODY(reply, dmarc_find_reply);
     uint64_t count = 0;
@@ -501,7 +431,7 @@ malformed_traces_are_told(void **state)
     struct fixture *fixture = *state;
     struct record_trace_piece piece = {.id = STR("0123456789ABCDEF"), .events = STR("nonsense")};
     struct msg_trace_append fields = {.pieces = {&piece, 1}};
-    send_to(fixture->edge, MSG_TRACE_APPEND, 1, &fields);
+    role_test_send(fixture->edge, MSG_TRACE_APPEND, 1, &fields);
     struct ipc_message *told = receive(fixture->control, ROLE_PARENT, MSG_MISBEHAVED);
     assert_int_equal(MSG_BODY(told, misbehaved)->role, ROLE_EDGE);
     ipc_message_free(&told);
@@ -518,9 +448,9 @@ answers_are_not_for_successors(void **state)
     struct msg_auth_password fields = {.user = STR("bob@kartapuce.com"),
                                        .password = STR("geheim und lang"),
                                        .client_ip = address("192.0.2.1", &ip)};
-    send_to(fixture->edge, MSG_AUTH_PASSWORD, 1, &fields);
+    role_test_send(fixture->edge, MSG_AUTH_PASSWORD, 1, &fields);
     close(fixture->edge);
-    fixture->edge = give_socket(fixture->control, ROLE_EDGE);
+    fixture->edge = role_test_peer(fixture->control, ROLE_EDGE);
     assert_false(exists(fixture, "eve@kartapuce.com"));
     /* by now the first login has been answered, or is about to be */
     assert_int_equal(login(fixture, "bob@kartapuce.com", "wrong and long", "192.0.2.1"),

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,16 +19,14 @@
 #include "auth/private_key.h"
 #include "base/encode.h"
 #include "dns/rdata.h"
+#include "roles/role_test_parent.h"
 #include "roles/vault/record.h"
 #include "roles/vault/rotation.h"
 #include "roles/vault/vault.h"
 #include "store/ledger_test_directory.h"
 
-#define WAIT_MS 20000
-
 static const char config_text[] =
     "hostname: mx.kartapuce.com\n"
-    "directories: {state: %s, run: %s}\n"
     "listeners: [{address: 127.0.0.1, port: 2525, kind: mx}]\n"
     "domains: [{name: kartapuce.com, delivery: \"lmtp://127.0.0.1:24\"}]\n"
     "authentication: {dkim: {publish_wait: 0s, algorithms: ed25519}}\n"
@@ -63,88 +60,22 @@ struct fixture {
 /* ---- the parent */
 
 static void
-send_to(int fd, enum msg_type type, uint64_t request, const void *fields)
-{
-    assert_int_equal(channel_plain_send(fd, type, request, fields), STATUS_OK);
-}
-
-static int
-give_socket(int control, enum role role)
-{
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    struct msg_peer peer = {.role = (uint8_t)role, .socket = pair[1]};
-    send_to(control, MSG_PEER, 0, &peer);
-    close(pair[1]);
-    return pair[0];
-}
-
-static void
-give_config(struct fixture *fixture)
-{
-    char text[2 * PATH_MAX + 1024];
-    int n = snprintf(text, sizeof text, config_text, fixture->directory->path,
-                     fixture->directory->path);
-    int fd;
-    assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &fd), STATUS_OK);
-    struct msg_configure configure = {
-        .generation = 1, .file_name = STR("postern.yaml"), .text = fd};
-    send_to(fixture->control, MSG_CONFIGURE, 0, &configure);
-    close(fd);
-}
-
-static int
-give_command_socket(struct fixture *fixture)
-{
-    struct msg_control_listener listener = {.socket =
-                                                socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%.80s/s", fixture->directory->path);
-    unlink(address.sun_path);
-    assert_int_equal(bind(listener.socket, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(listener.socket, 4), 0);
-    send_to(fixture->control, MSG_CONTROL_LISTENER, 0, &listener);
-    close(listener.socket);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-static void
 launch(struct fixture *fixture)
 {
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-    fixture->pid = fork();
-    assert_true(fixture->pid >= 0);
-    if (fixture->pid == 0) {
-        close(pair[0]);
-        if (pair[1] != 3) {
-            dup2(pair[1], 3);
-        }
-        close_range(4, ~0u, 0);
-        _exit(role_main(&vault_role, 0));
-    }
-    close(pair[1]);
-    fixture->control = pair[0];
-    fcntl(pair[0], F_SETFD, FD_CLOEXEC);
-    give_config(fixture);
-    fixture->filter = give_socket(fixture->control, ROLE_FILTER);
-    fixture->resolver = give_socket(fixture->control, ROLE_RESOLVER);
-    fixture->command = give_command_socket(fixture);
-    send_to(fixture->control, MSG_START, 0, &(struct msg_start){.generation = 1});
+    const char *directory = fixture->directory->path;
+    fixture->pid = role_test_launch(&vault_role, &fixture->control);
+    role_test_configure(fixture->control, directory, config_text);
+    fixture->filter = role_test_peer(fixture->control, ROLE_FILTER);
+    fixture->resolver = role_test_peer(fixture->control, ROLE_RESOLVER);
+    fixture->command = role_test_command(fixture->control, directory);
+    role_test_send(fixture->control, MSG_START, 0, &(struct msg_start){.generation = 1});
 }
 
 static void
 start(struct fixture *fixture)
 {
-    struct ipc_message *ready = NULL;
     launch(fixture);
-    assert_int_equal(
-        channel_plain_receive(fixture->control, ROLE_VAULT, ROLE_PARENT, WAIT_MS, &ready),
-        STATUS_OK);
-    assert_int_equal(ready->type, MSG_READY);
-    ipc_message_free(&ready);
+    role_test_ready(fixture->control, ROLE_VAULT);
 }
 
 static void
@@ -191,7 +122,7 @@ tear_down(void **state)
     struct fixture *fixture = *state;
     int exit_status = 0;
     if (fixture->pid > 0) { /* an orderly stop must work after whatever the test did */
-        send_to(fixture->control, MSG_STOP, 0, &(struct msg_stop){.grace_ms = 5000});
+        role_test_send(fixture->control, MSG_STOP, 0, &(struct msg_stop){.grace_ms = 5000});
         waitpid(fixture->pid, &exit_status, 0);
         close_sockets(fixture);
     }
@@ -218,9 +149,9 @@ answer_question(struct fixture *fixture)
 {
     struct ipc_message *question = NULL;
     struct buf rdata;
-    assert_int_equal(
-        channel_plain_receive(fixture->resolver, ROLE_VAULT, ROLE_RESOLVER, WAIT_MS, &question),
-        STATUS_OK);
+    assert_int_equal(channel_plain_receive(fixture->resolver, ROLE_VAULT, ROLE_RESOLVER,
+                                           ROLE_TEST_WAIT_MS, &question),
+                     STATUS_OK);
     assert_int_equal(question->type, MSG_RESOLVE);
     assert_int_equal(MSG_BODY(question, resolve)->type, DNS_TYPE_TXT);
     struct str name = MSG_BODY(question, resolve)->name;
@@ -238,7 +169,7 @@ answer_question(struct fixture *fixture)
         reply.outcome = DNS_OUTCOME_SERVFAIL;
         reply.security = fixture->zone == ZONE_BOGUS ? DNS_SECURITY_BOGUS : DNS_SECURITY_INSECURE;
     }
-    send_to(fixture->resolver, MSG_RESOLVE_REPLY, question->request, &reply);
+    role_test_send(fixture->resolver, MSG_RESOLVE_REPLY, question->request, &reply);
     buf_free(&rdata);
     ipc_message_free(&question);
 }
@@ -251,14 +182,15 @@ receive(struct fixture *fixture, int fd, enum role self, enum msg_type type)
         struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
                                {.fd = fixture->resolver, .events = POLLIN}};
         struct ipc_message *message = NULL;
-        assert_true(poll(fds, 2, WAIT_MS) > 0);
+        assert_true(poll(fds, 2, ROLE_TEST_WAIT_MS) > 0);
         if (fds[1].revents != 0) {
             answer_question(fixture);
         }
         if (fds[0].revents == 0) {
             continue;
         }
-        assert_int_equal(channel_plain_receive(fd, ROLE_VAULT, self, WAIT_MS, &message), STATUS_OK);
+        assert_int_equal(channel_plain_receive(fd, ROLE_VAULT, self, ROLE_TEST_WAIT_MS, &message),
+                         STATUS_OK);
         if (message->type == type) {
             return message;
         }
@@ -291,7 +223,7 @@ know_keys(struct fixture *fixture, const struct msg_key_reply *reply)
 static enum key_outcome
 command(struct fixture *fixture, enum msg_type type, const void *fields, enum key_state *state_out)
 {
-    send_to(fixture->command, type, 7, fields);
+    role_test_send(fixture->command, type, 7, fields);
     struct ipc_message *message = receive(fixture, fixture->command, ROLE_CLI, MSG_KEY_REPLY);
     const struct msg_key_reply *reply = MSG_BODY(message, key_reply);
     enum key_outcome outcome = (enum key_outcome)reply->outcome;
@@ -385,7 +317,7 @@ expect_signs(struct fixture *fixture, const char *first, bool first_signs, const
                                              .digest = str_make(digest, 32)};
     }
     struct msg_sign fields = {.items = {items, 2}};
-    send_to(fixture->filter, MSG_SIGN, 11, &fields);
+    role_test_send(fixture->filter, MSG_SIGN, 11, &fields);
     struct ipc_message *message = receive(fixture, fixture->filter, ROLE_FILTER, MSG_SIGN_REPLY);
     const struct msg_sign_reply *reply = MSG_BODY(message, sign_reply);
     assert_int_equal(message->request, 11);
@@ -487,7 +419,7 @@ a_wrong_digest_is_told_to_the_parent(void **state)
     struct record_sign_item item = {
         .domain = STR("kartapuce.com"), .selector = STR("a"), .digest = str_make(digest, 31)};
     struct msg_sign fields = {.items = {&item, 1}};
-    send_to(fixture->filter, MSG_SIGN, 11, &fields);
+    role_test_send(fixture->filter, MSG_SIGN, 11, &fields);
     struct ipc_message *message = receive(fixture, fixture->control, ROLE_PARENT, MSG_MISBEHAVED);
     assert_int_equal(MSG_BODY(message, misbehaved)->role, ROLE_FILTER);
     ipc_message_free(&message);
@@ -500,7 +432,7 @@ srs(struct fixture *fixture, enum vault_srs_direction direction, const char *add
     struct msg_srs fields = {.direction = (uint8_t)direction,
                              .address = str_from_cstr(address),
                              .domain = STR("kartapuce.com")};
-    send_to(fixture->filter, MSG_SRS, 5, &fields);
+    role_test_send(fixture->filter, MSG_SRS, 5, &fields);
     struct ipc_message *message = receive(fixture, fixture->filter, ROLE_FILTER, MSG_SRS_REPLY);
     const struct msg_srs_reply *reply = MSG_BODY(message, srs_reply);
     enum vault_srs_outcome outcome = (enum vault_srs_outcome)reply->outcome;
