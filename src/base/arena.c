@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The first block; later ones double up to the largest, or fit what was asked. */
-#define ARENA_BLOCK_FIRST   1024u
+/*
+ * The first block comes with the arena, in 1 KB together: so much malloc keeps at hand for each
+ * thread, and many arenas need no more. Later ones double up to the largest, or fit what was asked.
+ */
+#define ARENA_FIRST         1024u
+#define ARENA_BLOCK_SECOND  2048u
 #define ARENA_BLOCK_LARGEST (256u * 1024u)
 
 struct block {
@@ -23,22 +27,30 @@ struct destructor {
 };
 
 struct arena {
-    struct block *blocks; /* newest first */
+    alignas(struct block) struct block *blocks; /* newest first; the last is behind the arena */
     struct destructor *destructors;
     size_t ceiling;
     size_t used;
     size_t next_block_size;
 };
 
+static struct block *
+arena_first_block(struct arena *arena)
+{
+    return (void *)(arena + 1);
+}
+
 struct arena *
 arena_create(size_t ceiling)
 {
-    struct arena *arena = calloc(1, sizeof *arena);
+    struct arena *arena = malloc(ARENA_FIRST);
     if (arena == NULL) {
         abort();
     }
-    arena->ceiling = ceiling;
-    arena->next_block_size = ARENA_BLOCK_FIRST;
+    struct block *block = arena_first_block(arena);
+    *block = (struct block){.size = ARENA_FIRST - sizeof *arena - sizeof *block};
+    *arena =
+        (struct arena){.blocks = block, .ceiling = ceiling, .next_block_size = ARENA_BLOCK_SECOND};
     return arena;
 }
 
@@ -52,15 +64,18 @@ arena_run_destructors(struct arena *arena)
     }
 }
 
+/* Frees the blocks from `block` on but the first one, which is the arena's. */
 static void
-arena_free_blocks(struct block *block, bool wipe)
+arena_free_blocks(struct arena *arena, struct block *block, bool wipe)
 {
     while (block != NULL) {
         struct block *next = block->next;
         if (wipe) {
             explicit_bzero(block->data, block->size);
         }
-        free(block);
+        if (block != arena_first_block(arena)) {
+            free(block);
+        }
         block = next;
     }
 }
@@ -72,7 +87,7 @@ arena_destroy_common(struct arena **arena, bool wipe)
         return;
     }
     arena_run_destructors(*arena);
-    arena_free_blocks((*arena)->blocks, wipe);
+    arena_free_blocks(*arena, (*arena)->blocks, wipe);
     free(*arena);
     *arena = NULL;
 }
@@ -94,11 +109,9 @@ arena_reset(struct arena *arena)
 {
     arena_run_destructors(arena);
     struct block *keep = arena->blocks;
-    if (keep != NULL) {
-        arena_free_blocks(keep->next, false);
-        keep->next = NULL;
-        keep->used = 0;
-    }
+    arena_free_blocks(arena, keep->next, false);
+    keep->next = NULL;
+    keep->used = 0;
     arena->used = 0;
 }
 
@@ -129,8 +142,9 @@ arena_add_block(struct arena *arena, size_t at_least)
     return block;
 }
 
-void *
-arena_alloc(struct arena *arena, size_t size)
+/* As arena_alloc, of memory that holds anything. */
+static void *
+arena_take(struct arena *arena, size_t size)
 {
     size_t const align = alignof(max_align_t);
     if (size > SIZE_MAX - align) {
@@ -141,7 +155,7 @@ arena_alloc(struct arena *arena, size_t size)
         return NULL;
     }
     struct block *block = arena->blocks;
-    if (block == NULL || block->size - block->used < rounded) {
+    if (block->size - block->used < rounded) {
         block = arena_add_block(arena, rounded);
         if (block == NULL) {
             return NULL;
@@ -150,7 +164,16 @@ arena_alloc(struct arena *arena, size_t size)
     void *p = block->data + block->used;
     block->used += rounded;
     arena->used += rounded;
-    memset(p, 0, rounded);
+    return p;
+}
+
+void *
+arena_alloc(struct arena *arena, size_t size)
+{
+    void *p = arena_take(arena, size);
+    if (p != NULL) {
+        memset(p, 0, size);
+    }
     return p;
 }
 
@@ -173,7 +196,7 @@ arena_concat(struct arena *arena, const struct str *parts, size_t count)
             return str_make(NULL, 0);
         }
     }
-    char *text = total < SIZE_MAX ? arena_alloc(arena, total + 1) : NULL;
+    char *text = total < SIZE_MAX ? arena_take(arena, total + 1) : NULL;
     if (text == NULL) {
         return str_make(NULL, 0);
     }
@@ -184,15 +207,19 @@ arena_concat(struct arena *arena, const struct str *parts, size_t count)
             at += parts[i].n;
         }
     }
+    text[total] = '\0';
     return str_make(text, total);
 }
 
 char *
 arena_cstr(struct arena *arena, struct str s)
 {
-    char *copy = s.n < SIZE_MAX ? arena_alloc(arena, s.n + 1) : NULL;
-    if (copy != NULL && s.n > 0) {
-        memcpy(copy, s.p, s.n);
+    char *copy = s.n < SIZE_MAX ? arena_take(arena, s.n + 1) : NULL;
+    if (copy != NULL) {
+        if (s.n > 0) {
+            memcpy(copy, s.p, s.n);
+        }
+        copy[s.n] = '\0';
     }
     return copy;
 }
@@ -207,19 +234,18 @@ arena_str_dup(struct arena *arena, struct str s)
 struct str
 arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
+    struct block *block = arena->blocks;
+    char *room = (char *)block->data + block->used;
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
-    struct str text = {NULL, 0};
-    if (n >= 0) {
-        char *p = arena_alloc(arena, (size_t)n + 1);
-        if (p != NULL) {
-            vsnprintf(p, (size_t)n + 1, format, again);
-            text = (struct str){p, (size_t)n};
-        }
+    /* Where it will stand if the block has room for it. */
+    int n = vsnprintf(room, block->size - block->used, format, args);
+    char *p = n >= 0 ? arena_take(arena, (size_t)n + 1) : NULL;
+    if (p != NULL && p != room) {
+        vsnprintf(p, (size_t)n + 1, format, again);
     }
     va_end(again);
-    return text;
+    return p != NULL ? (struct str){p, (size_t)n} : (struct str){NULL, 0};
 }
 
 struct str

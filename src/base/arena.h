@@ -21,7 +21,7 @@ struct arena;
 void arena_destroy(struct arena **arena);
 /* The same for an arena that held secrets: its memory is overwritten first. */
 void arena_destroy_wiped(struct arena **arena);
-/* Empties the arena for use again: destructors run, the first block is kept. */
+/* Empties the arena for use again: destructors run, the newest block is kept. */
 void arena_reset(struct arena *arena);
 /* Bytes handed out so far. */
 size_t arena_used(const struct arena *arena);

@@ -89,17 +89,19 @@ buf_append_char(struct buf *buf, char c)
 enum status
 buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
+    size_t left = buf->size - buf->end;
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    /* Into the room that there is, or only to learn how much it takes. */
+    int n = vsnprintf(left > 0 ? buf->data + buf->end : NULL, left, format, args);
+    char *room = n >= 0 ? buf_reserve(buf, (size_t)n + 1) : NULL;
     enum status status = STATUS_LIMIT;
-    if (n >= 0) {
-        char *room = buf_reserve(buf, (size_t)n + 1);
-        if (room != NULL) {
+    if (room != NULL) {
+        if ((size_t)n >= left) {
             vsnprintf(room, (size_t)n + 1, format, again);
-            buf_commit(buf, (size_t)n);
-            status = STATUS_OK;
         }
+        buf_commit(buf, (size_t)n);
+        status = STATUS_OK;
     }
     va_end(again);
     return status;

@@ -51,6 +51,44 @@ test_memory_is_zeroed_after_reset(void **state)
     arena_destroy(&arena);
 }
 
+/* Texts of every length up to and beyond what is left of a block, each as it was written. */
+static void
+test_text_at_the_end_of_a_block(void **state)
+{
+    char want[2000];
+    (void)state;
+    memset(want, 'x', sizeof want);
+    for (size_t n = 0; n < sizeof want; n += 7) {
+        struct arena *arena = arena_create(10000);
+        struct str before = arena_printf(arena, "%s", "before");
+        struct str text = arena_printf(arena, "%.*s", (int)n, want);
+        struct str copy = arena_str_dup(arena, text);
+        struct str after = arena_printf(arena, "%s", "after");
+        assert_true(str_eq(text, str_make(want, n)) && text.p[n] == '\0');
+        assert_true(str_eq(copy, text) && copy.p[n] == '\0');
+        assert_true(str_eq(before, STR("before")) && str_eq(after, STR("after")));
+        arena_destroy(&arena);
+    }
+}
+
+/* Blocks beyond the first are used again, and freed with it. */
+static void
+test_reset_with_many_blocks(void **state)
+{
+    struct arena *arena = arena_create(1 << 20);
+    (void)state;
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < 100; i++) {
+            char *p = arena_alloc(arena, 1000);
+            assert_non_null(p);
+            assert_true(p[0] == 0 && p[999] == 0);
+            memset(p, 'x', 1000);
+        }
+        arena_reset(arena);
+    }
+    arena_destroy_wiped(&arena);
+}
+
 static void
 test_destructors_run_newest_first(void **state)
 {
@@ -107,6 +145,28 @@ test_buffer(void **state)
     buf_free(&buf);
 }
 
+/* Into room that is there, room that must be made, and behind what was consumed. */
+static void
+test_buffer_printf(void **state)
+{
+    char want[600];
+    (void)state;
+    memset(want, 'x', sizeof want);
+    for (size_t n = 0; n < sizeof want; n++) {
+        struct buf buf;
+        buf_init(&buf, 2000);
+        assert_int_equal(buf_printf(&buf, "%.*s", (int)n, want), STATUS_OK);
+        assert_int_equal(buf_append(&buf, STR("12")), STATUS_OK);
+        buf_consume(&buf, n);
+        assert_int_equal(buf_printf(&buf, "%.*s;", (int)n, want), STATUS_OK);
+        assert_int_equal(buf_length(&buf), n + 3);
+        assert_memory_equal(buf_str(&buf).p, "12", 2);
+        assert_memory_equal(buf_str(&buf).p + 2, want, n);
+        assert_int_equal(buf_str(&buf).p[n + 2], ';');
+        buf_free(&buf);
+    }
+}
+
 struct entry {
     unsigned key;
     UT_hash_handle hh;
@@ -138,9 +198,12 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ceiling),
         cmocka_unit_test(test_memory_is_zeroed_after_reset),
+        cmocka_unit_test(test_text_at_the_end_of_a_block),
+        cmocka_unit_test(test_reset_with_many_blocks),
         cmocka_unit_test(test_destructors_run_newest_first),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_buffer),
+        cmocka_unit_test(test_buffer_printf),
         cmocka_unit_test(test_hash_free_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
