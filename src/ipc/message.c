@@ -268,6 +268,10 @@ decode_list(struct decoder *d, const struct ipc_field *field, struct any_list *l
     if (n > d->in.n) {
         return STATUS_SYNTAX;
     }
+    if (n == 0) {
+        *list_out = (struct any_list){0};
+        return STATUS_OK;
+    }
     if (d->message->arena == NULL) {
         d->message->arena = arena_create(IPC_LISTS_MAX);
     }
@@ -350,22 +354,24 @@ decode_header(struct str packet, size_t fd_count, struct packet_header *header_o
     return STATUS_OK;
 }
 
+/* Message, body and octets in one piece of memory. */
 static struct ipc_message *
 message_allocate(const struct packet_header *header, struct str payload)
 {
     const struct ipc_message_rule *rule = &ipc_message_rules[header->type];
-    struct ipc_message *message = calloc(1, sizeof *message + rule->layout->size);
-    char *octets = malloc(payload.n + 1);
-    if (message == NULL || octets == NULL) {
+    size_t const head = sizeof(struct ipc_message) + rule->layout->size;
+    struct ipc_message *message = malloc(head + payload.n + 1);
+    if (message == NULL) {
         abort();
     }
-    memcpy(octets, payload.p, payload.n);
+    memset(message, 0, head);
     message->type = (enum msg_type)header->type;
     message->request = header->request;
     message->is_reply = rule->is_reply;
     message->body = message + 1;
-    message->octets = octets;
+    message->octets = (char *)message + head;
     message->octet_count = payload.n;
+    memcpy(message->octets, payload.p, payload.n);
     return message;
 }
 
@@ -424,7 +430,6 @@ ipc_message_free(struct ipc_message **message)
         explicit_bzero(m->octets, m->octet_count);
     }
     arena_destroy(&m->arena);
-    free(m->octets);
     free(m);
     *message = NULL;
 }

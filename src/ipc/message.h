@@ -24,7 +24,7 @@ struct ipc_message {
     void *body; /* struct msg_...; see MSG_BODY */
     /* private */
     struct arena *arena;
-    char *octets;
+    char *octets; /* behind the body, in the same memory */
     size_t octet_count;
     int fds[IPC_FDS_MAX];
     size_t fd_count;
