@@ -56,8 +56,8 @@ edit_add_field(struct mail_edits *edits, struct mail_edit edit)
     if (!mail_field_name_is_valid(edit.name) || !value_is_one_field(edit.value)) {
         return STATUS_SYNTAX;
     }
-    edit.field =
-        arena_printf(edits->arena, "%.*s: %.*s\r\n", STR_ARG(edit.name), STR_ARG(edit.value));
+    const struct str parts[] = {edit.name, STR(": "), edit.value, CRLF};
+    edit.field = arena_concat(edits->arena, parts, 4);
     if (edit.field.p == NULL) {
         return STATUS_LIMIT;
     }
