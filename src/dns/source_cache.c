@@ -287,11 +287,21 @@ cache_prefetch(void *ctx, struct str name, uint16_t type)
 {
     struct dns_cache *cache = ctx;
     struct str normal;
-    if (cache->settings.resolver != NULL &&
-        dns_name_normalize(cache->arena, name, &normal) == STATUS_OK &&
-        entry_find(cache, normal, type) == NULL && cache->count < DNS_CACHE_QUESTIONS_MAX &&
-        may_ask(cache) && entry_add(cache, normal, type, ENTRY_NOTED) != NULL &&
-        ++cache->noted == DNS_BATCH_MAX) {
+    if (cache->settings.resolver == NULL ||
+        dns_name_normalize(cache->arena, name, &normal) != STATUS_OK ||
+        entry_find(cache, normal, type) != NULL || cache->count >= DNS_CACHE_QUESTIONS_MAX ||
+        !may_ask(cache)) {
+        return;
+    }
+    struct entry *entry = entry_add(cache, normal, type, ENTRY_NOTED);
+    if (entry == NULL) {
+        return;
+    }
+    if (dns_view_find(cache->settings.view, cache->arena, normal, type, clock_monotonic_ms(),
+                      &entry->answer) == STATUS_OK) {
+        entry->state = ENTRY_ANSWERED;
+        cache->counts.known++;
+    } else if (++cache->noted == DNS_BATCH_MAX) {
         cache_prefetch_send(cache);
     }
 }
@@ -337,7 +347,8 @@ ask_source(const struct dns_cache *cache, struct arena *arena, struct str name, 
     if (cache->settings.resolver == NULL) {
         return dns_resolve(cache->settings.source, arena, name, type, out);
     }
-    struct dns_source_channel channel = {cache->settings.resolver, (int)wait_ms(cache)};
+    struct dns_source_channel channel = {cache->settings.resolver, cache->settings.view,
+                                         (int)wait_ms(cache)};
     struct dns_source source = dns_source_from_channel(&channel);
     return dns_resolve(&source, arena, name, type, out);
 }

@@ -13,6 +13,9 @@
  * for them once. One thread uses a cache; the replies to what was asked up front come in the
  * channel's loop thread, and what is still under way when the cache ends is forgotten there.
  *
+ * What is in the resolver's table (table.h) is there at once and asks nobody; it counts in the
+ * budget like what is asked, so that a message's result does not hang on who wrote before it.
+ *
  * No question that goes to the resolver is waited for longer than the budget lasts, and one that
  * was asked up front and had no reply in time is answered with TIMEOUT: it is not asked again.
  *
@@ -23,6 +26,7 @@
 #define POSTERN_DNS_SOURCE_CACHE_H
 
 #include "dns/budget.h"
+#include "dns/table.h"
 #include "ipc/channel.h"
 
 #define DNS_CACHE_QUESTIONS_MAX 256u
@@ -31,6 +35,7 @@
 struct dns_cache_settings {
     const struct dns_source *source; /* asks one question and waits; borrowed */
     struct channel *resolver;        /* asked instead of it, and up front; NULL: there is none */
+    struct dns_view *view;           /* looked at before the resolver is asked; may be NULL */
     int timeout_ms;                  /* for one question; above the resolver's own limit */
     struct dns_budget *budget;       /* what may be asked; NULL: everything; borrowed */
     bool patient; /* what is asked up front is answered when all of it is: nobody waits in a thread
@@ -66,6 +71,7 @@ void dns_cache_when_ready(struct dns_cache *cache, void (*ready)(void *context),
 struct dns_cache_counts {
     size_t asked;      /* questions that went out alone */
     size_t prefetched; /* that went out up front */
+    size_t known;      /* that were to go out up front, and had their answer in the view */
     size_t reused;     /* dns_resolve answered from what was there */
     size_t refused;    /* for which the budget had no room */
 };

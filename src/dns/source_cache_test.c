@@ -156,7 +156,7 @@ setup(void **state)
     assert_int_equal(packet_prepare_socket(pair[1]), STATUS_OK);
     assert_int_equal(channel_connect(world.channel, pair[0]), STATUS_OK);
     world.far_end = pair[1];
-    world.over_channel = (struct dns_source_channel){world.channel, 5000};
+    world.over_channel = (struct dns_source_channel){world.channel, NULL, 5000};
     world.channel_source = dns_source_from_channel(&world.over_channel);
     assert_int_equal(pthread_create(&world.loop_thread, NULL, run_loop, &world), 0);
     assert_int_equal(pthread_create(&world.resolver_thread, NULL, run_resolver, &world), 0);
@@ -206,6 +206,7 @@ over_channel(struct world *world, int timeout_ms, struct dns_budget *budget)
 {
     struct dns_cache_settings settings = {.source = &world->channel_source,
                                           .resolver = world->channel,
+                                          .view = world->over_channel.view,
                                           .timeout_ms = timeout_ms,
                                           .budget = budget};
     return dns_cache_create(&settings);
@@ -254,6 +255,36 @@ test_questions_up_front_travel_together(void **state)
     assert_int_equal(dns_cache_count(cache).prefetched, 3);
     assert_int_equal(dns_cache_count(cache).asked, 0);
     dns_cache_destroy(&cache);
+}
+
+/* What the resolver has told somebody already needs no message; it counts in the budget all the
+ * same. */
+static void
+test_what_is_in_the_table_is_not_asked(void **state)
+{
+    struct world *world = *state;
+    struct dns_table *table = dns_table_create();
+    struct dns_answer known = {.outcome = DNS_OUTCOME_NXDOMAIN, .ttl = 60};
+    struct dns_budget budget;
+    dns_table_put(table, STR("known.example"), DNS_TYPE_TXT, &known, clock_monotonic_ms());
+    dns_table_put(table, STR("alone.example"), DNS_TYPE_TXT, &known, clock_monotonic_ms());
+    world->over_channel.view = dns_view_create();
+    assert_int_equal(dns_view_attach(world->over_channel.view, dup(dns_table_fd(table))),
+                     STATUS_OK);
+    dns_budget_init(&budget, 5000, 3, clock_monotonic_ms);
+    struct dns_cache *cache = over_channel(world, 5000, &budget);
+    prefetch(cache, "Known.example.");
+    prefetch(cache, "a.example");
+    assert_int_equal(ask(cache, "known.example"), DNS_OUTCOME_NXDOMAIN);
+    assert_int_equal(ask(cache, "alone.example"), DNS_OUTCOME_NXDOMAIN);
+    assert_int_equal(ask(cache, "a.example"), DNS_OUTCOME_ANSWER);
+    assert_int_equal(atomic_load(&world->questions), 1);               /* that one */
+    assert_int_equal(ask(cache, "none.example"), DNS_OUTCOME_TIMEOUT); /* the fourth */
+    assert_int_equal(dns_cache_count(cache).known, 1);
+    assert_int_equal(dns_cache_count(cache).prefetched, 1);
+    dns_cache_destroy(&cache);
+    dns_view_destroy(&world->over_channel.view);
+    dns_table_destroy(&table);
 }
 
 static void
@@ -451,6 +482,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_each_question_is_asked_once),
         TEST(test_questions_up_front_travel_together),
+        TEST(test_what_is_in_the_table_is_not_asked),
         TEST(test_what_is_late_is_asked_alone),
         TEST(test_a_full_batch_goes_by_itself),
         TEST(test_the_budget_ends_the_waiting),

@@ -1,5 +1,7 @@
 #include "dns/source_channel.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "dns/name.h"
 
 enum status
@@ -58,6 +60,10 @@ channel_resolve(void *ctx, struct arena *arena, struct str name, uint16_t type,
     if (status != STATUS_OK) {
         return status;
     }
+    status = dns_view_find(source->view, arena, question.name, type, clock_monotonic_ms(), out);
+    if (status != STATUS_NOT_FOUND) {
+        return status;
+    }
     status = channel_call(source->resolver, MSG_RESOLVE, &question, source->timeout_ms, &reply);
     if (status == STATUS_OK && reply->type == MSG_RESOLVE_REPLY) {
         status = dns_answer_from_reply(arena, MSG_BODY(reply, resolve_reply), out);
@@ -70,6 +76,18 @@ channel_resolve(void *ctx, struct arena *arena, struct str name, uint16_t type,
     *out = (struct dns_answer){.outcome = DNS_OUTCOME_SERVFAIL,
                                .detail = STR("the resolver does not answer")};
     return STATUS_OK;
+}
+
+void
+dns_view_take(struct dns_view *view, struct ipc_message *message)
+{
+    int fd = ipc_message_take_fd(message, &MSG_BODY(message, dns_table)->table);
+    enum status status = dns_view_attach(view, fd);
+    if (status != STATUS_OK) {
+        LOG_WARN("the resolver's table of answers cannot be used: it is asked for each",
+                 LOG_CSTR("status", status_name(status)));
+    }
+    ipc_message_free(&message);
 }
 
 struct dns_source

@@ -516,6 +516,16 @@ tune_memory(void)
     mallopt(M_ARENA_MAX, 4);
 }
 
+/* What `ps` and `top` show: the program was started by way of /proc/self/exe, so they would say
+ * "exe". */
+static void
+name_process(enum role role)
+{
+    char name[16]; /* the kernel keeps 15 characters */
+    snprintf(name, sizeof name, "postern-%s", ipc_role_name(role));
+    prctl(PR_SET_NAME, name);
+}
+
 int
 role_main(const struct role_definition *definition, uint32_t instance)
 {
@@ -523,6 +533,7 @@ role_main(const struct role_definition *definition, uint32_t instance)
     struct role_runtime *runtime = &the_runtime;
     struct bootstrap *bootstrap = calloc(1, sizeof *bootstrap);
     tune_memory();
+    name_process(definition->role);
     log_init(ipc_role_name(definition->role), LOG_LEVEL_INFO, LOG_FORMAT_KEYVALUE);
     /* Signals from a terminal reach the whole group: the parent alone decides what they mean. */
     signal(SIGINT, SIG_IGN);

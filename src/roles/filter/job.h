@@ -69,6 +69,7 @@ struct filter_shared {
     struct pool *own_pool;    /* mail of our users and hosts: strangers do not keep it waiting */
     struct dns_source dns;    /* one question at a time; resolve is NULL where there is no DNS */
     struct channel *resolver; /* for questions up front; may be NULL */
+    struct dns_view *view;    /* of what the resolver knows; may be NULL */
     atomic_int dns_timeout_ms;
     atomic_size_t active; /* jobs that have not been answered */
     atomic_size_t memory; /* octets of their messages */

@@ -33,6 +33,7 @@ names_open(const struct filter_shared *shared, const struct config *config)
     struct dns_cache_settings settings = {
         .source = &shared->dns,
         .resolver = shared->resolver,
+        .view = shared->view,
         .timeout_ms = atomic_load(&shared->dns_timeout_ms),
         .budget = &names->budget,
         .patient = true,
@@ -199,7 +200,9 @@ on_round(void *context)
         follow(names);
         dns_prefetch_send(&names->source);
     }
-    if (dns_cache_count(names->cache).prefetched == before) {
+    bool const asks = dns_cache_count(names->cache).prefetched > before;
+    bool const follows = names->followed < names->count && names->rounds < NAMES_ROUNDS_MAX;
+    if (!asks && !follows) {
         names->ready(names->context);
     } else {
         dns_cache_when_ready(names->cache, on_round, names);

@@ -81,6 +81,10 @@ filter_on_message(void *state, struct channel *channel, struct ipc_message *mess
         take_submit(filter, channel, message);
         return;
     }
+    if (message->type == MSG_DNS_TABLE) {
+        dns_view_take(filter->shared.view, message);
+        return;
+    }
     if (message->type == MSG_VAULT_KEYS) {
         vault_client_take_keys(filter->shared.vault, MSG_BODY(message, vault_keys));
     }
@@ -146,7 +150,9 @@ filter_start(struct role_runtime *runtime, void *state)
     filter->shared.key_cache = key_cache_create(FILTER_KEY_CACHE);
     filter->shared.vault = vault_client_create(role_channel(runtime, ROLE_VAULT, 0));
     filter->shared.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
+    filter->shared.view = dns_view_create();
     filter->dns.resolver = filter->shared.resolver;
+    filter->dns.view = filter->shared.view;
     filter->dns.timeout_ms = dns_timeout_ms(filter->settings->config);
     atomic_init(&filter->shared.dns_timeout_ms, filter->dns.timeout_ms);
     filter->shared.dns = dns_source_from_channel(&filter->dns);
@@ -208,6 +214,8 @@ filter_metrics(void *state, struct role_metrics *metrics)
                     (int64_t)atomic_load(&filter->shared.active));
     role_metric_add(metrics, ROLE_METRIC_FILTER_MESSAGE_OCTETS,
                     (int64_t)atomic_load(&filter->shared.memory));
+    role_metric_add(metrics, ROLE_METRIC_DNS_READ_TOTAL,
+                    (int64_t)dns_view_found(filter->shared.view));
     role_metric_add(metrics, ROLE_METRIC_FILTER_TRACES_WAITING,
                     (int64_t)trace_sender_waiting(filter->shared.sender));
     role_metric_add(metrics, ROLE_METRIC_FILTER_TRACES_DROPPED_TOTAL,
@@ -223,6 +231,7 @@ filter_close(void *state)
     trace_sender_destroy(&filter->shared.sender);
     vault_client_destroy(&filter->shared.vault);
     key_cache_destroy(&filter->shared.key_cache);
+    dns_view_destroy(&filter->shared.view);
     if (filter->stop_poll != NULL) {
         event_free(filter->stop_poll);
     }

@@ -228,6 +228,7 @@ relay_start(struct role_runtime *runtime, void *state)
     struct timeval interval = {0, TICK_MS * 1000};
     struct event_base *loop = role_loop(runtime);
     relay->dns.resolver = role_channel(runtime, ROLE_RESOLVER, 0);
+    relay->dns.view = dns_view_create();
     relay->world.route.dns = dns_source_from_channel(&relay->dns);
     relay->world.route.random_below = random_below;
     relay->world.route.smtp_port = SMTP_PORT;
@@ -352,6 +353,9 @@ relay_on_message(void *state, struct channel *channel, struct ipc_message *messa
     case MSG_DELIVER:
         relay_lease_take(relay, message);
         return;
+    case MSG_DNS_TABLE:
+        dns_view_take(relay->dns.view, message);
+        return;
     case MSG_CALLOUT:
         take_callout(relay, channel, message);
         return;
@@ -422,6 +426,7 @@ relay_metrics(void *state, struct role_metrics *metrics)
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         role_metric_add(metrics, counters[i].metric, (int64_t)atomic_load(counters[i].value));
     }
+    role_metric_add(metrics, ROLE_METRIC_DNS_READ_TOTAL, (int64_t)dns_view_found(relay->dns.view));
     role_metric_add(metrics, ROLE_METRIC_RELAY_CONNECTIONS_IDLE,
                     (int64_t)relay_idle_count(relay->world.idle));
     role_metric_add(metrics, ROLE_METRIC_RELAY_WORKERS, (int64_t)crew.threads);
@@ -443,6 +448,7 @@ relay_close(void *state)
     relay_memory_destroy(&relay->memory);
     relay_callout_cache_destroy(&relay->callouts);
     trace_sender_destroy(&relay->traces);
+    dns_view_destroy(&relay->dns.view);
     tls_client_unref(&relay->tls);
     arena_destroy(&relay->roots_came);
     arena_destroy(&relay->roots_arena);

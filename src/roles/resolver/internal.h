@@ -5,7 +5,7 @@
 #ifndef POSTERN_ROLES_RESOLVER_INTERNAL_H
 #define POSTERN_ROLES_RESOLVER_INTERNAL_H
 
-#include "dns/dns.h"
+#include "dns/table.h"
 #include "roles/resolver/anchors.h"
 #include "roles/resolver/context.h"
 #include "roles/role.h"
@@ -64,6 +64,7 @@ struct resolver {
     struct role_runtime *runtime;
     struct anchors *anchors;
     struct context *current;
+    struct dns_table *table; /* answers of the current context, for others to read */
     struct context *retired;
     struct event *clean_up;
     struct event *sweep;

@@ -115,6 +115,10 @@ answer_query(struct query *query, const struct unbound_result *result)
     struct asker asker = asker_of(query);
     struct dns_answer answer;
     unbound_read_answer(resolver->scratch, result, query_name(query), query->type, &answer);
+    if (query->context == resolver->current && answer_octets(&answer) <= REPLY_OCTETS_MAX) {
+        dns_table_put(resolver->table, query_name(query), query->type, &answer,
+                      clock_monotonic_ms());
+    }
     answer_asker(resolver, &asker, answer);
     arena_reset(resolver->scratch);
 }

@@ -62,6 +62,7 @@ resolver_renew_context(struct resolver *resolver)
     }
     struct context *old = resolver->current;
     resolver->current = next;
+    dns_table_clear(resolver->table);
     old->retired = true;
     old->next = resolver->retired;
     resolver->retired = old;
@@ -91,6 +92,19 @@ on_message(void *state, struct channel *channel, struct ipc_message *message)
     }
 }
 
+/* Who asks much gets the table as well. */
+static void
+on_peer(void *state, struct channel *channel, bool up)
+{
+    const struct resolver *resolver = state;
+    enum role peer = channel_peer(channel);
+    struct msg_dns_table fields = {.table = dns_table_fd(resolver->table)};
+    if (up && (peer == ROLE_FILTER || peer == ROLE_RELAY) &&
+        channel_send(channel, MSG_DNS_TABLE, 0, &fields) != STATUS_OK) {
+        LOG_WARN("a role does not get the table of answers", LOG_CSTR("role", ipc_role_name(peer)));
+    }
+}
+
 static enum status
 resolver_open(struct role_runtime *runtime, void **state_out)
 {
@@ -102,13 +116,17 @@ resolver_open(struct role_runtime *runtime, void **state_out)
     resolver->runtime = runtime;
     resolver->scratch = arena_create(SCRATCH_MAX);
     resolver->anchors = anchors_create(role_directory(runtime));
-    enum status status = anchors_select(resolver->anchors, &config->resolver);
+    resolver->table = dns_table_create();
+    enum status status = resolver->table != NULL
+                             ? anchors_select(resolver->anchors, &config->resolver)
+                             : STATUS_LIMIT;
     if (status == STATUS_OK) {
         resolver->current = make_context(resolver, config);
         status = resolver->current != NULL ? STATUS_OK : STATUS_IO;
     }
     if (status != STATUS_OK) {
         anchors_destroy(&resolver->anchors);
+        dns_table_destroy(&resolver->table);
         arena_destroy(&resolver->scratch);
         free(resolver);
         return status;
@@ -183,6 +201,7 @@ const struct role_definition resolver_role = {
     .open = resolver_open,
     .start = resolver_start,
     .on_message = on_message,
+    .on_peer = on_peer,
     .reload = resolver_reload,
     .metrics = resolver_metrics,
 };

@@ -326,6 +326,64 @@ test_a_peer_has_its_share(void **state)
 
 /* ---- validation */
 
+static enum status
+read_table(struct world *world, const char *name, uint16_t type, struct dns_answer *answer_out)
+{
+    struct arena *arena = arena_create(1u << 20);
+    enum status status = dns_view_find(world->process.view, arena, str_from_cstr(name), type,
+                                       clock_monotonic_ms(), answer_out);
+    arena_destroy(&arena); /* what is looked at here is no text */
+    return status;
+}
+
+static void
+test_answers_are_there_to_be_read(void **state)
+{
+    static const struct {
+        const char *name;
+        uint16_t type;
+        enum status status;
+        enum dns_outcome outcome;
+        size_t records;
+    } cases[] = {
+        {"a.zone.example", DNS_TYPE_A, STATUS_OK, DNS_OUTCOME_ANSWER, 1},
+        {"alias.zone.example", DNS_TYPE_A, STATUS_OK, DNS_OUTCOME_ANSWER, 1},
+        {"nodata.zone.example", DNS_TYPE_MX, STATUS_OK, DNS_OUTCOME_NODATA, 0},
+        {"none.zone.example", DNS_TYPE_A, STATUS_OK, DNS_OUTCOME_NXDOMAIN, 0},
+        {"servfail.zone.example", DNS_TYPE_A, STATUS_NOT_FOUND, 0, 0},
+    };
+    struct world *world = *state;
+    struct dns_answer answer;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        answer = (struct dns_answer){0};
+        assert_int_equal(read_table(world, cases[i].name, cases[i].type, &answer),
+                         STATUS_NOT_FOUND);
+        struct ipc_message *message = ask(world, cases[i].name, cases[i].type);
+        ipc_message_free(&message);
+        if (read_table(world, cases[i].name, cases[i].type, &answer) != cases[i].status ||
+            answer.outcome != cases[i].outcome || answer.record_count != cases[i].records ||
+            answer.ttl > 60) {
+            fail_msg("%s: %s", cases[i].name, dns_outcome_name(answer.outcome));
+        }
+    }
+}
+
+/* Other servers, other trust: nothing that was found before is told any more. */
+static void
+test_a_reload_clears_the_table(void **state)
+{
+    struct world *world = *state;
+    struct dns_answer answer;
+    struct ipc_message *message = ask(world, "a.zone.example", DNS_TYPE_A);
+    ipc_message_free(&message);
+    assert_int_equal(read_table(world, "a.zone.example", DNS_TYPE_A, &answer), STATUS_OK);
+    test_process_reload(&world->process, world->settings);
+    assert_int_equal(read_table(world, "a.zone.example", DNS_TYPE_A, &answer), STATUS_NOT_FOUND);
+    message = ask(world, "a.zone.example", DNS_TYPE_A);
+    ipc_message_free(&message);
+    assert_int_equal(read_table(world, "a.zone.example", DNS_TYPE_A, &answer), STATUS_OK);
+}
+
 static void
 test_validation_that_does_not_work_is_told(void **state)
 {
@@ -368,6 +426,8 @@ main(void)
         TEST(test_a_bad_name_is_answered),
         TEST(test_an_escaped_dot_at_the_end_is_part_of_a_name),
         TEST(test_a_peer_has_its_share),
+        TEST(test_answers_are_there_to_be_read),
+        TEST(test_a_reload_clears_the_table),
         TEST(test_validation_that_does_not_work_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

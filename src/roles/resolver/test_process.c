@@ -81,6 +81,19 @@ run_role(int control)
     _exit(role_main(&resolver_role, 0));
 }
 
+/* The first that a filter hears. */
+static void
+take_table(struct test_process *process)
+{
+    struct ipc_message *message;
+    process->view = dns_view_create();
+    must(channel_plain_receive(process->filter, ROLE_RESOLVER, ROLE_FILTER, TEST_PROCESS_WAIT_MS,
+                               &message) == STATUS_OK &&
+             message->type == MSG_DNS_TABLE,
+         "the filter gets no table");
+    dns_view_take(process->view, message);
+}
+
 void
 test_process_start(struct test_process *process, const char *state, const char *settings)
 {
@@ -104,6 +117,7 @@ test_process_start(struct test_process *process, const char *state, const char *
     must(channel_plain_send(process->control, MSG_PEER, 0, &peer) == STATUS_OK, "peer");
     close(filter[1]);
     send_start(process);
+    take_table(process);
 }
 
 void
@@ -123,6 +137,7 @@ test_process_stop(struct test_process *process)
     must(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it did not end orderly");
     close(process->control);
     close(process->filter);
+    dns_view_destroy(&process->view);
 }
 
 struct ipc_message *

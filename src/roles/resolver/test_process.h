@@ -9,15 +9,16 @@
 
 #include <sys/types.h>
 
-#include "ipc/channel.h"
+#include "dns/source_channel.h"
 
 #define TEST_PROCESS_WAIT_MS 30000
 
 struct test_process {
     pid_t pid;
-    int control;       /* the parent's end */
-    int filter;        /* the filter's end */
-    const char *state; /* directory; the role's files are in <state>/resolver */
+    int control;           /* the parent's end */
+    int filter;            /* the filter's end */
+    struct dns_view *view; /* of its table, which the filter has got */
+    const char *state;     /* directory; the role's files are in <state>/resolver */
     uint64_t generation;
     uint64_t request;
 };
