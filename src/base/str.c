@@ -86,21 +86,6 @@ str_contains_char(struct str s, char c)
 }
 
 struct str
-str_head(struct str s, size_t n)
-{
-    return (struct str){s.p, n < s.n ? n : s.n};
-}
-
-struct str
-str_skip(struct str s, size_t n)
-{
-    if (n >= s.n) {
-        return (struct str){s.p != NULL ? s.p + s.n : NULL, 0};
-    }
-    return (struct str){s.p + n, s.n - n};
-}
-
-struct str
 str_trim(struct str s)
 {
     while (s.n > 0 && char_is_blank(s.p[0])) {

@@ -72,9 +72,21 @@ bool str_contains_char(struct str s, char c);
 /* How many octets are `c`. */
 size_t str_count_char(struct str s, char c);
 
-/* The first n octets (all, if there are fewer); what follows them. */
-struct str str_head(struct str s, size_t n);
-struct str str_skip(struct str s, size_t n);
+/* The first n octets (all, if there are fewer). */
+static inline struct str
+str_head(struct str s, size_t n)
+{
+    return (struct str){s.p, n < s.n ? n : s.n};
+}
+
+/* What follows the first n octets (nothing, if there are fewer). */
+static inline struct str
+str_skip(struct str s, size_t n)
+{
+    size_t skipped = n < s.n ? n : s.n;
+    return (struct str){skipped > 0 ? s.p + skipped : s.p, s.n - skipped};
+}
+
 /* Without SP and HT at both ends. */
 struct str str_trim(struct str s);
 

@@ -65,7 +65,7 @@ truth(struct str address)
 {
     for (size_t i = 0; i < sizeof world / sizeof world[0]; i++) {
         struct str fact = str_from_cstr(world[i]);
-        if (fact.p[0] == '?' && str_eq(str_skip(fact, 1), address)) {
+        if (str_starts_with(fact, STR("?")) && str_eq(str_skip(fact, 1), address)) {
             return RECIPIENT_ANSWER_FAILED;
         }
         if (str_eq(fact, address)) {
