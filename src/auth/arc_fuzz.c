@@ -61,7 +61,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         dns = dns_source_from_zone(zone);
     }
     if (mail_head_parse(arena, message, &limits, &head) == STATUS_OK) {
-        struct arc_verify_input input = {&head, str_skip(message, head.raw.n), 1700000000};
+        struct arc_verify_input input = {
+            .head = &head, .body = str_skip(message, head.raw.n), .now = 1700000000};
         struct dkim_lookup lookup;
         struct arc_verification verification;
         dkim_lookup_init(&lookup, arena, &dns, keys);

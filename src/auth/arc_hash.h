@@ -1,12 +1,12 @@
 /*
  * arc_hash.h - what the seals of a chain are made over (RFC 8617 5.1.1), for verifying and for
- * sealing, and the hash of a body at one go.
+ * sealing.
  */
 #ifndef POSTERN_AUTH_ARC_HASH_H
 #define POSTERN_AUTH_ARC_HASH_H
 
 #include "auth/arc_set.h"
-#include "auth/crypto.h"
+#include "auth/hasher.h"
 
 /* The fields of one set as a seal covers them. */
 struct arc_sealed_set {
@@ -19,12 +19,7 @@ struct arc_sealed_set {
  * 5.1.1), in one pass. STATUS_TEMPORARY: OpenSSL would not; STATUS_SYNTAX: a field has
  * no colon.
  */
-[[nodiscard]] enum status arc_seal_hashes(const struct arc_sealed_set *sets, size_t count,
-                                          uint8_t (*hashes_out)[CRYPTO_HASH_SIZE]);
-
-/* SHA-256 of a body in canonical form, cut at `limit`; its whole length in *length_out.
- * STATUS_TEMPORARY: OpenSSL would not. */
-[[nodiscard]] enum status arc_body_hash(struct str body, enum canonical form, uint64_t limit,
-                                        uint8_t hash_out[CRYPTO_HASH_SIZE], uint64_t *length_out);
+[[nodiscard]] enum status arc_seal_hashes(struct hasher *hasher, const struct arc_sealed_set *sets,
+                                          size_t count, uint8_t (*hashes_out)[CRYPTO_HASH_SIZE]);
 
 #endif

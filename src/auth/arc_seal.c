@@ -25,7 +25,7 @@ arc_seal_result_name(enum arc_seal_result result)
 struct sealer {
     struct arena *arena;
     const struct mail_head *head;
-    struct str body;
+    struct hasher *hasher; /* of the message that leaves */
     const struct arc_seal_settings *settings;
     const struct arc_chain *chain; /* of the message that leaves */
     struct arc_sealing sealing;
@@ -197,7 +197,8 @@ hash_message(struct sealer *sealer, struct str names, struct str raw, uint8_t *h
                                     .form = CANONICAL_RELAXED,
                                     .names = list,
                                     .raw = raw,
-                                    .without = empty_b(raw)};
+                                    .without = empty_b(raw),
+                                    .hasher = sealer->hasher};
     while (what.name_count < DKIM_NAMES_MAX && tag_value_next(&names, &list[what.name_count])) {
         what.name_count++;
     }
@@ -217,10 +218,10 @@ sign_message(struct sealer *sealer, struct str instance, struct str time)
     struct new_field field = {.part = ARC_PART_SIGNATURE};
     struct str names = settings->headers;
     uint8_t hash[CRYPTO_HASH_SIZE];
-    uint64_t length;
+    const struct body_hash *body;
     enum status status = names.n > 0 ? STATUS_OK : choose_headers(sealer, &names);
     if (status == STATUS_OK) {
-        status = arc_body_hash(sealer->body, CANONICAL_RELAXED, CANONICAL_NO_LIMIT, hash, &length);
+        status = hasher_body(sealer->hasher, CANONICAL_RELAXED, CANONICAL_NO_LIMIT, &body);
     }
     if (status != STATUS_OK) {
         return status;
@@ -233,7 +234,7 @@ sign_message(struct sealer *sealer, struct str instance, struct str time)
     add_tag(&field, "t", time);
     add_tag(&field, "h", names);
     add_tag(&field, "bh",
-            base64_encode(sealer->arena, str_make((const char *)hash, CRYPTO_HASH_SIZE)));
+            base64_encode(sealer->arena, str_make((const char *)body->octets, CRYPTO_HASH_SIZE)));
     add_tag(&field, "b", str_make("", 0));
     if (settings->plain) {
         qsort(field.tags, field.count, sizeof field.tags[0], tag_order);
@@ -270,7 +271,7 @@ hash_sets(struct sealer *sealer, struct str seal, uint8_t *hash_out)
         sets[count].raw[ARC_PART_SIGNATURE].p == NULL || sets[count].b_value.p == NULL) {
         return STATUS_LIMIT;
     }
-    enum status status = arc_seal_hashes(sets, count + 1, hashes);
+    enum status status = arc_seal_hashes(sealer->hasher, sets, count + 1, hashes);
     memcpy(hash_out, hashes[count], CRYPTO_HASH_SIZE);
     return status;
 }
@@ -349,7 +350,7 @@ arc_seal(struct arena *arena, const struct mail_head *head, struct str body,
                                       [ARC_RESULT_PASS] = ARC_CV_PASS,
                                       [ARC_RESULT_FAIL] = ARC_CV_FAIL};
     struct arc_chain chain;
-    struct sealer sealer = {arena, head, body, settings, &chain, {0}};
+    struct sealer sealer = {.arena = arena, .head = head, .settings = settings, .chain = &chain};
     enum status status = arc_chain_collect(arena, head, &chain);
     if (status == STATUS_OK && !settings_are_good(arena, settings)) {
         status = STATUS_SYNTAX;
@@ -367,6 +368,10 @@ arc_seal(struct arena *arena, const struct mail_head *head, struct str body,
                 chain.highest == verification->chain.highest;
     if (!same) {
         return STATUS_BUG;
+    }
+    sealer.hasher = hasher_create(arena, body);
+    if (sealer.hasher == NULL) {
+        return STATUS_LIMIT;
     }
     sealer.sealing.instance = chain.highest + 1;
     status = make_set(&sealer);

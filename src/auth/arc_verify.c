@@ -1,6 +1,7 @@
 #include "auth/arc_verify.h"
 
 #include "auth/arc_hash.h"
+#include "auth/dkim_verify.h"
 
 const char *
 arc_result_name(enum arc_result result)
@@ -20,18 +21,15 @@ arc_check_name(enum arc_check check)
     return check <= ARC_CHECK_TEMPORARY ? names[check] : "unknown";
 }
 
-struct body_hash {
-    enum canonical form;
-    uint64_t limit;
-    uint64_t length; /* of the canonical body */
-    uint8_t hash[CRYPTO_HASH_SIZE];
-};
+_Static_assert(DKIM_SIGNATURES_MAX + ARC_BODY_HASHES_MAX <= HASHER_BODIES_MAX,
+               "DKIM leaves room for ARC");
 
 struct verifier {
     struct arena *arena;
     const struct arc_verify_input *input;
     struct dkim_lookup *lookup;
-    struct body_hash bodies[ARC_BODY_HASHES_MAX];
+    struct hasher *hasher;
+    const struct body_hash *bodies[ARC_BODY_HASHES_MAX]; /* those that were asked for */
     size_t body_count;
     struct arc_set_verdict *sets;
     struct arc_verification verification;
@@ -83,31 +81,29 @@ check_hash(struct verifier *verifier, const struct arc_signer *signer, const uin
     return STATUS_OK;
 }
 
-/* The hash of the body, from the few that are kept. STATUS_NOT_FOUND: they are too many. */
+/* The hash of the body, from the few that are asked for. STATUS_LIMIT: they are too many. */
 static enum status
 find_body(struct verifier *verifier, const struct dkim_signature *signature,
           const struct body_hash **body_out)
 {
-    for (size_t i = 0; i < verifier->body_count; i++) {
-        struct body_hash *known = &verifier->bodies[i];
-        if (known->form == signature->body && known->limit == signature->length) {
-            *body_out = known;
-            return STATUS_OK;
+    size_t i = 0;
+    while (i < verifier->body_count && (verifier->bodies[i]->form != signature->body ||
+                                        verifier->bodies[i]->limit != signature->length)) {
+        i++;
+    }
+    if (i == ARC_BODY_HASHES_MAX) {
+        return STATUS_LIMIT;
+    }
+    if (i == verifier->body_count) {
+        enum status status =
+            hasher_body(verifier->hasher, signature->body, signature->length, &verifier->bodies[i]);
+        if (status != STATUS_OK) {
+            return status;
         }
-    }
-    if (verifier->body_count == ARC_BODY_HASHES_MAX) {
-        return STATUS_NOT_FOUND;
-    }
-    struct body_hash *body = &verifier->bodies[verifier->body_count];
-    body->form = signature->body;
-    body->limit = signature->length;
-    enum status status =
-        arc_body_hash(verifier->input->body, body->form, body->limit, body->hash, &body->length);
-    if (status == STATUS_OK) {
         verifier->body_count++;
-        *body_out = body;
     }
-    return status;
+    *body_out = verifier->bodies[i];
+    return STATUS_OK;
 }
 
 /* bh= and l= (RFC 6376 6.1.3 step 3, 3.5); *outcome passes when they are good. */
@@ -117,7 +113,7 @@ check_body(struct verifier *verifier, const struct dkim_signature *signature,
 {
     const struct body_hash *body;
     enum status status = find_body(verifier, signature, &body);
-    if (status == STATUS_NOT_FOUND) {
+    if (status == STATUS_LIMIT) {
         *outcome = fail("too many ways to read the body");
         return STATUS_OK;
     }
@@ -131,7 +127,7 @@ check_body(struct verifier *verifier, const struct dkim_signature *signature,
         /* RFC 6376 8.2: what is behind the signed part can be anybody's. */
         *outcome = fail("a part of the body is not signed (l=)");
     } else if (signature->body_hash.n != CRYPTO_HASH_SIZE ||
-               memcmp(signature->body_hash.p, body->hash, CRYPTO_HASH_SIZE) != 0) {
+               memcmp(signature->body_hash.p, body->octets, CRYPTO_HASH_SIZE) != 0) {
         *outcome = fail("the body was altered");
     } else {
         *outcome = (struct outcome){ARC_CHECK_PASS, NULL};
@@ -151,7 +147,8 @@ check_forms(struct verifier *verifier, const struct arc_set *set,
                                     .name_count = signature->name_count,
                                     .own = own,
                                     .raw = own->raw,
-                                    .without = signature->signature_raw};
+                                    .without = signature->signature_raw,
+                                    .hasher = verifier->hasher};
     struct arc_signer signer = {signature->domain, signature->selector, signature->signature};
     uint8_t hash[CRYPTO_HASH_SIZE];
     enum status status = check_body(verifier, signature, outcome);
@@ -233,7 +230,7 @@ check_seals(struct verifier *verifier)
         }
         sets[i].b_value = chain->sets[i].seal.b_value;
     }
-    enum status status = arc_seal_hashes(sets, chain->count, hashes);
+    enum status status = arc_seal_hashes(verifier->hasher, sets, chain->count, hashes);
     for (size_t i = chain->count; i > 0 && status == STATUS_OK; i--) {
         struct arc_set_verdict *verdict = &verifier->sets[i - 1];
         const struct arc_seal_tags *seal = &verdict->set->seal;
@@ -274,13 +271,17 @@ find_oldest_pass(struct verifier *verifier)
     return STATUS_OK;
 }
 
-/* Room for the verdicts, and what the sealers found. */
+/* What to hash with, room for the verdicts, and what the sealers found. */
 static enum status
 prepare(struct verifier *verifier)
 {
     const struct arc_chain *chain = &verifier->verification.chain;
     verifier->sets = arena_alloc_array(verifier->arena, chain->count, sizeof *verifier->sets);
-    if (verifier->sets == NULL) {
+    verifier->hasher = verifier->input->hasher;
+    if (verifier->hasher == NULL) {
+        verifier->hasher = hasher_create(verifier->arena, verifier->input->body);
+    }
+    if (verifier->sets == NULL || verifier->hasher == NULL) {
         return STATUS_LIMIT;
     }
     verifier->verification.sets = verifier->sets;

@@ -58,8 +58,9 @@ struct arc_verification {
 
 struct arc_verify_input {
     const struct mail_head *head;
-    struct str body; /* what follows the header section */
-    int64_t now;     /* seconds since 1970, or DKIM_NO_TIME */
+    struct str body;       /* what follows the header section */
+    int64_t now;           /* seconds since 1970, or DKIM_NO_TIME */
+    struct hasher *hasher; /* of the same body, for others too; NULL: one is made */
 };
 
 /*

@@ -86,13 +86,15 @@ check_arc(const struct check_input *input, struct finding_list *findings)
     struct arc_verify_input what = {.head = input->head, .now = input->received_ms / 1000};
     struct arc_verification *verification = arena_alloc(input->arena, sizeof *verification);
     struct dkim_lookup lookup;
-    if (input->dns == NULL && has_chain(input->head)) {
+    bool chain = has_chain(input->head);
+    if (input->dns == NULL && chain) {
         return STATUS_TEMPORARY;
     }
     if (verification == NULL) {
         return STATUS_LIMIT;
     }
     what.body = str_skip(input->content, input->head->raw.n);
+    what.hasher = chain ? auth_results_hasher(input->auth, input->arena, what.body) : NULL;
     dkim_lookup_init(&lookup, input->arena, input->dns,
                      input->auth != NULL ? input->auth->keys : NULL);
     enum status status = arc_verify(input->arena, &what, &lookup, verification);

@@ -128,12 +128,14 @@ static enum status
 verify(const struct check_input *input, struct dkim_outcomes *outcomes)
 {
     struct dkim_lookup lookup;
+    struct str body = str_skip(input->content, input->head->raw.n);
     const struct dkim_verify_input message = {
         .head = input->head,
-        .body = str_skip(input->content, input->head->raw.n),
+        .body = body,
         .now = input->received_ms / 1000,
         .utf8 = input->smtputf8,
         .author_domain = author_domain(input),
+        .hasher = auth_results_hasher(input->auth, input->arena, body),
     };
     dkim_lookup_init(&lookup, input->arena, input->dns,
                      input->auth != NULL ? input->auth->keys : NULL);

@@ -40,24 +40,23 @@ enum status
 dkim_header_hash(struct arena *arena, const struct dkim_header_hash *what,
                  uint8_t hash_out[CANONICAL_HASH_SIZE])
 {
-    struct buf text;
+    struct hasher *hasher = what->hasher;
     bool *taken = arena_alloc_array(arena, what->head->field_count + 1, sizeof *taken);
-    if (taken == NULL) {
+    if (hasher == NULL) {
+        hasher = hasher_create(arena, STR(""));
+    }
+    if (taken == NULL || hasher == NULL) {
         return STATUS_LIMIT;
     }
     if (what->own != NULL) {
         taken[what->own - what->head->fields] = true;
     }
-    /* Each field is taken once at most; a final CRLF may be added to the last of the message. */
-    size_t most = what->head->raw.n + what->raw.n + 2;
-    buf_init(&text, most);
-    enum status status = buf_reserve(&text, most < FIRST_SIZE ? most : FIRST_SIZE) != NULL
-                             ? write_fields(what, taken, &text)
+    enum status status = buf_reserve(&hasher->text, FIRST_SIZE) != NULL
+                             ? write_fields(what, taken, &hasher->text)
                              : STATUS_LIMIT;
     if (status == STATUS_OK) {
-        status = what->digest != NULL ? crypto_hash_with(what->digest, buf_str(&text), hash_out)
-                                      : crypto_hash(buf_str(&text), hash_out);
+        return hasher_text(hasher, hash_out);
     }
-    buf_free(&text);
+    buf_clear(&hasher->text);
     return status;
 }

@@ -9,8 +9,8 @@
 #define POSTERN_AUTH_DKIM_SIGNATURE_H
 
 #include "auth/canonical.h"
-#include "auth/crypto.h"
 #include "auth/dkim_problem.h"
+#include "auth/hasher.h"
 #include "auth/tag_list.h"
 #include "base/arena.h"
 #include "mail/fields.h"
@@ -81,10 +81,10 @@ struct dkim_header_hash {
     const struct str *names;
     size_t name_count;
     const struct mail_field
-        *own;           /* the signature's field, which is never taken for a name; or NULL */
-    struct str raw;     /* of the signature's field, with or without final CRLF */
-    struct str without; /* b= in it (signature_raw) */
-    EVP_MD_CTX *digest; /* to compute it with; NULL: one is made */
+        *own;              /* the signature's field, which is never taken for a name; or NULL */
+    struct str raw;        /* of the signature's field, with or without final CRLF */
+    struct str without;    /* b= in it (signature_raw) */
+    struct hasher *hasher; /* the message's; NULL: one is made */
 };
 
 /*

@@ -2,21 +2,11 @@
 
 #include "dns/name.h"
 
-/* The canonical bodies of a message that were hashed already. */
-struct body_hash {
-    enum canonical form;
-    uint64_t limit;
-    uint64_t length; /* of the canonical body */
-    uint8_t octets[CANONICAL_HASH_SIZE];
-};
-
 struct verifier {
     struct arena *arena;
     const struct dkim_verify_input *input;
     struct dkim_lookup *lookup;
-    EVP_MD_CTX *digest;                           /* for one hash after the other; may be NULL */
-    struct body_hash bodies[DKIM_SIGNATURES_MAX]; /* one for each signature at most */
-    size_t body_count;
+    struct hasher *hasher;
 };
 
 bool
@@ -25,38 +15,13 @@ dkim_field_is_signature(const struct mail_field *field)
     return str_eq_nocase(field->name, STR("DKIM-Signature"));
 }
 
-/* NULL: OpenSSL would not. */
-static const struct body_hash *
-hash_body(struct verifier *verifier, enum canonical form, uint64_t limit)
-{
-    struct canonical_hash hash;
-    for (size_t i = 0; i < verifier->body_count; i++) {
-        if (verifier->bodies[i].form == form && verifier->bodies[i].limit == limit) {
-            return &verifier->bodies[i];
-        }
-    }
-    struct body_hash *body = &verifier->bodies[verifier->body_count];
-    if (canonical_hash_init_with(&hash, form, limit, verifier->digest) != STATUS_OK) {
-        return NULL;
-    }
-    canonical_hash_feed(&hash, verifier->input->body);
-    if (canonical_hash_finish(&hash, body->octets) != STATUS_OK) {
-        return NULL;
-    }
-    body->form = form;
-    body->limit = limit;
-    body->length = hash.body.length;
-    verifier->body_count++;
-    return body;
-}
-
 /* RFC 6376 6.1.3: the body hash first, since it needs no key. */
 static enum dkim_problem
 check_body(struct verifier *verifier, struct dkim_outcome *outcome)
 {
     const struct dkim_signature *signature = &outcome->signature;
-    const struct body_hash *body = hash_body(verifier, signature->body, signature->length);
-    if (body == NULL) {
+    const struct body_hash *body;
+    if (hasher_body(verifier->hasher, signature->body, signature->length, &body) != STATUS_OK) {
         return DKIM_PROBLEM_FAILED;
     }
     if (signature->length != CANONICAL_NO_LIMIT) {
@@ -87,7 +52,7 @@ check_header(struct verifier *verifier, const struct dkim_key_set *keys,
         .own = outcome->field,
         .raw = outcome->field->raw,
         .without = signature->signature_raw,
-        .digest = verifier->digest,
+        .hasher = verifier->hasher,
     };
     if (dkim_header_hash(verifier->arena, &what, hash) != STATUS_OK) {
         return DKIM_PROBLEM_FAILED;
@@ -187,7 +152,8 @@ enum status
 dkim_verify(struct arena *arena, const struct dkim_verify_input *input, struct dkim_lookup *lookup,
             struct dkim_outcomes *outcomes_out)
 {
-    struct verifier verifier = {.arena = arena, .input = input, .lookup = lookup};
+    struct verifier verifier = {
+        .arena = arena, .input = input, .lookup = lookup, .hasher = input->hasher};
     struct dkim_outcomes outcomes = {0};
     for (size_t i = 0; i < input->head->field_count; i++) {
         outcomes.total += dkim_field_is_signature(&input->head->fields[i]) ? 1 : 0;
@@ -197,13 +163,14 @@ dkim_verify(struct arena *arena, const struct dkim_verify_input *input, struct d
     if (items == NULL) {
         return STATUS_LIMIT;
     }
+    if (outcomes.count > 0 && verifier.hasher == NULL) {
+        verifier.hasher = hasher_create(arena, input->body);
+    }
     if (outcomes.count > 0) {
-        verifier.digest = EVP_MD_CTX_new();
-        if (verifier.digest == NULL) {
+        if (verifier.hasher == NULL) {
             return STATUS_LIMIT;
         }
         verify_all(&verifier, items, outcomes.count);
-        EVP_MD_CTX_free(verifier.digest);
     }
     outcomes.items = items;
     *outcomes_out = outcomes;

@@ -50,6 +50,7 @@ struct dkim_verify_input {
     /* Signatures of this domain, and of those above and below it, are verified first; in normal
      * form (mail/author.h), or empty: in the order of the fields. */
     struct str author_domain;
+    struct hasher *hasher; /* of the same body, for others too; NULL: one is made */
 };
 
 /*

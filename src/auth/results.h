@@ -16,6 +16,7 @@ struct arc_verification;
 struct dkim_outcomes;
 struct dmarc_outcome;
 struct dmarc_override;
+struct hasher;
 struct iprev_outcome;
 struct key_cache;
 struct mail_author;
@@ -30,6 +31,7 @@ struct auth_results {
     const struct dkim_outcomes *dkim;
     const struct arc_verification *arc;
     const struct mail_author *author; /* read by whichever check needs it first */
+    struct hasher *hasher;            /* of the message; made by the first that needs it */
     /*
      * Why a failure of DMARC is not to be acted upon: a trusted sealer of an ARC chain vouches for
      * the author, or the configuration makes an exception (override.h). NULL: there is no reason.
@@ -37,5 +39,12 @@ struct auth_results {
     const struct dmarc_override *override;
     const struct dmarc_outcome *dmarc;
 };
+
+/*
+ * What to hash the message with (hasher.h), made in the arena if it is not there yet. `results` may
+ * be NULL: then it is for the caller alone. NULL: the arena is full, or there is no memory.
+ */
+[[nodiscard]] struct hasher *auth_results_hasher(struct auth_results *results, struct arena *arena,
+                                                 struct str body);
 
 #endif
