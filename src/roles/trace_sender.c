@@ -253,18 +253,20 @@ trace_sender_destroy(struct trace_sender **sender_pointer)
 static struct item *
 item_create(struct str id, struct str session, struct str events)
 {
-    struct item *item = calloc(1, sizeof *item + events.n);
+    struct item *item = malloc(sizeof *item + events.n);
     if (item == NULL) {
         return NULL;
     }
-    item->id_length = id.n < ID_LENGTH ? id.n : ID_LENGTH;
-    item->session_length = session.n < ID_LENGTH ? session.n : ID_LENGTH;
+    *item = (struct item){
+        .id_length = id.n < ID_LENGTH ? id.n : ID_LENGTH,
+        .session_length = session.n < ID_LENGTH ? session.n : ID_LENGTH,
+        .length = events.n,
+    };
     memcpy(item->id, id.p, item->id_length);
     if (item->session_length > 0) {
         memcpy(item->session, session.p, item->session_length);
     }
     memcpy(item->events, events.p, events.n);
-    item->length = events.n;
     return item;
 }
 

@@ -239,13 +239,44 @@ trace_add(struct trace *trace, enum trace_event_id id, const void *fields)
     record(trace, trace_now(trace), row->number, str_make((const char *)encoder.octets, encoder.n));
 }
 
+/* True when all events can be read; the time of the last one. */
+static bool
+read_through(struct str events, int64_t *last_ms_out)
+{
+    struct trace_reader reader;
+    struct trace_event event;
+    enum status status = trace_reader_init(&reader, events);
+    while (status == STATUS_OK) {
+        *last_ms_out = reader.time_ms;
+        status = trace_reader_next(&reader, &event);
+    }
+    return status == STATUS_END;
+}
+
+/* A trace that begins with these events, and has room for another one, is their octets. */
+static bool
+begin_with(struct trace *trace, struct str events, int64_t last_ms)
+{
+    bool fits = events.n + EVENT_HEAD_MAX + TRUNCATED_RESERVE <= TRACE_MAX;
+    if (!fits || !trace_is_empty(trace) || trace->dropped > 0 || events.n <= HEAD_OCTETS ||
+        buf_append(&trace->octets, events) != STATUS_OK) {
+        return false;
+    }
+    trace->last_ms = last_ms;
+    return true;
+}
+
 enum status
 trace_append(struct trace *trace, struct str events)
 {
     struct trace_reader reader;
     struct trace_event event;
-    if (!trace_is_valid(events)) {
+    int64_t last_ms = 0;
+    if (!read_through(events, &last_ms)) {
         return STATUS_SYNTAX;
+    }
+    if (begin_with(trace, events, last_ms)) {
+        return STATUS_OK;
     }
     if (trace_reader_init(&reader, events) != STATUS_OK) {
         return STATUS_BUG;

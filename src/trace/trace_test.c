@@ -177,6 +177,57 @@ later_events_and_fields_are_skipped(void **state)
     trace_free(&trace);
 }
 
+/* The same events, whether a trace begins with them or has others before, and more behind. */
+static void
+appended_events_stay(void **state)
+{
+    (void)state;
+    struct trace story = new_trace();
+    record_story(&story);
+    char *want = print_all(trace_events(&story));
+    for (unsigned before = 0; before < 2; before++) {
+        struct trace trace = new_trace();
+        if (before > 0) {
+            TRACE(&trace, helo, .name = STR("before"));
+        }
+        char *first = before > 0 ? print_all(trace_events(&trace)) : strdup("");
+        assert_int_equal(trace_append(&trace, trace_events(&story)), STATUS_OK);
+        TRACE(&trace, helo, .name = STR("behind"));
+        char *got = print_all(trace_events(&trace));
+        assert_int_equal(strncmp(got, first, strlen(first)), 0);
+        assert_int_equal(strncmp(got + strlen(first), want, strlen(want)), 0);
+        const char *last = got + strlen(first) + strlen(want);
+        assert_non_null(strstr(last, "event=helo name=behind\n"));
+        assert_ptr_equal(strchr(last, '\n'), got + strlen(got) - 1);
+        free(first);
+        free(got);
+        trace_free(&trace);
+    }
+    free(want);
+    trace_free(&story);
+}
+
+/* What a full trace has is taken as far as there is room, and the rest is counted. */
+static void
+full_trace_is_appended(void **state)
+{
+    (void)state;
+    static char text[1000];
+    memset(text, 'x', sizeof text);
+    struct trace full = new_trace();
+    while (full.dropped == 0) {
+        TRACE(&full, helo, .name = str_make(text, sizeof text));
+    }
+    struct trace trace = new_trace();
+    assert_int_equal(trace_append(&trace, trace_events(&full)), STATUS_OK);
+    TRACE(&trace, helo, .name = str_make(text, sizeof text));
+    assert_true(trace.dropped > 0);
+    assert_true(trace_events(&trace).n <= TRACE_MAX);
+    assert_true(trace_is_valid(trace_events(&trace)));
+    trace_free(&trace);
+    trace_free(&full);
+}
+
 static const struct {
     const char *name;
     struct str octets;
@@ -373,6 +424,8 @@ main(void)
         cmocka_unit_test(every_truncation_is_safe),
         cmocka_unit_test(every_changed_octet_is_safe),
         cmocka_unit_test(later_events_and_fields_are_skipped),
+        cmocka_unit_test(appended_events_stay),
+        cmocka_unit_test(full_trace_is_appended),
         cmocka_unit_test(malformed_is_refused),
         cmocka_unit_test(largest_events_fit),
         cmocka_unit_test(lists_are_bounded),

@@ -58,8 +58,15 @@ static bool
 submit_is_valid(const struct msg_submit *submit)
 {
     return id_is_valid(submit->id) && id_is_valid(submit->session) &&
-           submit->client_ip.n == sizeof(struct ip_address) && submit->recipients.n > 0 &&
-           (submit->events.n == 0 || trace_is_valid(submit->events));
+           submit->client_ip.n == sizeof(struct ip_address) && submit->recipients.n > 0;
+}
+
+/* A trace that goes on from what the edge has recorded. */
+static enum status
+begin_trace(struct trace *trace, struct str events)
+{
+    trace_init(trace, NULL);
+    return events.n > 0 ? trace_append(trace, events) : STATUS_OK;
 }
 
 static bool
@@ -78,7 +85,12 @@ filter_job_create(struct filter_shared *shared, struct filter_settings *settings
 {
     struct msg_submit *submit = MSG_BODY(message, submit);
     struct ipc_body_view view;
-    if (!submit_is_valid(submit) || ipc_body_view_open(&submit->content, &view) != STATUS_OK) {
+    struct trace trace;
+    if (!submit_is_valid(submit) || begin_trace(&trace, submit->events) != STATUS_OK) {
+        return STATUS_SYNTAX;
+    }
+    if (ipc_body_view_open(&submit->content, &view) != STATUS_OK) {
+        trace_free(&trace);
         return STATUS_SYNTAX;
     }
     size_t memory = view.octets.n + submit->events.n + sizeof **job_out;
@@ -88,6 +100,7 @@ filter_job_create(struct filter_shared *shared, struct filter_settings *settings
     }
     if (job == NULL) {
         ipc_body_view_close(&view);
+        trace_free(&trace);
         return STATUS_LIMIT;
     }
     job->shared = shared;
@@ -98,7 +111,7 @@ filter_job_create(struct filter_shared *shared, struct filter_settings *settings
     job->content = (struct filter_content){message, submit, view, memory};
     memcpy(job->id, submit->id.p, ID_LENGTH);
     memcpy(job->session, submit->session.p, ID_LENGTH);
-    trace_init(&job->trace, NULL);
+    job->trace = trace;
     for (size_t i = 0; i < FILTER_COMMITS_MAX; i++) {
         trace_init(&job->commits[i].trace, NULL);
     }

@@ -169,9 +169,6 @@ process(struct work *work)
 {
     struct filter_job *job = work->job;
     enum status status = read_message(work);
-    if (status == STATUS_OK && job->content.submit->events.n > 0) {
-        status = trace_append(&job->trace, job->content.submit->events);
-    }
     if (status != STATUS_OK) {
         finish_for_status(job, status);
         return;
