@@ -254,3 +254,13 @@ str_fits(struct str text, struct str pattern)
     }
     return p == pattern.n;
 }
+
+size_t
+str_printable_length(struct str s)
+{
+    size_t n = 0;
+    while (n < s.n && s.p[n] >= ' ' && s.p[n] <= '~') {
+        n++;
+    }
+    return n;
+}

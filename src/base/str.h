@@ -144,5 +144,7 @@ bool str_fits(struct str text, struct str pattern);
 bool str_is_utf8(struct str s);
 /* True when every octet is below 128. */
 bool str_is_ascii(struct str s);
+/* How many octets at the beginning of s are printable ASCII or spaces. */
+size_t str_printable_length(struct str s);
 
 #endif

@@ -120,6 +120,23 @@ test_every_place(void **state)
 }
 
 static void
+test_printable_length(void **state)
+{
+    static const struct {
+        struct str text;
+        size_t want;
+    } cases[] = {
+        {STR_INIT(""), 0},       {STR_INIT(" a~"), 3}, {STR_INIT("a\tb"), 1},
+        {STR_INIT("ab\x7f"), 2}, {STR_INIT("\0"), 0},  {STR_INIT("caf\xc3\xa9"), 3},
+        {STR_INIT("\x1f a"), 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(str_printable_length(cases[i].text), cases[i].want);
+    }
+}
+
+static void
 test_patterns(void **state)
 {
     static const struct {
@@ -148,9 +165,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_cut),         cmocka_unit_test(test_compare_and_find),
-        cmocka_unit_test(test_every_place), cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_compare_and_find),
+        cmocka_unit_test(test_every_place),
+        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_printable_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

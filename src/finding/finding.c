@@ -85,7 +85,8 @@ value_copy(struct arena *arena, struct str value)
     char out[FINDING_VALUE_MAX];
     size_t used = 0;
     while (value.n > 0) {
-        size_t n = printable_length(value);
+        size_t n = str_printable_length(str_head(value, sizeof out - used));
+        n = n > 0 ? n : printable_length(value);
         size_t need = n > 0 ? n : 4;
         if (used + need > sizeof out) {
             break;

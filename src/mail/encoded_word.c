@@ -65,6 +65,14 @@ static void
 write_utf8(struct writer *writer, struct str s)
 {
     while (s.n > 0 && !writer->full) {
+        size_t room = writer->size - writer->used;
+        size_t plain = str_printable_length(str_head(s, room));
+        if (plain > 0) {
+            memcpy(writer->p + writer->used, s.p, plain);
+            writer->used += plain;
+            s = str_skip(s, plain);
+            continue;
+        }
         unsigned char first = (unsigned char)s.p[0];
         size_t n = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
         if (n == 1) {
@@ -73,7 +81,7 @@ write_utf8(struct writer *writer, struct str s)
                    (first == 0xc2 && (unsigned char)s.p[1] < 0xa0)) {
             write_character(writer, REPLACEMENT);
             n = 1;
-        } else if (n > writer->size - writer->used) {
+        } else if (n > room) {
             writer->full = true;
         } else {
             memcpy(writer->p + writer->used, s.p, n);
