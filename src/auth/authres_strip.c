@@ -176,14 +176,14 @@ names_nobody(struct str value)
 static bool
 has_bare_line_end(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        bool cr = s.p[i] == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n');
-        bool lf = s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r');
-        if (cr || lf) {
+    struct str line;
+    while (str_cut(s, '\n', &line, &s)) {
+        /* Its only CR is its last octet. */
+        if (line.n == 0 || str_find_char(line, '\r') != line.n - 1) {
             return true;
         }
     }
-    return false;
+    return str_contains_char(line, '\r');
 }
 
 static size_t

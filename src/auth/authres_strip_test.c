@@ -166,6 +166,9 @@ test_strips(void **state)
          AUTHRES_STRIP_HIDDEN},
         {STR_INIT("Subject: a\rauthentication-results : mx.example.net; none\r\n\r\n"),
          AUTHRES_STRIP_HIDDEN},
+        {STR_INIT("Subject: a\rX-Postern-Verdict: ok\r\n\r\n"), AUTHRES_STRIP_HIDDEN},
+        {STR_INIT("Subject: a\r\r\n X-Postern-Verdict: ok\r\n\r\n"), AUTHRES_STRIP_HIDDEN},
+        {STR_INIT("Subject: a\r\n X-Postern-Verdict: ok\r\n\r\n"), AUTHRES_STRIP_KEEP},
         {STR_INIT("Subject: a\nX-Postern-Verdict: ok\r\n\r\n"), AUTHRES_STRIP_HIDDEN},
         {STR_INIT("\xef\xbb\xbf"
                   "Authentication-Results: mx.example.net; none\r\n\r\n"),

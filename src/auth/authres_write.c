@@ -52,10 +52,13 @@ line_end_like(struct str s)
     return 0;
 }
 
-/* A copy that is visible characters and blanks, and ASCII unless UTF-8 may stay. */
+/* s, or a copy, that is visible characters and blanks, and ASCII unless UTF-8 may stay. */
 static struct str
 clean(struct writer *writer, struct str s)
 {
+    if (str_printable_length(s) == s.n) {
+        return s;
+    }
     char *out = arena_alloc(writer->arena, s.n + 1);
     bool keep = writer->utf8 && str_is_utf8(s);
     size_t n = 0;
@@ -95,11 +98,37 @@ clean_address(struct writer *writer, struct str s)
     return clean(writer, str_make(whole, local.n + ascii.n));
 }
 
+/* tspecials and blanks (RFC 2045 5.1) */
+static bool
+ends_token(char c)
+{
+    switch (c) {
+    case '(':
+    case ')':
+    case '<':
+    case '>':
+    case '@':
+    case ',':
+    case ';':
+    case ':':
+    case '\\':
+    case '"':
+    case '/':
+    case '[':
+    case ']':
+    case '?':
+    case '=':
+        return true;
+    default:
+        return (unsigned char)c <= ' ';
+    }
+}
+
 static bool
 is_token(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        if ((unsigned char)s.p[i] <= ' ' || str_contains_char(STR("()<>@,;:\\\"/[]?="), s.p[i])) {
+        if (ends_token(s.p[i])) {
             return false;
         }
     }
@@ -124,13 +153,16 @@ is_plain_address(struct str s)
 static void
 put_enclosed(struct writer *writer, struct str s, struct str special, const char marks[2])
 {
+    size_t written = 0;
     put(writer, str_make(&marks[0], 1));
     for (size_t i = 0; i < s.n; i++) {
         if (str_contains_char(special, s.p[i])) {
+            put(writer, str_make(s.p + written, i - written));
             put(writer, STR("\\"));
+            written = i;
         }
-        put(writer, str_make(s.p + i, 1));
     }
+    put(writer, str_skip(s, written));
     put(writer, str_make(&marks[1], 1));
 }
 
