@@ -57,11 +57,29 @@ ip_parse(struct str s, struct ip_address *out)
     return STATUS_SYNTAX;
 }
 
+/* Not by inet_ntop, which takes the long way of printf for each address in a log and a trace. */
+static void
+format_v4(const uint8_t four[4], char *out)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned n = four[i];
+        if (n >= 100) {
+            *out++ = (char)('0' + n / 100);
+        }
+        if (n >= 10) {
+            *out++ = (char)('0' + n / 10 % 10);
+        }
+        *out++ = (char)('0' + n % 10);
+        *out++ = i < 3 ? '.' : '\0';
+    }
+}
+
 const char *
 ip_format(const struct ip_address *ip, char out[static IP_TEXT_MAX])
 {
     if (ip_is_v4(ip)) {
-        return inet_ntop(AF_INET, ip->octets + 12, out, IP_TEXT_MAX);
+        format_v4(ip->octets + 12, out);
+        return out;
     }
     return inet_ntop(AF_INET6, ip->octets, out, IP_TEXT_MAX);
 }

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,6 +34,24 @@ test_parse_and_format(void **state)
         assert_int_equal(status, cases[i].want != NULL ? STATUS_OK : STATUS_SYNTAX);
         if (status == STATUS_OK) {
             assert_string_equal(ip_format(&ip, text), cases[i].want);
+        }
+    }
+}
+
+/* Every octet, in every place, as the C library has it. */
+static void
+test_v4_text(void **state)
+{
+    (void)state;
+    for (unsigned place = 12; place < 16; place++) {
+        for (unsigned octet = 0; octet < 256; octet++) {
+            struct ip_address ip;
+            char got[IP_TEXT_MAX];
+            char want[IP_TEXT_MAX];
+            assert_int_equal(ip_parse(STR("0.10.200.99"), &ip), STATUS_OK);
+            ip.octets[place] = (uint8_t)octet;
+            assert_non_null(inet_ntop(AF_INET, ip.octets + 12, want, sizeof want));
+            assert_string_equal(ip_format(&ip, got), want);
         }
     }
 }
@@ -100,6 +119,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_and_format),
+        cmocka_unit_test(test_v4_text),
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_network_of_and_sockaddr),
     };
