@@ -5,9 +5,11 @@
 #include "smtp/address.h"
 
 /* RFC 5322 2.1.1: octets that a line should have at most, without its CRLF. */
-#define COLUMNS 78u
+#define COLUMNS    78u
+/* Octets of the text that an ordinary message has. */
+#define TEXT_USUAL 1024u
 /* In the text before folding: a blank where a line must be broken. No value can hold it. */
-#define BREAK   '\n'
+#define BREAK      '\n'
 
 struct writer {
     struct arena *arena;
@@ -306,7 +308,10 @@ authres_write(struct arena *arena, const struct authres *authres,
                                             : STR("Authentication-Results: ");
     struct str value;
     buf_init(&writer.text, AUTHRES_SIZE_MAX);
-    put_all(&writer, authres, options);
+    writer.status = buf_reserve(&writer.text, TEXT_USUAL) != NULL ? STATUS_OK : STATUS_LIMIT;
+    if (writer.status == STATUS_OK) {
+        put_all(&writer, authres, options);
+    }
     if (writer.status == STATUS_OK) {
         value = fold_value(arena, buf_str(&writer.text), name.n);
         writer.status = value.p != NULL ? STATUS_OK : STATUS_LIMIT;

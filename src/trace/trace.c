@@ -12,6 +12,8 @@
 #define EVENT_HEAD_MAX    (2 + 2 * VARINT_MAX)
 /* Kept free for the `truncated` event. */
 #define TRUNCATED_RESERVE 48u
+/* Room at once for a trace that begins with another's events: what follows is longer. */
+#define BEGUN_ROOM        4096u
 
 /* Kept free behind a text for what follows it: addresses and numbers are never cut. */
 #define FIELDS_RESERVE (TRACE_FIELDS_MAX * (VARINT_MAX + sizeof(struct ip_address)))
@@ -259,6 +261,7 @@ begin_with(struct trace *trace, struct str events, int64_t last_ms)
 {
     bool fits = events.n + EVENT_HEAD_MAX + TRUNCATED_RESERVE <= TRACE_MAX;
     if (!fits || !trace_is_empty(trace) || trace->dropped > 0 || events.n <= HEAD_OCTETS ||
+        buf_reserve(&trace->octets, BEGUN_ROOM) == NULL ||
         buf_append(&trace->octets, events) != STATUS_OK) {
         return false;
     }
