@@ -2,23 +2,23 @@
 
 #include "auth/arc_field.h"
 
-static const char *const part_names[ARC_PART_COUNT_] = {
-    [ARC_PART_RESULTS] = "ARC-Authentication-Results",
-    [ARC_PART_SIGNATURE] = "ARC-Message-Signature",
-    [ARC_PART_SEAL] = "ARC-Seal",
+static const struct str part_names[ARC_PART_COUNT_] = {
+    [ARC_PART_RESULTS] = STR_INIT("ARC-Authentication-Results"),
+    [ARC_PART_SIGNATURE] = STR_INIT("ARC-Message-Signature"),
+    [ARC_PART_SEAL] = STR_INIT("ARC-Seal"),
 };
 
 const char *
 arc_part_name(enum arc_part part)
 {
-    return part < ARC_PART_COUNT_ ? part_names[part] : "unknown";
+    return part < ARC_PART_COUNT_ ? part_names[part].p : "unknown";
 }
 
 enum arc_part
 arc_part_find(const struct mail_field *field)
 {
     enum arc_part part = ARC_PART_RESULTS;
-    while (part < ARC_PART_COUNT_ && !str_eq_nocase(field->name, str_from_cstr(part_names[part]))) {
+    while (part < ARC_PART_COUNT_ && !str_eq_nocase(field->name, part_names[part])) {
         part++;
     }
     return part;

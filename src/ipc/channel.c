@@ -371,13 +371,15 @@ enum status
 channel_request(struct channel *channel, enum msg_type type, const void *fields, int timeout_ms,
                 channel_on_reply *on_reply, void *context)
 {
-    struct pending *pending = calloc(1, sizeof *pending);
+    struct pending *pending = malloc(sizeof *pending);
     if (pending == NULL) {
         return STATUS_LIMIT;
     }
-    pending->deadline_ms = clock_monotonic_ms() + timeout_ms;
-    pending->on_reply = on_reply;
-    pending->context = context;
+    *pending = (struct pending){
+        .deadline_ms = clock_monotonic_ms() + timeout_ms,
+        .on_reply = on_reply,
+        .context = context,
+    };
     pthread_mutex_lock(&channel->mutex);
     enum status status = channel_ask_locked(channel, type, fields, pending);
     pthread_mutex_unlock(&channel->mutex);
