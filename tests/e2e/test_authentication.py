@@ -230,6 +230,35 @@ def test_not_to_know_of_a_key_is_not_to_have_none(signed):
     assert fields(signed.far.wait(before + 1)[before].content, "DKIM-Signature")
 
 
+def metric(running, role, name):
+    return sum(one["metrics"].get(name, 0) for one in running.gateway.status()["roles"]
+               if one["role"] == role)
+
+
+def test_what_the_resolver_knows_is_read_and_not_asked(world):
+    """The second message of a sender asks nothing that the first has learned, also after the
+    resolver has died. (That a name does not exist holds for no time in these zones.)"""
+    running = world.gateway()
+    gateway = running.gateway
+    for life in range(2):
+        sender = Sender(world, "v=DMARC1; p=none", spf="v=spf1 ip4:127.0.0.0/8 -all")
+        counts = [(metric(running, "resolver", "dns_answers_total"),
+                   metric(running, "filter", "dns_read_total"))]
+        for _ in range(2):
+            assert sender.send(running).code == 250
+            counts.append((metric(running, "resolver", "dns_answers_total"),
+                           metric(running, "filter", "dns_read_total")))
+        (before, _), (first, read), (second, read_again) = counts
+        assert first >= before + 2  # SPF, DMARC
+        assert second == first
+        assert read_again >= read + 2
+        if life == 0:
+            old, = gateway.roles()["resolver"]
+            os.kill(old, signal.SIGKILL)
+            wait_for(lambda: gateway.roles().get("resolver", [old]) != [old] and gateway.ready(),
+                     15, "another resolver", step=0.1)
+
+
 @pytest.mark.skipif(not privileged(), reason="a name server needs port 53")
 def test_slow_servers_of_some_keep_nobody_elses_mail(world):
     """More messages wait for a silent name server than there are workers."""
@@ -244,9 +273,8 @@ def test_slow_servers_of_some_keep_nobody_elses_mail(world):
                              "resolver": {"timeout": "4s", "message_timeout": "6s"}})
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         waiting = [pool.submit(sender.send, running) for sender in senders]
-        wait_for(lambda: sum(role["metrics"].get("filter_messages_open", 0)
-                             for role in running.gateway.status()["roles"]
-                             if role["role"] == "filter") >= count, 10, "all under way", step=0.05)
+        wait_for(lambda: metric(running, "filter", "filter_messages_open") >= count, 10,
+                 "all under way", step=0.05)
         assert running.receive(BOB[0]).code == 250
         running.submit("tom@far.example", "Subject: ours\n\nx\n")
         assert not any(one.done() for one in waiting)
