@@ -5,7 +5,7 @@
 #include "roles/relay/test_world.h"
 
 static struct relay_callout_answer
-ask(struct test_world *w, const char *address)
+ask(struct world *w, const char *address)
 {
     struct relay_callout_answer answer;
     relay_callout_ask(&w->relay, w->config, w->tls, w->arena, str_from_cstr(address), &answer);
@@ -15,7 +15,7 @@ ask(struct test_world *w, const char *address)
 static void
 test_callout(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     assert_int_equal(ask(w, "a@one.example").code, 250);
     assert_int_equal(ask(w, "bad@one.example").code, 550);
     assert_true(str_eq(ask(w, "bad@one.example").enhanced, STR("5.1.1")));
@@ -35,7 +35,7 @@ test_callout(void **state)
 static void
 test_callout_cache(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     struct relay_callout_cache *cache = relay_callout_cache_create();
     struct relay_callout_answer yes = {.code = 250, .text = STR("fine")};
     struct relay_callout_answer no = {.code = 550, .enhanced = STR("5.1.1")};

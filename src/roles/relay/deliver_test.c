@@ -3,7 +3,7 @@
 #include "roles/relay/test_world.h"
 
 static void
-deliver_8bit(struct test_world *w, struct str head)
+deliver_8bit(struct world *w, struct str head)
 {
     w->head = head;
     w->body = STR("Gr\xc3\xbc"
@@ -14,7 +14,7 @@ deliver_8bit(struct test_world *w, struct str head)
 static void
 test_lmtp(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].lmtp = true;
     w->manners[0].verdict = OK "452 4.2.2 full\r\n";
     DELIVER("a@ours.example", "bad@ours.example", "b@ours.example");
@@ -26,7 +26,7 @@ test_lmtp(void **state)
 static void
 test_unix_socket(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     DELIVER("a@unix.example");
     EXPECT("delivered 250 2.0.0");
     assert_true(str_eq(w->delivery.results[0].remote, str_from_cstr(w->unix_path)));
@@ -35,7 +35,7 @@ test_unix_socket(void **state)
 static void
 test_time_is_over(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[1].rcpt = "<HANG>";
     w->time_ms = 600; /* less than the time-out of a command */
     DELIVER("a@one.example", "b@two.example", "c@twice.example");
@@ -46,7 +46,7 @@ test_time_is_over(void **state)
 static void
 test_content_arrives(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     DELIVER("a@one.example");
     EXPECT("relayed- 250 2.0.0");
     relay_idle_destroy(&w->relay.idle);
@@ -61,7 +61,7 @@ test_content_arrives(void **state)
 static void
 test_dsn_is_left_to_the_next_hop(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = "250-mx.example\r\n250 DSN\r\n";
     DELIVER("a@one.example");
     EXPECT("relayed 250 2.0.0");
@@ -70,7 +70,7 @@ test_dsn_is_left_to_the_next_hop(void **state)
 static void
 test_recipients_are_split(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = "250-mx.example\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=2\r\n";
     DELIVER("1@one.example", "2@one.example", "3@one.example", "4@one.example", "5@one.example");
     EXPECT("relayed- 250 2.0.0", "relayed- 250 2.0.0", "relayed- 250 2.0.0", "relayed- 250 2.0.0",
@@ -82,7 +82,7 @@ test_recipients_are_split(void **state)
 static void
 test_too_many_recipients_for_the_server(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].rcpt_most = 2;
     DELIVER("1@one.example", "2@one.example", "3@one.example");
     EXPECT("relayed- 250 2.0.0", "relayed- 250 2.0.0", "relayed- 250 2.0.0");
@@ -92,7 +92,7 @@ test_too_many_recipients_for_the_server(void **state)
 static void
 test_two_hops_in_one_lease(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[1].rcpt = "450 4.2.1 later\r\n";
     DELIVER("a@one.example", "a@two.example", "b@one.example");
     EXPECT("relayed- 250 2.0.0", "deferred 450 4.2.1", "relayed- 250 2.0.0");
@@ -101,7 +101,7 @@ test_two_hops_in_one_lease(void **state)
 static void
 test_lost_after_the_dot(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].verdict = "<CLOSE>";
     DELIVER("a@twice.example");
     /* The next host is not asked: the message may have arrived. */
@@ -112,7 +112,7 @@ test_lost_after_the_dot(void **state)
 static void
 test_lost_before_the_dot(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].data = "<CLOSE>";
     DELIVER("a@twice.example");
     EXPECT("deferred 0 4.4.2");
@@ -122,7 +122,7 @@ test_lost_before_the_dot(void **state)
 static void
 test_no_answer(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].greeting = "<HANG>";
     DELIVER("a@one.example");
     EXPECT("deferred 0 4.4.2");
@@ -132,7 +132,7 @@ test_no_answer(void **state)
 static void
 test_next_mx(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     DELIVER("a@mx.example");
     EXPECT("relayed- 250 2.0.0");
     assert_int_equal(atomic_load(&w->relay.counters.connections_failed), 1);
@@ -141,7 +141,7 @@ test_next_mx(void **state)
 static void
 test_greeting_is_a_refusal(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].greeting = "554 5.7.1 no mail from you\r\n";
     DELIVER("a@one.example");
     EXPECT("failed 554 ");
@@ -156,7 +156,7 @@ test_greeting_is_a_refusal(void **state)
 static void
 test_names_that_lead_nowhere(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     DELIVER("a@null.example", "a@absent.example", "a@sick.example", "a@halfsick.example",
             "a@self.example", "a@nohost.example");
     EXPECT("failed 556 5.1.10", "failed 0 5.1.2", "deferred 0 4.4.3", "deferred 0 4.4.3",
@@ -167,7 +167,7 @@ test_names_that_lead_nowhere(void **state)
 static void
 test_8bit_content(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = PIPE_EHLO;
     deliver_8bit(w, STR("MIME-Version: 1.0\r\n\r\n"));
     EXPECT("relayed- 250 2.0.0");
@@ -190,7 +190,7 @@ test_8bit_content(void **state)
 static void
 test_server_with_our_name(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = "250 GW.ours.example\r\n";
     DELIVER("a@alive.example");
     EXPECT("failed 0 5.4.6");
@@ -201,7 +201,7 @@ test_server_with_our_name(void **state)
 static void
 test_address_literal(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     DELIVER("a@[127.0.0.1]");
     EXPECT("relayed- 250 2.0.0");
 }
@@ -209,7 +209,7 @@ test_address_literal(void **state)
 static void
 test_tls(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = TLS_EHLO;
     DELIVER("a@one.example", "a@tls.example", "a@clear.example");
     EXPECT("relayed- 250 2.0.0", "relayed- 250 2.0.0", "relayed- 250 2.0.0");
@@ -222,7 +222,7 @@ test_tls(void **state)
 static void
 test_tls_that_fails(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = TLS_EHLO;
     w->manners[0].tls_fails = true;
     DELIVER("a@one.example");
@@ -237,10 +237,9 @@ test_tls_that_fails(void **state)
 static void
 test_tls_required_by_a_zone(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     config_unref(&w->config);
-    test_world_load_config(
-        w, "zones: [{name: here, networks: [127.0.0.0/8], minimum_tls: required}]\n");
+    world_load_config(w, "zones: [{name: here, networks: [127.0.0.0/8], minimum_tls: required}]\n");
     DELIVER("a@one.example");
     EXPECT("deferred 0 4.7.4");
     DELIVER("a@unix.example"); /* no network */
@@ -250,7 +249,7 @@ test_tls_required_by_a_zone(void **state)
 static void
 test_trace_tells_the_attempts(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     struct trace_reader reader;
     struct trace_event event;
     char names[1024] = "";

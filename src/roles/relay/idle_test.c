@@ -7,7 +7,7 @@
 static void
 test_connection_is_reused(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = PIPE_EHLO;
     for (int i = 0; i < 5; i++) {
         DELIVER("a@one.example");
@@ -20,7 +20,7 @@ test_connection_is_reused(void **state)
 static void
 test_limit_of_reuse(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].ehlo = "250-mx.example\r\n250 LIMITS MAILMAX=2\r\n";
     for (int i = 0; i < 5; i++) {
         DELIVER("a@one.example");
@@ -32,7 +32,7 @@ test_limit_of_reuse(void **state)
 static void
 test_connection_that_died_while_idle(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     w->manners[0].closes_after_verdict = true;
     DELIVER("a@one.example");
     w->manners[0].verdicts = 1;
@@ -47,7 +47,7 @@ test_connection_that_died_while_idle(void **state)
 static void
 test_idle_connections_are_left_with_quit(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     DELIVER("a@one.example");
     assert_int_equal(relay_idle_count(w->relay.idle), 1);
     relay_idle_leave_all(w->relay.idle, 1000);
@@ -64,7 +64,7 @@ test_idle_connections_are_left_with_quit(void **state)
 static void
 test_idle_connections_are_bounded(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     relay_idle_set(w->relay.idle, 1, 60000);
     DELIVER("a@one.example", "a@two.example");
     EXPECT("relayed- 250 2.0.0", "relayed- 250 2.0.0");
@@ -79,10 +79,10 @@ test_idle_connections_are_bounded(void **state)
 static void
 test_idle_connections_give_way(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     config_unref(&w->config);
     w->connections = 1;
-    test_world_load_config(w, "");
+    world_load_config(w, "");
     DELIVER("a@one.example");
     EXPECT("relayed- 250 2.0.0");
     DELIVER("a@two.example"); /* one connection is all there may be */
@@ -97,7 +97,7 @@ test_idle_connections_give_way(void **state)
 static void
 test_idle_connections_grow_old(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     DELIVER("a@one.example");
     int64_t now = clock_monotonic_ms();
     relay_idle_tick(w->relay.idle, now + 50000);

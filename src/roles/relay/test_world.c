@@ -14,7 +14,7 @@ or_else(const char *answer, const char *otherwise)
 }
 
 static const char *
-answer_verdict(struct test_manner *m)
+answer_verdict(struct manner *m)
 {
     static const char *const lmtp[] = {"", OK, OK OK, OK OK OK};
     m->verdicts++;
@@ -25,7 +25,7 @@ answer_verdict(struct test_manner *m)
 static const char *
 answer(void *context, unsigned connection, const char *line)
 {
-    struct test_manner *m = context;
+    struct manner *m = context;
     (void)connection;
     if (line[0] == '\0') {
         return or_else(m->greeting, "220 mx.example\r\n");
@@ -65,7 +65,7 @@ answer(void *context, unsigned connection, const char *line)
 /* ---- the relay's side */
 
 void
-test_world_load_config(struct test_world *w, const char *more)
+world_load_config(struct world *w, const char *more)
 {
     struct str text = arena_printf(
         w->arena,
@@ -114,9 +114,9 @@ pick_last(uint64_t bound)
 }
 
 int
-test_world_setup(void **state)
+world_setup(void **state)
 {
-    struct test_world *w = calloc(1, sizeof *w);
+    struct world *w = calloc(1, sizeof *w);
     struct tls_client_settings tls = {0};
     char error[TLS_ERROR_MAX];
     struct str zone_error = STR("");
@@ -130,7 +130,7 @@ test_world_setup(void **state)
     for (size_t i = 0; i < TEST_SERVERS_MAX; i++) {
         w->servers[i] = test_server_start(answer, &w->manners[i], i == 2 ? w->unix_path : NULL);
     }
-    test_world_load_config(w, "");
+    world_load_config(w, "");
     assert_int_equal(tls_client_create(&tls, &w->tls, error), STATUS_OK);
     assert_int_equal(dns_zone_create(w->arena, str_from_cstr(zone_text), DNS_SECURITY_INSECURE,
                                      &w->zone, &zone_error),
@@ -146,9 +146,9 @@ test_world_setup(void **state)
 }
 
 int
-test_world_teardown(void **state)
+world_teardown(void **state)
 {
-    struct test_world *w = *state;
+    struct world *w = *state;
     relay_idle_destroy(&w->relay.idle);
     for (size_t i = 0; i < TEST_SERVERS_MAX; i++) {
         test_server_stop(&w->servers[i]);
@@ -163,7 +163,7 @@ test_world_teardown(void **state)
 }
 
 void
-test_world_deliver(struct test_world *w, const char *const *addresses)
+world_deliver(struct world *w, const char *const *addresses)
 {
     size_t n = 0;
     for (; addresses[n] != NULL; n++) {
@@ -191,7 +191,7 @@ test_world_deliver(struct test_world *w, const char *const *addresses)
 }
 
 void
-test_world_expect(struct test_world *w, const char *const *want)
+world_expect(struct world *w, const char *const *want)
 {
     static const char *const outcomes[] = {"delivered", "relayed", "relayed-", "deferred",
                                            "failed"};

@@ -24,7 +24,7 @@
 #define TLS_EHLO   "250-mx.example\r\n250-STARTTLS\r\n250 PIPELINING\r\n"
 
 /* How a server answers. */
-struct test_manner {
+struct manner {
     const char *greeting; /* NULL: "220 mx.example" */
     const char *ehlo;     /* what EHLO is answered; NULL: plain */
     const char *mail;     /* these four: NULL is 250 */
@@ -39,9 +39,9 @@ struct test_manner {
     bool lmtp;
 };
 
-struct test_world {
+struct world {
     struct arena *arena;
-    struct test_manner manners[TEST_SERVERS_MAX];
+    struct manner manners[TEST_SERVERS_MAX];
     struct test_server *servers[TEST_SERVERS_MAX];
     const struct config *config;
     struct dns_zone *zone;
@@ -57,21 +57,21 @@ struct test_world {
     struct str head, body;
 };
 
-/* Setup and teardown of a test: *state is a struct test_world, the first two servers SMTP, the
+/* Setup and teardown of a test: *state is a struct world, the first two servers SMTP, the
  * third LMTP. */
-int test_world_setup(void **state);
-int test_world_teardown(void **state);
+int world_setup(void **state);
+int world_teardown(void **state);
 
 /* Loads the configuration of the world, with `more` at its end, into w->config. */
-void test_world_load_config(struct test_world *w, const char *more);
+void world_load_config(struct world *w, const char *more);
 /* Delivers to the addresses (NULL ends them); the results are in w->delivery. */
-void test_world_deliver(struct test_world *w, const char *const *addresses);
+void world_deliver(struct world *w, const char *const *addresses);
 /* Compares the results with "delivered 250 2.0.0" and so on, one a recipient (NULL ends them). */
-void test_world_expect(struct test_world *w, const char *const *want);
+void world_expect(struct world *w, const char *const *want);
 
 #define TO(...)      ((const char *const[]){__VA_ARGS__, NULL})
-#define DELIVER(...) test_world_deliver(w, TO(__VA_ARGS__))
-#define EXPECT(...)  test_world_expect(w, TO(__VA_ARGS__))
-#define TEST(name)   cmocka_unit_test_setup_teardown(name, test_world_setup, test_world_teardown)
+#define DELIVER(...) world_deliver(w, TO(__VA_ARGS__))
+#define EXPECT(...)  world_expect(w, TO(__VA_ARGS__))
+#define TEST(name)   cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 #endif
