@@ -65,6 +65,39 @@ query_max(struct segment *segment, const char *sql, int64_t *max_out)
     return status;
 }
 
+/* The last id in the segment, "" when it has none. */
+static enum status
+query_last_id(struct segment *segment, char id_out[static ID_LENGTH + 1])
+{
+    sqlite3_stmt *statement;
+    enum status status =
+        ledger_prepare(segment->database, "SELECT max(id) FROM message", &statement);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = ledger_status(segment->database, sqlite3_step(statement));
+    struct str id = status == STATUS_OK ? ledger_column(statement, 0) : str_make(NULL, 0);
+    if (id.n == ID_LENGTH) {
+        memcpy(id_out, id.p, ID_LENGTH);
+    }
+    id_out[id.n == ID_LENGTH ? ID_LENGTH : 0] = '\0';
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* Statements for the newest segment, and nothing in memory of another. */
+static enum status
+use_newest(struct trace_store *store)
+{
+    char last_id[ID_LENGTH + 1];
+    enum status status = query_last_id(&store->newest, last_id);
+    if (status == STATUS_OK) {
+        rows_begin(store->rows, str_from_cstr(last_id));
+        status = prepare_newest(store);
+    }
+    return status;
+}
+
 /* Opens (or makes) the segment as the one that is written to. */
 static enum status
 open_newest(struct trace_store *store, const char *name)
@@ -79,7 +112,7 @@ open_newest(struct trace_store *store, const char *name)
         status = query_max(&store->newest, "SELECT max(p) FROM part", &part);
     }
     if (status == STATUS_OK) {
-        status = prepare_newest(store);
+        status = use_newest(store);
     }
     if (status != STATUS_OK) {
         segment_close(&store->newest);
@@ -94,17 +127,10 @@ open_newest(struct trace_store *store, const char *name)
 static int64_t
 last_id_time(struct trace_store *store)
 {
-    sqlite3_stmt *statement;
-    int64_t time_ms = -1;
-    if (store->newest.database != NULL &&
-        ledger_prepare(store->newest.database, "SELECT max(id) FROM message", &statement) ==
-            STATUS_OK) {
-        struct str id =
-            sqlite3_step(statement) == SQLITE_ROW ? ledger_column(statement, 0) : str_make(NULL, 0);
-        time_ms = segment_name_is_valid(id) ? segment_name_time(id.p) : -1;
-        sqlite3_finalize(statement);
-    }
-    return time_ms;
+    char id[ID_LENGTH + 1];
+    bool has_id = store->newest.database != NULL &&
+                  query_last_id(&store->newest, id) == STATUS_OK && id[0] != '\0';
+    return has_id ? segment_name_time(id) : -1;
 }
 
 /*
@@ -211,7 +237,8 @@ trace_store_open(const char *directory, const struct trace_store_limits *limits,
         return STATUS_LIMIT;
     }
     snprintf(store->directory, sizeof store->directory, "%s", directory);
-    enum status status = open_store(store, limits, now_ms);
+    store->rows = rows_create();
+    enum status status = store->rows != NULL ? open_store(store, limits, now_ms) : STATUS_LIMIT;
     if (status != STATUS_OK) {
         trace_store_close(&store);
         return status;
@@ -235,6 +262,7 @@ trace_store_close(struct trace_store **store)
         segment_close(&(*store)->newest);
         close_old(*store);
         segment_list_free(&(*store)->list);
+        rows_destroy(&(*store)->rows);
         free(*store);
         *store = NULL;
     }
@@ -348,7 +376,7 @@ rotate(struct trace_store *store, const struct trace_store_limits *limits, int64
         begin_segment(store, now_ms) != STATUS_OK) {
         LOG_ERROR("a new file for traces cannot be begun");
         store->newest = last;
-        if (prepare_newest(store) != STATUS_OK) {
+        if (use_newest(store) != STATUS_OK) {
             LOG_ERROR("the file of traces is not usable");
         }
         return;

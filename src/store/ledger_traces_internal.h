@@ -5,6 +5,7 @@
 #ifndef POSTERN_STORE_LEDGER_TRACES_INTERNAL_H
 #define POSTERN_STORE_LEDGER_TRACES_INTERNAL_H
 
+#include "store/ledger_rows.h"
 #include "store/ledger_segment.h"
 #include "store/ledger_traces.h"
 
@@ -16,6 +17,7 @@ struct trace_store {
     struct segment newest;
     struct segment old[OLD_SEGMENTS_OPEN]; /* the one used last is first */
     struct segment_list list;              /* all names, the newest too */
+    struct rows *rows;                     /* of the newest segment */
     bool in_batch;
     int64_t next_row;  /* of the newest segment */
     int64_t next_part; /* of all */
