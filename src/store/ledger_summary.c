@@ -281,34 +281,31 @@ take_finished(struct taking *taking, const struct trace_event *event)
 }
 
 /* The events that say something to the index; the others only move last_ms. */
-static const struct {
-    enum trace_event_id id;
-    void (*take)(struct taking *taking, const struct trace_event *event);
-} handlers[] = {
-    {TRACE_CONNECTION_OPENED, take_opened},
-    {TRACE_CONNECTION_CLOSED, take_closed},
-    {TRACE_MAIL_ACCEPTED, take_mail},
-    {TRACE_MAIL_REFUSED, take_mail},
-    {TRACE_RECIPIENT_ACCEPTED, take_recipient_accepted},
-    {TRACE_RECIPIENT_REFUSED, take_recipient_refused},
-    {TRACE_CONTENT_REFUSED, take_refused},
-    {TRACE_MESSAGE_HEADER, take_header},
-    {TRACE_TRANSACTION_ABANDONED, take_abandoned},
-    {TRACE_MESSAGE_ANSWERED, take_refused},
-    {TRACE_DECISION, take_decision},
-    {TRACE_COPY_OF, take_copy},
-    {TRACE_QUEUED, take_queued},
-    {TRACE_NOT_QUEUED, take_refused},
-    {TRACE_QUEUE_UNKNOWN, take_refused},
-    {TRACE_HELD, take_held},
-    {TRACE_RELEASED, take_released},
-    {TRACE_REMOVED, take_removed},
-    {TRACE_FINISHED, take_finished},
-    {TRACE_DELIVERED, take_delivered},
-    {TRACE_DEFERRED, take_deferred},
-    {TRACE_FAILED, take_failed},
-    {TRACE_EXPIRED, take_failed},
-    {TRACE_NOTICE_CREATED, take_notice},
+static void (*const handlers[])(struct taking *taking, const struct trace_event *event) = {
+    [TRACE_CONNECTION_OPENED] = take_opened,
+    [TRACE_CONNECTION_CLOSED] = take_closed,
+    [TRACE_MAIL_ACCEPTED] = take_mail,
+    [TRACE_MAIL_REFUSED] = take_mail,
+    [TRACE_RECIPIENT_ACCEPTED] = take_recipient_accepted,
+    [TRACE_RECIPIENT_REFUSED] = take_recipient_refused,
+    [TRACE_CONTENT_REFUSED] = take_refused,
+    [TRACE_MESSAGE_HEADER] = take_header,
+    [TRACE_TRANSACTION_ABANDONED] = take_abandoned,
+    [TRACE_MESSAGE_ANSWERED] = take_refused,
+    [TRACE_DECISION] = take_decision,
+    [TRACE_COPY_OF] = take_copy,
+    [TRACE_QUEUED] = take_queued,
+    [TRACE_NOT_QUEUED] = take_refused,
+    [TRACE_QUEUE_UNKNOWN] = take_refused,
+    [TRACE_HELD] = take_held,
+    [TRACE_RELEASED] = take_released,
+    [TRACE_REMOVED] = take_removed,
+    [TRACE_FINISHED] = take_finished,
+    [TRACE_DELIVERED] = take_delivered,
+    [TRACE_DEFERRED] = take_deferred,
+    [TRACE_FAILED] = take_failed,
+    [TRACE_EXPIRED] = take_failed,
+    [TRACE_NOTICE_CREATED] = take_notice,
 };
 
 static void
@@ -326,11 +323,8 @@ take_event(struct taking *taking, const struct trace_event *event)
         event->number < EVENTS_OF_PROGRAM) {
         summary->kind = TRACE_ROW_MESSAGE;
     }
-    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
-        if (handlers[i].id == (enum trace_event_id)event->number) {
-            handlers[i].take(taking, event);
-            return;
-        }
+    if (event->number < sizeof handlers / sizeof handlers[0] && handlers[event->number] != NULL) {
+        handlers[event->number](taking, event);
     }
 }
 

@@ -55,11 +55,49 @@ a_copy_is_found_by_its_own_envelope(void **state)
     trace_free(&trace);
 }
 
+/* Events that say nothing to the index, and those that nobody knows, only move the times. */
+static void
+other_events_only_move_the_times(void **state)
+{
+    static const struct {
+        uint16_t number;
+        enum trace_row_kind kind;
+    } cases[] = {
+        {0, TRACE_ROW_SESSION},   {TRACE_GREETED, TRACE_ROW_SESSION}, {30, TRACE_ROW_MESSAGE},
+        {199, TRACE_ROW_MESSAGE}, {TRACE_ERROR, TRACE_ROW_SESSION},   {65535, TRACE_ROW_SESSION},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        /* the version, 1000 ms, the event's number, 5 ms later in zigzag, no fields */
+        char octets[] = {1,
+                         (char)0xe8,
+                         3,
+                         0,
+                         0,
+                         0,
+                         0,
+                         0,
+                         0,
+                         (char)(cases[i].number & 0xff),
+                         (char)(cases[i].number >> 8),
+                         10,
+                         0};
+        struct summary summary = {0};
+        assert_int_equal(summary_add(&summary, str_make(octets, sizeof octets), NULL, NULL),
+                         STATUS_OK);
+        assert_int_equal(summary.kind, cases[i].kind);
+        assert_int_equal(summary.state, TRACE_STATE_OPEN);
+        assert_int_equal(summary.first_ms, 1005);
+        assert_int_equal(summary.last_ms, 1005);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_is_found_by_its_own_envelope),
+        cmocka_unit_test(other_events_only_move_the_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@ take_octets(struct str *s, uint64_t n, struct str *octets_out)
     if (n > s->n) {
         return false;
     }
-    *octets_out = str_head(*s, (size_t)n);
-    *s = str_skip(*s, (size_t)n);
+    *octets_out = str_make(s->p, (size_t)n);
+    *s = str_make(s->p + n, s->n - (size_t)n);
     return true;
 }
 

@@ -44,6 +44,12 @@ static inline bool
 varint_take(struct str *s, uint64_t *v_out)
 {
     uint64_t v = 0;
+    if (s->n > 0 && (uint8_t)s->p[0] < 0x80) { /* nearly all are so short */
+        *v_out = (uint8_t)s->p[0];
+        s->p++;
+        s->n--;
+        return true;
+    }
     for (size_t i = 0; i < s->n && i < VARINT_MAX; i++) {
         uint8_t octet = (uint8_t)s->p[i];
         if (i == VARINT_MAX - 1 && octet > 1) {
