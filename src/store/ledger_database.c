@@ -150,9 +150,10 @@ set_pragmas(sqlite3 *database, enum ledger_durability durability)
                               "PRAGMA temp_store = MEMORY;"
                               "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4096;");
     if (status == STATUS_OK) {
-        status =
-            ledger_exec(database, durability == LEDGER_DURABLE ? "PRAGMA synchronous = FULL"
-                                                               : "PRAGMA synchronous = NORMAL");
+        /* Traces and reports hold no keys: what is deleted need not be overwritten as well. */
+        status = ledger_exec(database, durability == LEDGER_DURABLE ? "PRAGMA synchronous = FULL"
+                                                                    : "PRAGMA synchronous = NORMAL;"
+                                                                      "PRAGMA secure_delete = OFF");
     }
     return status;
 }

@@ -220,6 +220,8 @@ static void
 register_once(void)
 {
     static sqlite3_vfs layer;
+    /* Nobody asks how much SQLite has allocated, and to count it costs two locks each time. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* before SQLite begins */
     sqlite3_vfs *real = sqlite3_vfs_find(NULL);
     if (real == NULL) {
         return;
