@@ -85,6 +85,17 @@ query_last_id(struct segment *segment, char id_out[static ID_LENGTH + 1])
     return status;
 }
 
+/*
+ * The log of the newest segment may have 64 MiB: at each checkpoint nearly every page of the
+ * indexes is written, so few checkpoints write less. It keeps its blocks for the next round.
+ */
+static enum status
+set_log_size(struct segment *segment)
+{
+    return ledger_exec(segment->database, "PRAGMA wal_autocheckpoint = 16384;"
+                                          "PRAGMA journal_size_limit = 83886080");
+}
+
 /* Statements for the newest segment, and nothing in memory of another. */
 static enum status
 use_newest(struct trace_store *store)
@@ -105,6 +116,9 @@ open_newest(struct trace_store *store, const char *name)
     int64_t row;
     int64_t part;
     enum status status = segment_open(store->directory, name, LEDGER_BATCHED, &store->newest);
+    if (status == STATUS_OK) {
+        status = set_log_size(&store->newest);
+    }
     if (status == STATUS_OK) {
         status = query_max(&store->newest, "SELECT max(n) FROM message", &row);
     }
