@@ -178,7 +178,7 @@ static enum status
 change_row(struct taking *taking, struct str session, struct str events)
 {
     struct row *row = taking->row;
-    struct summary before;
+    struct summary before __attribute__((uninitialized)); /* large, and read only when set */
     if (!row->is_new) {
         before = row->summary;
     }
