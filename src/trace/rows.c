@@ -1,6 +1,4 @@
 /* The tables that events.def makes, and looking things up in them. */
-#include <stdlib.h>
-
 #include "trace/trace.h"
 
 /* clang-format off */
@@ -33,17 +31,35 @@ static const struct trace_event_row event_rows[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-/* The rows are sorted by number. */
-static int
-compare_number(const void *key, const void *row)
-{
-    return (int)*(const uint16_t *)key - (int)((const struct trace_event_row *)row)->number;
-}
+/* Where the row of each event is, by name. */
+enum {
+#define TRACE_EVENT(number, NAME, name, meaning, rfc) ROW_##NAME,
+#define TRACE_FIELD(kind, name)
+#define TRACE_EVENT_END
+#include "trace/events.def"
+#undef TRACE_EVENT
+#undef TRACE_FIELD
+#undef TRACE_EVENT_END
+};
+
+/* The same by number, plus 1; 0: no event has that number. */
+static const uint8_t row_of_number[] = {
+#define TRACE_EVENT(number, NAME, name, meaning, rfc) [number] = ROW_##NAME + 1,
+#define TRACE_FIELD(kind, name)
+#define TRACE_EVENT_END
+#include "trace/events.def"
+#undef TRACE_EVENT
+#undef TRACE_FIELD
+#undef TRACE_EVENT_END
+};
+
+_Static_assert(COUNT(event_rows) < UINT8_MAX, "the numbers of rows fit into an octet");
 
 const struct trace_event_row *
 trace_event_row(uint16_t number)
 {
-    return bsearch(&number, event_rows, COUNT(event_rows), sizeof event_rows[0], compare_number);
+    size_t row = number < COUNT(row_of_number) ? row_of_number[number] : 0;
+    return row > 0 ? &event_rows[row - 1] : NULL;
 }
 
 const struct trace_event_row *
