@@ -166,6 +166,23 @@ find_row(struct taking *taking, struct str id)
     return STATUS_OK;
 }
 
+static void
+copy_text(struct summary_text *to, const struct summary_text *from)
+{
+    to->n = from->n;
+    memcpy(to->p, from->p, from->n);
+}
+
+/* Only what indexed_columns_differ looks at. */
+static void
+copy_indexed_columns(struct summary *to, const struct summary *from)
+{
+    memcpy(to->session, from->session, sizeof to->session);
+    to->client = from->client;
+    copy_text(&to->sender, &from->sender);
+    copy_text(&to->message_id, &from->message_id);
+}
+
 static bool
 indexed_columns_differ(const struct summary *a, const struct summary *b)
 {
@@ -178,10 +195,8 @@ static enum status
 change_row(struct taking *taking, struct str session, struct str events)
 {
     struct row *row = taking->row;
-    struct summary before __attribute__((uninitialized)); /* large, and read only when set */
-    if (!row->is_new) {
-        before = row->summary;
-    }
+    struct summary before __attribute__((uninitialized)); /* large, and little of it is used */
+    copy_indexed_columns(&before, &row->summary);
     if (row->summary.session[0] == '\0' && session.n > 0) {
         memcpy(row->summary.session, session.p, session.n);
         row->summary.session[session.n] = '\0';
