@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/ip.h"
-#include "tls/io.h"
+#include "tls/io_internal.h"
 #include "tls/setting.h"
 
 /*
@@ -201,46 +201,10 @@ tls_stream_destroy(struct tls_stream **stream)
     free(s);
 }
 
-enum status
-tls_stream_handshake(struct tls_stream *stream)
+struct tls_io *
+tls_stream_io(struct tls_stream *stream)
 {
-    return tls_io_handshake(&stream->io);
-}
-
-enum status
-tls_stream_read(struct tls_stream *stream, char *out, size_t size, size_t *read_out)
-{
-    return tls_io_read(&stream->io, out, size, read_out);
-}
-
-enum status
-tls_stream_write(struct tls_stream *stream, struct str octets, size_t *written_out)
-{
-    return tls_io_write(&stream->io, octets, written_out);
-}
-
-void
-tls_stream_close_notify(struct tls_stream *stream)
-{
-    tls_io_close_notify(&stream->io);
-}
-
-bool
-tls_stream_wants_write(const struct tls_stream *stream)
-{
-    return stream->io.wants_write;
-}
-
-size_t
-tls_stream_pending(const struct tls_stream *stream)
-{
-    return (size_t)SSL_pending(stream->io.ssl);
-}
-
-const char *
-tls_stream_error(const struct tls_stream *stream)
-{
-    return tls_io_error(&stream->io);
+    return &stream->io;
 }
 
 /* ---- facts */

@@ -8,12 +8,13 @@
  * these facts.
  *
  * A struct tls_client is read-only after its creation and may be used by many threads; a stream
- * belongs to one thread at a time. Sockets are non-blocking, with statuses as in server.h.
+ * belongs to one thread at a time. Sockets are non-blocking (io.h).
  */
 #ifndef POSTERN_TLS_CLIENT_H
 #define POSTERN_TLS_CLIENT_H
 
 #include "tls/identity.h"
+#include "tls/io.h"
 
 #define TLS_FINGERPRINT_SIZE 32
 /* Largest text of trusted certificates, in octets. */
@@ -58,25 +59,8 @@ void tls_client_unref(struct tls_client **client);
 /* Frees it without a word to the peer, sets *stream to NULL; NULL is allowed. */
 void tls_stream_destroy(struct tls_stream **stream);
 
-/*
- * STATUS_OK, STATUS_AGAIN (tls_stream_wants_write tells for what to wait), or an end: STATUS_END
- * when the peer closed or has gone, STATUS_IO for a broken socket, STATUS_SYNTAX when there is no
- * agreement or the peer broke the protocol (tls_stream_error tells).
- */
-[[nodiscard]] enum status tls_stream_handshake(struct tls_stream *stream);
-[[nodiscard]] enum status tls_stream_read(struct tls_stream *stream, char *out, size_t size,
-                                          size_t *read_out);
-/* After STATUS_AGAIN the same octets come first in the next call. */
-[[nodiscard]] enum status tls_stream_write(struct tls_stream *stream, struct str octets,
-                                           size_t *written_out);
-/* Sends close_notify if the socket takes it at once. */
-void tls_stream_close_notify(struct tls_stream *stream);
-/* After STATUS_AGAIN: wait until the socket takes octets, not until it has some. */
-bool tls_stream_wants_write(const struct tls_stream *stream);
-/* Octets that can be read although the socket is not readable. */
-size_t tls_stream_pending(const struct tls_stream *stream);
-/* Why the last call failed; static text, never NULL. */
-const char *tls_stream_error(const struct tls_stream *stream);
+/* Its octets (io.h), as long as it lives. */
+struct tls_io *tls_stream_io(struct tls_stream *stream);
 
 /* What was agreed and who the server is; the texts are the library's and static. */
 struct tls_facts {

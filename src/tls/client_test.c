@@ -69,10 +69,10 @@ pair_open(struct pair *pair, struct world *world, struct tls_client *client, str
     assert_int_equal(tls_stream_create(client, pair->fds[1], host, &pair->client), STATUS_OK);
     for (int turn = 0; turn < 20; turn++) {
         if (pair->client_status == STATUS_AGAIN) {
-            pair->client_status = tls_stream_handshake(pair->client);
+            pair->client_status = tls_io_handshake(tls_stream_io(pair->client));
         }
         if (pair->server_status == STATUS_AGAIN) {
-            pair->server_status = tls_connection_handshake(pair->server);
+            pair->server_status = tls_io_handshake(tls_connection_io(pair->server));
         }
     }
 }
@@ -161,17 +161,17 @@ test_octets_both_ways(void **state)
     world_open(&world, "DNS:mx.example", false);
     struct tls_client *client = client_make(&settings);
     pair_open(&pair, &world, client, STR("mx.example"));
-    assert_int_equal(tls_stream_read(pair.client, got, sizeof got, &n), STATUS_AGAIN);
-    assert_int_equal(tls_connection_write(pair.server, STR("220 hello"), &n), STATUS_OK);
-    assert_int_equal(tls_stream_read(pair.client, got, 4, &n), STATUS_OK);
+    assert_int_equal(tls_io_read(tls_stream_io(pair.client), got, sizeof got, &n), STATUS_AGAIN);
+    assert_int_equal(tls_io_write(tls_connection_io(pair.server), STR("220 hello"), &n), STATUS_OK);
+    assert_int_equal(tls_io_read(tls_stream_io(pair.client), got, 4, &n), STATUS_OK);
     assert_int_equal(n, 4);
-    assert_int_equal(tls_stream_pending(pair.client), 5);
-    assert_int_equal(tls_stream_write(pair.client, STR("EHLO"), &n), STATUS_OK);
-    assert_int_equal(tls_connection_read(pair.server, got, sizeof got, &n), STATUS_OK);
+    assert_int_equal(tls_io_pending(tls_stream_io(pair.client)), 5);
+    assert_int_equal(tls_io_write(tls_stream_io(pair.client), STR("EHLO"), &n), STATUS_OK);
+    assert_int_equal(tls_io_read(tls_connection_io(pair.server), got, sizeof got, &n), STATUS_OK);
     assert_memory_equal(got, "EHLO", 4);
-    tls_connection_close_notify(pair.server);
-    assert_int_equal(tls_stream_read(pair.client, got, sizeof got, &n), STATUS_OK);
-    assert_int_equal(tls_stream_read(pair.client, got, sizeof got, &n), STATUS_END);
+    tls_io_close_notify(tls_connection_io(pair.server));
+    assert_int_equal(tls_io_read(tls_stream_io(pair.client), got, sizeof got, &n), STATUS_OK);
+    assert_int_equal(tls_io_read(tls_stream_io(pair.client), got, sizeof got, &n), STATUS_END);
     pair_close(&pair);
     tls_client_unref(&client);
     world_close(&world);
@@ -192,21 +192,21 @@ test_failed_handshakes(void **state)
     struct tls_client *client = client_make(&settings);
     pair_open(&pair, &world, client, STR("mx.example"));
     assert_int_equal(pair.client_status, STATUS_SYNTAX);
-    assert_true(strlen(tls_stream_error(pair.client)) > 0);
+    assert_true(strlen(tls_io_error(tls_stream_io(pair.client))) > 0);
     pair_close(&pair);
     /* Not TLS at all, and a peer that goes away. */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     assert_int_equal(tls_stream_create(client, fds[1], STR("mx.example"), &stream), STATUS_OK);
     assert_int_equal(write(fds[0], "250 injected\r\n", 14), 14);
-    assert_int_equal(tls_stream_handshake(stream), STATUS_SYNTAX);
+    assert_int_equal(tls_io_handshake(tls_stream_io(stream)), STATUS_SYNTAX);
     tls_stream_destroy(&stream);
     close(fds[0]);
     close(fds[1]);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     assert_int_equal(tls_stream_create(client, fds[1], STR("mx.example"), &stream), STATUS_OK);
-    assert_int_equal(tls_stream_handshake(stream), STATUS_AGAIN);
+    assert_int_equal(tls_io_handshake(tls_stream_io(stream)), STATUS_AGAIN);
     close(fds[0]);
-    assert_int_equal(tls_stream_handshake(stream), STATUS_END);
+    assert_int_equal(tls_io_handshake(tls_stream_io(stream)), STATUS_END);
     tls_stream_destroy(&stream);
     close(fds[1]);
     tls_client_unref(&client);

@@ -1,4 +1,4 @@
-#include "tls/io.h"
+#include "tls/io_internal.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -64,6 +64,18 @@ tls_io_close_notify(struct tls_io *io)
     ERR_clear_error();
     (void)SSL_shutdown(io->ssl);
     ERR_clear_error();
+}
+
+bool
+tls_io_wants_write(const struct tls_io *io)
+{
+    return io->wants_write;
+}
+
+size_t
+tls_io_pending(const struct tls_io *io)
+{
+    return (size_t)SSL_pending(io->ssl);
 }
 
 const char *

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "tls/io.h"
+#include "tls/io_internal.h"
 #include "tls/setting.h"
 #include "tls/ticket.h"
 
@@ -377,46 +377,10 @@ tls_connection_destroy(struct tls_connection **connection)
     free(c);
 }
 
-enum status
-tls_connection_handshake(struct tls_connection *connection)
+struct tls_io *
+tls_connection_io(struct tls_connection *connection)
 {
-    return tls_io_handshake(&connection->io);
-}
-
-enum status
-tls_connection_read(struct tls_connection *connection, char *out, size_t size, size_t *read_out)
-{
-    return tls_io_read(&connection->io, out, size, read_out);
-}
-
-enum status
-tls_connection_write(struct tls_connection *connection, struct str octets, size_t *written_out)
-{
-    return tls_io_write(&connection->io, octets, written_out);
-}
-
-void
-tls_connection_close_notify(struct tls_connection *connection)
-{
-    tls_io_close_notify(&connection->io);
-}
-
-bool
-tls_connection_wants_write(const struct tls_connection *connection)
-{
-    return connection->io.wants_write;
-}
-
-size_t
-tls_connection_pending(const struct tls_connection *connection)
-{
-    return (size_t)SSL_pending(connection->io.ssl);
-}
-
-const char *
-tls_connection_error(const struct tls_connection *connection)
-{
-    return tls_io_error(&connection->io);
+    return &connection->io;
 }
 
 /* RFC 5929 4.1: the digest of the certificate's own signature, SHA-256 for weaker ones. */

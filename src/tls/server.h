@@ -7,14 +7,14 @@
  * client names no host that is known) and the ticket keys. A reload makes new servers; a connection
  * keeps the one it began with.
  *
- * Sockets are non-blocking: STATUS_AGAIN means that the socket must become readable, or writable
- * when tls_connection_wants_write() says so, before the same call is made again. Everything runs in
- * one thread. Contexts come from octets: nothing here opens a file.
+ * Sockets are non-blocking (io.h). Everything runs in one thread. Contexts come from octets:
+ * nothing here opens a file.
  */
 #ifndef POSTERN_TLS_SERVER_H
 #define POSTERN_TLS_SERVER_H
 
 #include "tls/identity.h"
+#include "tls/io.h"
 
 #define TLS_IDENTITIES_MAX    1000
 #define TLS_EXPORTER_SIZE     32
@@ -66,30 +66,8 @@ size_t tls_server_find_identity(const struct tls_server *server, struct str host
 /* Frees it without a word to the peer, sets *connection to NULL; NULL is allowed. */
 void tls_connection_destroy(struct tls_connection **connection);
 
-/*
- * Goes on with the handshake: STATUS_OK when it is done, STATUS_AGAIN, STATUS_END when the peer has
- * gone, STATUS_IO for a broken socket, STATUS_SYNTAX when there is no agreement or the peer broke
- * the protocol (tls_connection_error tells). The last three end the connection.
- */
-[[nodiscard]] enum status tls_connection_handshake(struct tls_connection *connection);
-/* Reads up to `size` octets into out; statuses as above, STATUS_END also for a close_notify. */
-[[nodiscard]] enum status tls_connection_read(struct tls_connection *connection, char *out,
-                                              size_t size, size_t *read_out);
-/*
- * Writes a part of `octets` (at least one). After STATUS_AGAIN the same octets come first in the
- * next call; more may follow them, and they may have moved.
- */
-[[nodiscard]] enum status tls_connection_write(struct tls_connection *connection, struct str octets,
-                                               size_t *written_out);
-/* Sends close_notify if the socket takes it at once. */
-void tls_connection_close_notify(struct tls_connection *connection);
-
-/* After STATUS_AGAIN: wait until the socket takes octets, not until it has some. */
-bool tls_connection_wants_write(const struct tls_connection *connection);
-/* Octets that have been decrypted and can be read although the socket is not readable. */
-size_t tls_connection_pending(const struct tls_connection *connection);
-/* Why the last call failed; static text, never NULL. */
-const char *tls_connection_error(const struct tls_connection *connection);
+/* Its octets (io.h), as long as it lives. */
+struct tls_io *tls_connection_io(struct tls_connection *connection);
 
 /* What was agreed; the text is the library's and static. */
 struct tls_info {

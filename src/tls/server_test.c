@@ -83,7 +83,7 @@ pair_handshake(struct pair *pair)
                                     : -1;
         }
         if (pair->status == STATUS_AGAIN) {
-            pair->status = tls_connection_handshake(pair->server);
+            pair->status = tls_io_handshake(tls_connection_io(pair->server));
         }
     }
 }
@@ -104,17 +104,19 @@ pair_exchange(struct pair *pair)
 {
     char got[16];
     size_t n = 0;
-    assert_int_equal(tls_connection_write(pair->server, STR("220 hello"), &n), STATUS_OK);
+    assert_int_equal(tls_io_write(tls_connection_io(pair->server), STR("220 hello"), &n),
+                     STATUS_OK);
     assert_int_equal(n, 9);
     assert_int_equal(SSL_read(pair->client, got, sizeof got), 9);
     assert_int_equal(SSL_write(pair->client, "EHLO", 4), 4);
-    assert_int_equal(tls_connection_read(pair->server, got, 2, &n), STATUS_OK);
+    assert_int_equal(tls_io_read(tls_connection_io(pair->server), got, 2, &n), STATUS_OK);
     assert_int_equal(n, 2);
-    assert_int_equal(tls_connection_pending(pair->server), 2);
-    assert_int_equal(tls_connection_read(pair->server, got, sizeof got, &n), STATUS_OK);
+    assert_int_equal(tls_io_pending(tls_connection_io(pair->server)), 2);
+    assert_int_equal(tls_io_read(tls_connection_io(pair->server), got, sizeof got, &n), STATUS_OK);
     assert_memory_equal(got, "LO", 2);
-    assert_int_equal(tls_connection_read(pair->server, got, sizeof got, &n), STATUS_AGAIN);
-    assert_false(tls_connection_wants_write(pair->server));
+    assert_int_equal(tls_io_read(tls_connection_io(pair->server), got, sizeof got, &n),
+                     STATUS_AGAIN);
+    assert_false(tls_io_wants_write(tls_connection_io(pair->server)));
 }
 
 /* ---- choosing an identity */
@@ -241,8 +243,9 @@ octets_go_both_ways(void **state)
         assert_int_equal(pair.status, STATUS_OK);
         pair_exchange(&pair);
         SSL_shutdown(pair.client);
-        assert_int_equal(tls_connection_read(pair.server, got, sizeof got, &n), STATUS_END);
-        tls_connection_close_notify(pair.server);
+        assert_int_equal(tls_io_read(tls_connection_io(pair.server), got, sizeof got, &n),
+                         STATUS_END);
+        tls_io_close_notify(tls_connection_io(pair.server));
         assert_int_equal(SSL_read(pair.client, got, sizeof got), 0);
         assert_int_equal(SSL_get_shutdown(pair.client) & SSL_RECEIVED_SHUTDOWN,
                          SSL_RECEIVED_SHUTDOWN);
@@ -283,7 +286,7 @@ weak_clients_are_refused(void **state)
         pair_handshake(&pair);
         if (pair.status != rows[i].want) {
             fail_msg("%s: got %s (%s)", rows[i].what, status_name(pair.status),
-                     tls_connection_error(pair.server));
+                     tls_io_error(tls_connection_io(pair.server)));
         }
         pair_close(&pair);
         tls_server_unref(&server);
@@ -306,7 +309,8 @@ renegotiation_is_refused(void **state)
     assert_int_equal(pair.status, STATUS_OK);
     assert_int_equal(SSL_renegotiate(pair.client), 1);
     assert_int_equal(SSL_do_handshake(pair.client), -1); /* sends the request */
-    assert_int_equal(tls_connection_read(pair.server, got, sizeof got, &n), STATUS_AGAIN);
+    assert_int_equal(tls_io_read(tls_connection_io(pair.server), got, sizeof got, &n),
+                     STATUS_AGAIN);
     assert_int_equal(SSL_do_handshake(pair.client), -1);
     assert_int_equal(SSL_get_error(pair.client, -1), SSL_ERROR_SSL); /* the warning: no */
     pair_close(&pair);
@@ -324,12 +328,12 @@ what_is_not_tls_is_told_apart(void **state)
     (void)state;
     pair_open(&pair, server, TLS1_3_VERSION);
     assert_int_equal(write(pair.fds[1], "EHLO client.example\r\n", 21), 21);
-    assert_int_equal(tls_connection_handshake(pair.server), STATUS_SYNTAX);
-    assert_string_not_equal(tls_connection_error(pair.server), "connection lost");
+    assert_int_equal(tls_io_handshake(tls_connection_io(pair.server)), STATUS_SYNTAX);
+    assert_string_not_equal(tls_io_error(tls_connection_io(pair.server)), "connection lost");
     pair_close(&pair);
     pair_open(&pair, server, TLS1_3_VERSION);
     assert_int_equal(shutdown(pair.fds[1], SHUT_WR), 0);
-    assert_int_equal(tls_connection_handshake(pair.server), STATUS_END);
+    assert_int_equal(tls_io_handshake(tls_connection_io(pair.server)), STATUS_END);
     pair_close(&pair);
     tls_server_unref(&server);
     tls_identity_unref(&identity);

@@ -217,7 +217,8 @@ connection_charge(struct connection *connection)
 static short
 connection_interest(const struct connection *connection)
 {
-    bool tls_writes = connection->tls != NULL && tls_connection_wants_write(connection->tls);
+    bool tls_writes =
+        connection->tls != NULL && tls_io_wants_write(tls_connection_io(connection->tls));
     short write = connection->write_blocked || tls_writes ? EV_WRITE : 0;
     switch (connection->phase) {
     case CONNECTION_PROXY:
@@ -256,7 +257,7 @@ connection_arrange_events(struct connection *connection)
     }
     /* What TLS has decrypted already will not make the socket readable. */
     if (connection->more_to_read && connection->tls != NULL &&
-        tls_connection_pending(connection->tls) > 0) {
+        tls_io_pending(tls_connection_io(connection->tls)) > 0) {
         event_active(connection->event, EV_READ, 0);
     }
 }

@@ -30,7 +30,7 @@ connection_read(struct connection *connection, char *out, size_t size, size_t *r
     enum status status;
     connection->did_read = true;
     if (connection->tls != NULL) {
-        status = tls_connection_read(connection->tls, out, size, read_out);
+        status = tls_io_read(tls_connection_io(connection->tls), out, size, read_out);
     } else {
         ssize_t n = recv(connection->fd, out, size, 0);
         status = socket_status(n);
@@ -49,7 +49,7 @@ connection_write(struct connection *connection, struct str octets, size_t *writt
 {
     enum status status;
     if (connection->tls != NULL) {
-        status = tls_connection_write(connection->tls, octets, written_out);
+        status = tls_io_write(tls_connection_io(connection->tls), octets, written_out);
     } else {
         ssize_t n = send(connection->fd, octets.p, octets.n, MSG_NOSIGNAL);
         status = socket_status(n);
@@ -108,7 +108,7 @@ run_pregreet(struct connection *connection)
 static void
 handshake_failed(struct connection *connection, enum status status)
 {
-    struct str error = str_from_cstr(tls_connection_error(connection->tls));
+    struct str error = str_from_cstr(tls_io_error(tls_connection_io(connection->tls)));
     connection->edge->counters.tls_failures++;
     /* Who opens and leaves is a scanner; who speaks and fails has a problem worth telling. */
     connection->noteworthy |= status == STATUS_SYNTAX;
@@ -125,7 +125,7 @@ run_handshake(struct connection *connection)
         return;
     }
     connection->did_read = true;
-    enum status status = tls_connection_handshake(connection->tls);
+    enum status status = tls_io_handshake(tls_connection_io(connection->tls));
     if (status == STATUS_AGAIN) {
         return;
     }
@@ -197,7 +197,7 @@ static void
 connection_linger(struct connection *connection)
 {
     if (connection->tls != NULL) {
-        tls_connection_close_notify(connection->tls);
+        tls_io_close_notify(tls_connection_io(connection->tls));
     }
     shutdown(connection->fd, SHUT_WR);
     if (connection->reason == NULL) {

@@ -119,7 +119,7 @@ static enum status
 read_some(struct relay_session *session, char *out, size_t size, size_t *n_out)
 {
     if (session->tls != NULL) {
-        return tls_stream_read(session->tls, out, size, n_out);
+        return tls_io_read(tls_stream_io(session->tls), out, size, n_out);
     }
     ssize_t n = recv(session->fd, out, size, 0);
     if (n < 0) {
@@ -152,14 +152,14 @@ write_tls(struct relay_session *session, const struct str *pieces, size_t count,
     char record[RECORD_MAX];
     size_t n = 0;
     if (pieces[0].n >= sizeof record) {
-        return tls_stream_write(session->tls, str_head(pieces[0], sizeof record), n_out);
+        return tls_io_write(tls_stream_io(session->tls), str_head(pieces[0], sizeof record), n_out);
     }
     for (size_t i = 0; i < count && n < sizeof record; i++) {
         struct str part = str_head(pieces[i], sizeof record - n);
         memcpy(record + n, part.p, part.n);
         n += part.n;
     }
-    return tls_stream_write(session->tls, str_make(record, n), n_out);
+    return tls_io_write(tls_stream_io(session->tls), str_make(record, n), n_out);
 }
 
 /* Writes what the client has, as far as the socket takes it. STATUS_OK: nothing is left. */
@@ -202,7 +202,7 @@ fail_lost(struct relay_session *session, enum status status)
     char text[SMTP_CLIENT_TEXT_MAX];
     const char *reason = "the server closed the connection";
     if (session->tls != NULL && status == STATUS_SYNTAX) {
-        reason = tls_stream_error(session->tls);
+        reason = tls_io_error(tls_stream_io(session->tls));
     } else if (status == STATUS_IO) {
         reason = strerrordesc_np(errno);
     }
@@ -226,7 +226,7 @@ static short
 events_wanted(const struct relay_session *session, enum status written)
 {
     bool writing = written == STATUS_AGAIN;
-    if (session->tls != NULL && writing && !tls_stream_wants_write(session->tls)) {
+    if (session->tls != NULL && writing && !tls_io_wants_write(tls_stream_io(session->tls))) {
         return POLLIN;
     }
     return writing ? POLLIN | POLLOUT : POLLIN;
@@ -248,7 +248,7 @@ session_turn(struct relay_session *session, enum smtp_client_action *action)
         return;
     }
     short ready = POLLIN;
-    if (session->tls == NULL || tls_stream_pending(session->tls) == 0) {
+    if (session->tls == NULL || tls_io_pending(tls_stream_io(session->tls)) == 0) {
         ready = wait_for(session, events_wanted(session, written), session->stage_deadline_ms);
     }
     if (ready == 0) {
@@ -283,8 +283,8 @@ handshake(struct relay_session *session)
                            STR("TLS cannot be started for this host name"));
         return false;
     }
-    while ((status = tls_stream_handshake(session->tls)) == STATUS_AGAIN) {
-        short events = tls_stream_wants_write(session->tls) ? POLLOUT : POLLIN;
+    while ((status = tls_io_handshake(tls_stream_io(session->tls))) == STATUS_AGAIN) {
+        short events = tls_io_wants_write(tls_stream_io(session->tls)) ? POLLOUT : POLLIN;
         if (wait_for(session, events, deadline_ms) == 0) {
             smtp_client_failed(session->client, SMTP_CLIENT_TLS_FAILED,
                                STR("the TLS handshake did not end in time"));
@@ -293,7 +293,8 @@ handshake(struct relay_session *session)
     }
     if (status != STATUS_OK) {
         char text[SMTP_CLIENT_TEXT_MAX];
-        snprintf(text, sizeof text, "the TLS handshake failed: %s", tls_stream_error(session->tls));
+        snprintf(text, sizeof text, "the TLS handshake failed: %s",
+                 tls_io_error(tls_stream_io(session->tls)));
         smtp_client_failed(session->client, SMTP_CLIENT_TLS_FAILED, str_from_cstr(text));
         return false;
     }
@@ -485,7 +486,7 @@ relay_session_close(struct relay_session **session)
         return;
     }
     if (s->tls != NULL) {
-        tls_stream_close_notify(s->tls);
+        tls_io_close_notify(tls_stream_io(s->tls));
         tls_stream_destroy(&s->tls);
     }
     if (s->fd >= 0) {

@@ -61,7 +61,7 @@ peer_fill(struct peer *peer)
         size_t n = 0;
         enum status status = STATUS_OK;
         if (peer->tls != NULL) {
-            status = tls_connection_read(peer->tls, octets, sizeof octets, &n);
+            status = tls_io_read(tls_connection_io(peer->tls), octets, sizeof octets, &n);
         } else {
             ssize_t got = recv(peer->fd, octets, sizeof octets, MSG_DONTWAIT);
             status = got > 0 ? STATUS_OK : got == 0 ? STATUS_END : STATUS_AGAIN;
@@ -81,7 +81,7 @@ peer_write(struct peer *peer, const char *text)
 {
     size_t n = 0;
     if (peer->tls != NULL) {
-        (void)!tls_connection_write(peer->tls, str_from_cstr(text), &n);
+        (void)!tls_io_write(tls_connection_io(peer->tls), str_from_cstr(text), &n);
     } else {
         (void)!send(peer->fd, text, strlen(text), MSG_NOSIGNAL);
     }
@@ -100,8 +100,8 @@ peer_handshake(struct peer *peer)
         tls_connection_create(peer->tls_server, peer->fd, &peer->tls) != STATUS_OK) {
         return false;
     }
-    while ((status = tls_connection_handshake(peer->tls)) == STATUS_AGAIN) {
-        if (!peer_wait(peer, tls_connection_wants_write(peer->tls) ? POLLOUT : POLLIN)) {
+    while ((status = tls_io_handshake(tls_connection_io(peer->tls))) == STATUS_AGAIN) {
+        if (!peer_wait(peer, tls_io_wants_write(tls_connection_io(peer->tls)) ? POLLOUT : POLLIN)) {
             return false;
         }
     }
