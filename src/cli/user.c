@@ -220,8 +220,7 @@ show_page(int fd, char after[static USER_NAME_MAX + 1], json_t *list)
     int more = page->more && page->users.n > 0;
     if (more) {
         struct str last = str_head(page->users.items[page->users.n - 1].name, USER_NAME_MAX);
-        memcpy(after, last.p, last.n);
-        after[last.n] = '\0';
+        snprintf(after, USER_NAME_MAX + 1, "%.*s", STR_ARG(last));
     }
     ipc_message_free(&reply);
     return more;

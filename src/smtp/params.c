@@ -330,7 +330,7 @@ utf8_addr_decode(struct target *target, struct str s, struct str *octets_out)
     }
     size_t n = 0;
     while (s.n > 0) {
-        uint32_t code_point;
+        uint32_t code_point = 0;
         size_t escape = s.p[0] == '\\' ? utf8_addr_escape(s, &code_point) : 1;
         if (escape == STR_NPOS || s.p[0] == '+') {
             return STATUS_SYNTAX;

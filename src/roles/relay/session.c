@@ -344,7 +344,7 @@ target_sockaddr(const struct relay_target *target, struct sockaddr_storage *addr
     }
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct str path = str_head(target->host, sizeof un.sun_path - 1);
-    memcpy(un.sun_path, path.p, path.n);
+    snprintf(un.sun_path, sizeof un.sun_path, "%.*s", STR_ARG(path));
     *address = (struct sockaddr_storage){.ss_family = AF_UNIX};
     memcpy(address, &un, sizeof un);
     return sizeof un;
