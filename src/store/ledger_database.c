@@ -49,6 +49,16 @@ ledger_prepare(sqlite3 *database, const char *sql, sqlite3_stmt **statement_out)
 }
 
 enum status
+ledger_prepare_all(sqlite3 *database, const struct ledger_statement *rows, size_t count)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = ledger_prepare(database, rows[i].sql, rows[i].statement);
+    }
+    return status;
+}
+
+enum status
 ledger_run(sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
@@ -76,6 +86,18 @@ ledger_column(sqlite3_stmt *statement, int number)
 {
     const char *p = sqlite3_column_blob(statement, number);
     return str_make(p, p != NULL ? (size_t)sqlite3_column_bytes(statement, number) : 0);
+}
+
+bool
+ledger_column_text(sqlite3_stmt *statement, int number, char *text, size_t room)
+{
+    struct str s = ledger_column(statement, number);
+    if (s.n == 0 || s.n >= room || str_contains_char(s, '\0')) {
+        return false;
+    }
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    return true;
 }
 
 /* ---- opening */

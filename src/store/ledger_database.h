@@ -47,6 +47,14 @@ void ledger_database_close(sqlite3 **database);
 /* Prepares a statement that lives as long as its connection. */
 [[nodiscard]] enum status ledger_prepare(sqlite3 *database, const char *sql,
                                          sqlite3_stmt **statement_out);
+/* A statement that is prepared when its file is opened, and where it is kept. */
+struct ledger_statement {
+    sqlite3_stmt **statement;
+    const char *sql;
+};
+/* Prepares `count` of them, as ledger_prepare; up to the first that fails. */
+[[nodiscard]] enum status ledger_prepare_all(sqlite3 *database, const struct ledger_statement *rows,
+                                             size_t count);
 /* What a result code of SQLite means; logs errors. SQLITE_ROW and SQLITE_DONE are STATUS_OK. */
 enum status ledger_status(sqlite3 *database, int code);
 /* Steps a statement without results to its end and resets it. */
@@ -57,5 +65,7 @@ void ledger_bind_text(sqlite3_stmt *statement, int number, struct str text);
 void ledger_bind_octets(sqlite3_stmt *statement, int number, struct str octets);
 /* A column of the row, text or blob; borrowed until the next step. */
 struct str ledger_column(sqlite3_stmt *statement, int number);
+/* Copies a column as a text with NUL; false when it is empty, has a NUL, or `room` is too small. */
+[[nodiscard]] bool ledger_column_text(sqlite3_stmt *statement, int number, char *text, size_t room);
 
 #endif

@@ -66,10 +66,7 @@ reports_counts(const struct reports *reports)
 static enum status
 prepare_all(struct reports *reports)
 {
-    const struct {
-        sqlite3_stmt **statement;
-        const char *sql;
-    } rows[] = {
+    const struct ledger_statement rows[] = {
         {&reports->remember, "INSERT INTO counted VALUES (?1, ?2) ON CONFLICT DO NOTHING"},
         {&reports->count, "UPDATE observation SET count = count + 1"
                           " WHERE day = ?1 AND domain = ?2 AND key = ?3"},
@@ -78,11 +75,7 @@ prepare_all(struct reports *reports)
         {&reports->grow, "INSERT INTO amount VALUES (?1, ?2, 1)"
                          " ON CONFLICT DO UPDATE SET rows = rows + 1"},
     };
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == STATUS_OK; i++) {
-        status = ledger_prepare(reports->database, rows[i].sql, rows[i].statement);
-    }
-    return status;
+    return ledger_prepare_all(reports->database, rows, sizeof rows / sizeof rows[0]);
 }
 
 static enum status

@@ -20,10 +20,7 @@
 static enum status
 prepare_newest(struct trace_store *store)
 {
-    const struct {
-        sqlite3_stmt **statement;
-        const char *sql;
-    } rows[] = {
+    const struct ledger_statement rows[] = {
         {&store->insert_row,
          "INSERT INTO message (n, id, kind, state, state_ms, first_ms, last_ms, subject,"
          " recipients, recipient_count, expected, delivered, failed, session, client, sender,"
@@ -44,11 +41,7 @@ prepare_newest(struct trace_store *store)
         {&store->insert_part, "INSERT INTO part (p, n, hash, events) VALUES (?1, ?2, ?3, ?4)"},
         {&store->find_part, "SELECT 1 FROM part WHERE n = ?1 AND hash = ?2"},
     };
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == STATUS_OK; i++) {
-        status = ledger_prepare(store->newest.database, rows[i].sql, rows[i].statement);
-    }
-    return status;
+    return ledger_prepare_all(store->newest.database, rows, sizeof rows / sizeof rows[0]);
 }
 
 static enum status

@@ -50,10 +50,7 @@ struct user_file {
 static enum status
 prepare_all(struct user_file *file)
 {
-    const struct {
-        sqlite3_stmt **statement;
-        const char *sql;
-    } rows[] = {
+    const struct ledger_statement rows[] = {
         {&file->add, "INSERT INTO user (name, disabled, created_ms, last_login_ms, argon2,"
                      " iterations, salt, stored_key, server_key)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
@@ -66,11 +63,7 @@ prepare_all(struct user_file *file)
         {&file->all, "SELECT name, disabled, created_ms, last_login_ms, argon2, iterations, salt,"
                      " stored_key, server_key FROM user ORDER BY name"},
     };
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == STATUS_OK; i++) {
-        status = ledger_prepare(file->database, rows[i].sql, rows[i].statement);
-    }
-    return status;
+    return ledger_prepare_all(file->database, rows, sizeof rows / sizeof rows[0]);
 }
 
 /* Reads the installation's secret; the first time it is made. */
@@ -170,18 +163,6 @@ take_key(sqlite3_stmt *row, int column, uint8_t *key, size_t n)
 }
 
 static bool
-take_text(sqlite3_stmt *row, int column, char *text, size_t room)
-{
-    struct str s = ledger_column(row, column);
-    if (s.n == 0 || s.n >= room || str_contains_char(s, '\0')) {
-        return false;
-    }
-    memcpy(text, s.p, s.n);
-    text[s.n] = '\0';
-    return true;
-}
-
-static bool
 take_user(sqlite3_stmt *row, struct user *user)
 {
     struct credential *c = &user->credential;
@@ -189,8 +170,8 @@ take_user(sqlite3_stmt *row, struct user *user)
     user->created_ms = sqlite3_column_int64(row, 2);
     user->last_login_ms = sqlite3_column_int64(row, 3);
     c->iterations = (uint32_t)sqlite3_column_int64(row, 5);
-    return take_text(row, 0, user->name, sizeof user->name) &&
-           take_text(row, 4, c->argon2, sizeof c->argon2) &&
+    return ledger_column_text(row, 0, user->name, sizeof user->name) &&
+           ledger_column_text(row, 4, c->argon2, sizeof c->argon2) &&
            take_key(row, 6, c->salt, sizeof c->salt) &&
            take_key(row, 7, c->stored_key, sizeof c->stored_key) &&
            take_key(row, 8, c->server_key, sizeof c->server_key);

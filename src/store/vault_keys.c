@@ -56,10 +56,7 @@ struct vault_file {
 static enum status
 prepare_all(struct vault_file *file)
 {
-    const struct {
-        sqlite3_stmt **statement;
-        const char *sql;
-    } rows[] = {
+    const struct ledger_statement rows[] = {
         {&file->all, "SELECT number, domain, selector, algorithm, bits, state, seen, imported,"
                      " created_ms, published_ms, activated_ms, retiring_ms, retired_ms, shown_ms,"
                      " checked_ms, missing_ms, public_key FROM key ORDER BY number"},
@@ -82,11 +79,7 @@ prepare_all(struct vault_file *file)
         {&file->srs_remove, "DELETE FROM srs_secret WHERE created_ms < ?1"},
     };
     _Static_assert(KEY_RETIRED == 5, "the statement above has the number");
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == STATUS_OK; i++) {
-        status = ledger_prepare(file->database, rows[i].sql, rows[i].statement);
-    }
-    return status;
+    return ledger_prepare_all(file->database, rows, sizeof rows / sizeof rows[0]);
 }
 
 enum status
@@ -133,18 +126,6 @@ vault_file_close(struct vault_file **file)
 /* ---- reading */
 
 static bool
-take_text(sqlite3_stmt *row, int column, char *text, size_t room)
-{
-    struct str s = ledger_column(row, column);
-    if (s.n == 0 || s.n >= room || str_contains_char(s, '\0')) {
-        return false;
-    }
-    memcpy(text, s.p, s.n);
-    text[s.n] = '\0';
-    return true;
-}
-
-static bool
 take_numbers(sqlite3_stmt *row, struct vault_key *key)
 {
     int64_t *const times[] = {&key->created_ms,  &key->published_ms, &key->activated_ms,
@@ -174,8 +155,8 @@ take_key(sqlite3_stmt *row, struct vault_key *key)
 {
     struct str octets = ledger_column(row, 16);
     if (octets.n == 0 || octets.n > sizeof key->public_key || !take_numbers(row, key) ||
-        !take_text(row, 1, key->domain, sizeof key->domain) ||
-        !take_text(row, 2, key->selector, sizeof key->selector)) {
+        !ledger_column_text(row, 1, key->domain, sizeof key->domain) ||
+        !ledger_column_text(row, 2, key->selector, sizeof key->selector)) {
         return false;
     }
     memcpy(key->public_key, octets.p, octets.n);
