@@ -1,7 +1,6 @@
 #include "roles/role_test_parent.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +10,11 @@
 
 #include <cmocka.h>
 
+#include "ipc/packet.h"
+
 /* Where a role finds its control socket. */
-#define CONTROL_FD 3
+#define CONTROL_FD       3
+#define CONFIG_TEXT_SIZE 16384
 
 void
 role_test_send(int fd, enum msg_type type, uint64_t request, const void *fields)
@@ -37,18 +39,33 @@ role_test_launch(const struct role_definition *role, int *control_out)
     }
     close(pair[1]);
     fcntl(pair[0], F_SETFD, FD_CLOEXEC);
+    assert_int_equal(packet_prepare_socket(pair[0]), STATUS_OK);
     *control_out = pair[0];
     return pid;
+}
+
+static void
+check_configuration(struct str text)
+{
+    static struct config_errors errors;
+    struct arena *arena = arena_create(1u << 20);
+    const struct config *config = NULL;
+    if (config_load_text(arena, text, &config, &errors) != STATUS_OK) {
+        fail_msg("%.*s", STR_ARG(config_error_format(arena, STR("test.yaml"), &errors.items[0])));
+    }
+    config_unref(&config);
+    arena_destroy(&arena);
 }
 
 void
 role_test_configure(int control, const char *directory, const char *rest)
 {
-    char text[2 * PATH_MAX + 1024];
+    char text[CONFIG_TEXT_SIZE];
     int n = snprintf(text, sizeof text, "directories: {state: %s, run: %s}\n%s", directory,
                      directory, rest);
     int fd;
     assert_in_range(n, 1, sizeof text - 1);
+    check_configuration(str_make(text, (size_t)n));
     assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &fd), STATUS_OK);
     struct msg_configure configure = {
         .generation = 1, .file_name = STR("postern.yaml"), .text = fd};
@@ -61,6 +78,7 @@ role_test_peer(int control, enum role other)
 {
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(packet_prepare_socket(pair[0]), STATUS_OK);
     struct msg_peer peer = {.role = (uint8_t)other, .socket = pair[1]};
     role_test_send(control, MSG_PEER, 0, &peer);
     close(pair[1]);

@@ -15,7 +15,10 @@
  * it, and waits for the process.
  */
 pid_t role_test_launch(const struct role_definition *role, int *control_out);
-/* Configuration 1: the directory for state and run, and `rest`, which is YAML. */
+/*
+ * Configuration 1: the directory for state and run, and `rest`, which is YAML. A mistake in it is
+ * told by name.
+ */
 void role_test_configure(int control, const char *directory, const char *rest);
 /* Makes the role a peer of `other`; returns the socket of `other`, which the caller closes. */
 int role_test_peer(int control, enum role other);

@@ -15,12 +15,11 @@
 
 #include "base/clock.h"
 #include "ipc/channel.h"
-#include "ipc/packet.h"
 #include "roles/edge.h"
+#include "roles/role_test_parent.h"
 #include "roles/vault/vault.h"
 #include "tls/self_signed.h"
 
-#define CONTROL_FD       3
 #define WAIT_MS          10000
 #define CONFIG_TEXT_SIZE 8192
 
@@ -45,36 +44,12 @@ static const char config_head[] =
 /* ---- messages to the edge, as its parent */
 
 static void
-must_send(int fd, enum msg_type type, uint64_t request, const void *fields)
-{
-    assert_int_equal(channel_plain_send(fd, type, request, fields), STATUS_OK);
-}
-
-/* A mistake in a test's configuration is told here, by name. */
-static void
-check_configuration(struct str text)
-{
-    struct arena *arena = arena_create(1u << 20);
-    static struct config_errors errors;
-    const struct config *config = NULL;
-    if (config_load_text(arena, text, &config, &errors) != STATUS_OK) {
-        fail_msg("%.*s", STR_ARG(config_error_format(arena, STR("test.yaml"), &errors.items[0])));
-    }
-    config_unref(&config);
-    arena_destroy(&arena);
-}
-
-static void
 send_configuration(struct world *world, const char *more)
 {
     char text[CONFIG_TEXT_SIZE];
-    struct msg_configure configure = {.generation = 1, .file_name = STR("test.yaml")};
     int n = snprintf(text, sizeof text, "%s%s", config_head, more);
-    check_configuration(str_make(text, (size_t)n));
-    assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &configure.text),
-                     STATUS_OK);
-    must_send(world->control, MSG_CONFIGURE, 0, &configure);
-    close(configure.text);
+    assert_in_range(n, 1, sizeof text - 1);
+    role_test_configure(world->control, "/tmp", text);
 }
 
 static void
@@ -89,7 +64,7 @@ send_certificate(struct world *world)
         STATUS_OK);
     assert_int_equal(ipc_memfd_create("chain", chain, &fields.chain_pem), STATUS_OK);
     assert_int_equal(ipc_memfd_create("key", key, &fields.key_pem), STATUS_OK);
-    must_send(world->control, MSG_CERTIFICATE, 0, &fields);
+    role_test_send(world->control, MSG_CERTIFICATE, 0, &fields);
     close(fields.chain_pem);
     close(fields.key_pem);
     arena_destroy_wiped(&arena);
@@ -108,20 +83,8 @@ send_listener(struct world *world, uint32_t index)
     assert_int_equal(listen(fields.socket, 1024), 0);
     assert_int_equal(getsockname(fields.socket, (struct sockaddr *)&sa, &length), 0);
     world->ports[index] = ntohs(sa.sin_port);
-    must_send(world->control, MSG_LISTENER, 0, &fields);
+    role_test_send(world->control, MSG_LISTENER, 0, &fields);
     close(fields.socket);
-}
-
-static int
-send_peer(struct world *world, enum role role)
-{
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(packet_prepare_socket(pair[0]), STATUS_OK);
-    struct msg_peer fields = {.role = (uint8_t)role, .socket = pair[1]};
-    must_send(world->control, MSG_PEER, 0, &fields);
-    close(pair[1]);
-    return pair[0];
 }
 
 static void
@@ -144,35 +107,24 @@ hand_out(struct world *world, const char *more)
     for (uint32_t i = 0; i < WORLD_LISTENERS; i++) {
         send_listener(world, i);
     }
-    must_send(world->control, MSG_START, 0, &start);
+    role_test_send(world->control, MSG_START, 0, &start);
     wait_ready(world);
 }
 
 void
 world_start(struct world *world, const char *more)
 {
-    int pair[2];
     *world =
         (struct world){.filter = -1, .ledger = -1, .relay = -1, .vault = -1, .filter_code = 250};
     buf_init(&world->submitted.events, TRACE_MAX);
     buf_init(&world->session_begin, TRACE_MAX);
     buf_init(&world->session_events, TRACE_MAX);
     buf_init(&world->message_events, TRACE_MAX);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-    world->pid = fork();
-    assert_true(world->pid >= 0);
-    if (world->pid == 0) {
-        dup2(pair[1], CONTROL_FD);
-        close_range(CONTROL_FD + 1, ~0u, 0);
-        _exit(role_main(&edge_role, 0));
-    }
-    close(pair[1]);
-    world->control = pair[0];
-    assert_int_equal(packet_prepare_socket(world->control), STATUS_OK);
-    world->filter = send_peer(world, ROLE_FILTER);
-    world->ledger = send_peer(world, ROLE_LEDGER);
-    world->relay = send_peer(world, ROLE_RELAY);
-    world->vault = send_peer(world, ROLE_VAULT);
+    world->pid = role_test_launch(&edge_role, &world->control);
+    world->filter = role_test_peer(world->control, ROLE_FILTER);
+    world->ledger = role_test_peer(world->control, ROLE_LEDGER);
+    world->relay = role_test_peer(world->control, ROLE_RELAY);
+    world->vault = role_test_peer(world->control, ROLE_VAULT);
     hand_out(world, more);
 }
 
@@ -206,7 +158,7 @@ void
 world_stop(struct world *world, uint32_t grace_ms)
 {
     struct msg_stop stop = {.grace_ms = grace_ms};
-    must_send(world->control, MSG_STOP, 0, &stop);
+    role_test_send(world->control, MSG_STOP, 0, &stop);
 }
 
 int
@@ -233,7 +185,7 @@ world_filter_down(struct world *world)
 void
 world_filter_up(struct world *world)
 {
-    world->filter = send_peer(world, ROLE_FILTER);
+    world->filter = role_test_peer(world->control, ROLE_FILTER);
 }
 
 void
@@ -279,7 +231,7 @@ answer_submit(struct world *world, uint64_t request, uint16_t code)
                                                  : code < 500 ? STR("4.7.1")
                                                               : STR("5.7.1"),
                                      .text = str_from_cstr(text)};
-    must_send(world->filter, MSG_SUBMIT_REPLY, request, &reply);
+    role_test_send(world->filter, MSG_SUBMIT_REPLY, request, &reply);
 }
 
 void
@@ -349,7 +301,7 @@ take_trace(struct world *world, const struct ipc_message *message)
     for (size_t i = 0; i < fields->pieces.n; i++) {
         keep_trace(world, &fields->pieces.items[i]);
     }
-    must_send(world->ledger, MSG_TRACE_ACK, message->request, NULL);
+    role_test_send(world->ledger, MSG_TRACE_ACK, message->request, NULL);
 }
 
 static void
@@ -359,7 +311,7 @@ take_password(struct world *world, const struct ipc_message *message)
     bool right = user_exists(fields->user) && str_eq(fields->password, STR(WORLD_PASSWORD));
     struct msg_auth_reply reply = {.outcome = right ? SMTP_AUTH_OK : SMTP_AUTH_FAILED,
                                    .user = fields->user};
-    must_send(world->ledger, MSG_AUTH_REPLY, message->request, &reply);
+    role_test_send(world->ledger, MSG_AUTH_REPLY, message->request, &reply);
 }
 
 static void
@@ -369,7 +321,7 @@ take_for_ledger(struct world *world, const struct ipc_message *message)
     switch ((int)message->type) {
     case MSG_RECIPIENT_LOOKUP:
         lookup.exists = user_exists(MSG_BODY(message, recipient_lookup)->name);
-        must_send(world->ledger, MSG_RECIPIENT_LOOKUP_REPLY, message->request, &lookup);
+        role_test_send(world->ledger, MSG_RECIPIENT_LOOKUP_REPLY, message->request, &lookup);
         break;
     case MSG_TRACE_APPEND:
         take_trace(world, message);
@@ -393,7 +345,7 @@ take_callout(struct world *world, const struct ipc_message *message)
     } else if (str_starts_with(fields->address, STR("later@"))) {
         reply.code = 450;
     }
-    must_send(world->relay, MSG_CALLOUT_REPLY, message->request, &reply);
+    role_test_send(world->relay, MSG_CALLOUT_REPLY, message->request, &reply);
 }
 
 /* "SRS0=good=..." stands for tom@theirs.example. */
@@ -415,7 +367,7 @@ take_srs(struct world *world, const struct ipc_message *message)
     } else if (str_starts_with(kind, STR("odd="))) {
         reply.outcome = VAULT_SRS_FAILED;
     }
-    must_send(world->vault, MSG_SRS_REPLY, message->request, &reply);
+    role_test_send(world->vault, MSG_SRS_REPLY, message->request, &reply);
 }
 
 /* One message from the edge on the line of `role`. */
@@ -482,7 +434,7 @@ int64_t
 world_metric(struct world *world, const char *name)
 {
     struct ipc_message *message = NULL;
-    must_send(world->control, MSG_STATUS_REQUEST, 7, NULL);
+    role_test_send(world->control, MSG_STATUS_REQUEST, 7, NULL);
     do {
         ipc_message_free(&message);
         assert_int_equal(

@@ -16,14 +16,13 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "ipc/packet.h"
 #include "roles/relay/relay.h"
 #include "roles/relay/test_server.h"
+#include "roles/role_test_parent.h"
 #include "store/delivery.h"
 #include "trace/trace.h"
 
-#define CONTROL_FD 3
-#define WAIT_MS    10000
+#define WAIT_MS 10000
 
 #define SERVER_CONNECTIONS 64u
 
@@ -76,19 +75,13 @@ answer(void *context, unsigned connection, const char *line)
 /* ---- the other roles */
 
 static void
-must_send(int fd, enum msg_type type, uint64_t request, const void *fields)
-{
-    assert_int_equal(channel_plain_send(fd, type, request, fields), STATUS_OK);
-}
-
-static void
 take_trace(struct world *world, uint64_t request, const struct msg_trace_append *fields)
 {
     for (size_t i = 0; i < fields->pieces.n; i++) {
         assert_true(trace_is_valid(fields->pieces.items[i].events));
         world->traces++;
     }
-    must_send(world->ledger, MSG_TRACE_ACK, request, NULL);
+    role_test_send(world->ledger, MSG_TRACE_ACK, request, NULL);
 }
 
 /* The next message of this type from `peer`; traces are taken meanwhile. */
@@ -136,23 +129,11 @@ wait_report(struct world *world)
                     delivery_report);
 }
 
-static int
-send_peer(struct world *world, enum role role)
-{
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(packet_prepare_socket(pair[0]), STATUS_OK);
-    struct msg_peer fields = {.role = (uint8_t)role, .socket = pair[1]};
-    must_send(world->control, MSG_PEER, 0, &fields);
-    close(pair[1]);
-    return pair[0];
-}
-
 static void
 spool_restarts(struct world *world)
 {
     close(world->spool);
-    world->spool = send_peer(world, ROLE_SPOOL);
+    world->spool = role_test_peer(world->control, ROLE_SPOOL);
     (void)wait_capacity(world);
 }
 
@@ -160,19 +141,14 @@ static void
 send_configuration(struct world *world, unsigned connections)
 {
     char text[1024];
-    struct msg_configure configure = {.generation = 1, .file_name = STR("test.yaml")};
-    int n = snprintf(text, sizeof text,
-                     "hostname: gw.ours.example\n"
-                     "directories: {state: /tmp, run: /tmp}\n"
-                     "bounce: {postmaster: bob@ours.example}\n"
-                     "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
-                     "domains: [{name: ours.example, delivery: \"smtp://127.0.0.1:%u\"}]\n"
-                     "queue: {connections: %u}\n",
-                     test_server_port(world->server), connections);
-    assert_int_equal(ipc_memfd_create("config", str_make(text, (size_t)n), &configure.text),
-                     STATUS_OK);
-    must_send(world->control, MSG_CONFIGURE, 0, &configure);
-    close(configure.text);
+    snprintf(text, sizeof text,
+             "hostname: gw.ours.example\n"
+             "bounce: {postmaster: bob@ours.example}\n"
+             "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
+             "domains: [{name: ours.example, delivery: \"smtp://127.0.0.1:%u\"}]\n"
+             "queue: {connections: %u}\n",
+             test_server_port(world->server), connections);
+    role_test_configure(world->control, "/tmp", text);
 }
 
 static int
@@ -180,24 +156,15 @@ setup(void **state)
 {
     static struct world world;
     struct msg_start start = {.generation = 1};
-    int pair[2];
     world = (struct world){.ledger = -1};
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-    world.pid = fork(); /* before there are threads; it waits for its configuration */
-    if (world.pid == 0) {
-        dup2(pair[1], CONTROL_FD);
-        close_range(CONTROL_FD + 1, ~0u, 0);
-        _exit(role_main(&relay_role, 0));
-    }
-    close(pair[1]);
-    world.control = pair[0];
+    /* Before there are threads; it waits for its configuration. */
+    world.pid = role_test_launch(&relay_role, &world.control);
     world.server = test_server_start(answer, &world, NULL);
-    assert_int_equal(packet_prepare_socket(world.control), STATUS_OK);
-    world.spool = send_peer(&world, ROLE_SPOOL);
-    world.ledger = send_peer(&world, ROLE_LEDGER);
-    world.edge = send_peer(&world, ROLE_EDGE);
+    world.spool = role_test_peer(world.control, ROLE_SPOOL);
+    world.ledger = role_test_peer(world.control, ROLE_LEDGER);
+    world.edge = role_test_peer(world.control, ROLE_EDGE);
     send_configuration(&world, 10);
-    must_send(world.control, MSG_START, 0, &start);
+    role_test_send(world.control, MSG_START, 0, &start);
     (void)wait_message(&world, world.control, ROLE_RELAY, ROLE_PARENT, MSG_READY);
     *state = &world;
     return 0;
@@ -239,7 +206,7 @@ lease(struct world *world, uint64_t number, const char *address)
                                   .head = ipc_body_inline(STR("Subject: new\r\n\r\n")),
                                   .content = ipc_body_inline(STR("Subject: old\r\n\r\ntext\r\n")),
                                   .content_offset = 16};
-    must_send(world->spool, MSG_DELIVER, 0, &deliver);
+    role_test_send(world->spool, MSG_DELIVER, 0, &deliver);
 }
 
 static void
@@ -262,7 +229,7 @@ test_delivery(void **state)
     lease(world, 2, "no@ours.example");
     expect_report(world, 2, DELIVERY_FAILED);
     while (world->traces < 2) {
-        must_send(world->control, MSG_STATUS_REQUEST, 1, NULL);
+        role_test_send(world->control, MSG_STATUS_REQUEST, 1, NULL);
         (void)wait_message(world, world->control, ROLE_RELAY, ROLE_PARENT, MSG_STATUS_REPLY);
     }
     kill(world->pid, SIGKILL);
@@ -303,7 +270,7 @@ test_spool_dies_during_a_delivery(void **state)
     lease(world, 5, "bob@ours.example");
     wait_verdict(world);
     close(world->spool);
-    world->spool = send_peer(world, ROLE_SPOOL);
+    world->spool = role_test_peer(world->control, ROLE_SPOOL);
     assert_int_equal(wait_capacity(world), 9); /* one is still under way */
     lease(world, 1, "bob@ours.example");
     atomic_store(&world->held, false);
@@ -317,7 +284,7 @@ static uint16_t
 callout(struct world *world, uint64_t request, const char *address)
 {
     struct msg_callout fields = {.address = str_from_cstr(address), .domain = STR("ours.example")};
-    must_send(world->edge, MSG_CALLOUT, request, &fields);
+    role_test_send(world->edge, MSG_CALLOUT, request, &fields);
     struct ipc_message *reply =
         wait_message(world, world->edge, ROLE_RELAY, ROLE_EDGE, MSG_CALLOUT_REPLY);
     assert_int_equal(reply->request, request);
@@ -354,7 +321,7 @@ test_reload(void **state)
     lease(world, 1, "bob@ours.example");
     wait_verdict(world);
     send_configuration(world, 4);
-    must_send(world->control, MSG_START, 0, &(struct msg_start){.generation = 1});
+    role_test_send(world->control, MSG_START, 0, &(struct msg_start){.generation = 1});
     assert_int_equal(wait_capacity(world), 4);
 }
 
@@ -376,7 +343,7 @@ test_stop(void **state)
     int status = 0;
     lease(world, 1, "bob@ours.example");
     expect_report(world, 1, DELIVERY_RELAYED_WITHOUT_DSN);
-    must_send(world->control, MSG_STOP, 0, &stop);
+    role_test_send(world->control, MSG_STOP, 0, &stop);
     while (wait_capacity(world) != 0) {
     }
     int64_t end = clock_monotonic_ms() + WAIT_MS;
