@@ -52,7 +52,7 @@ spf_query_name(struct arena *arena, struct str domain, struct str *name_out)
             status = buf_printf(&escaped, "\\%03u", c);
         }
     }
-    if (status != STATUS_OK || domain.n == 0 ||
+    if (status != STATUS_OK || domain.n == 0 || str_ends_with(domain, STR(".")) ||
         dns_name_to_wire(buf_str(&escaped), &wire) != STATUS_OK) {
         buf_free(&escaped);
         return STATUS_SYNTAX;

@@ -33,7 +33,8 @@ struct spf_state {
                                        enum spf_result *result_out);
 
 /*
- * The octets of a domain as a name to ask for. STATUS_SYNTAX: it is malformed, so that nothing can
+ * The octets of a domain, without a final dot, as a name to ask for. STATUS_SYNTAX: it is malformed
+ * (a dot that is still at its end has an empty label before it, RFC 7208 4.3), so that nothing can
  * be there; STATUS_LIMIT: the arena is full.
  */
 [[nodiscard]] enum status spf_query_name(struct arena *arena, struct str domain,

@@ -217,7 +217,7 @@ parse_directive(struct parser *parser, struct str term)
     struct spf_directive directive = {
         .qualifier = '+', .text = term, .ip4_prefix = 32, .ip6_prefix = 128};
     struct str rest = term;
-    if (strchr("+-~?", rest.p[0]) != NULL) {
+    if (str_contains_char(STR("+-~?"), rest.p[0])) {
         directive.qualifier = rest.p[0];
         rest = str_skip(rest, 1);
     }

@@ -17,7 +17,7 @@ require(bool truth)
 static void
 check_directive(const struct spf_directive *directive)
 {
-    require(directive->text.n > 0 && strchr("+-~?", directive->qualifier) != NULL);
+    require(directive->text.n > 0 && str_contains_char(STR("+-~?"), directive->qualifier));
     require(directive->ip4_prefix <= 32 && directive->ip6_prefix <= 128);
     require(directive->domain.n == 0 || spf_domain_spec_check(directive->domain) == STATUS_OK);
 }

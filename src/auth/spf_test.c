@@ -159,6 +159,7 @@ static const struct {
     {STR_INIT("a@zz.example"), "192.0.2.1", "none  0/0"},
     {STR_INIT("a@example"), "192.0.2.1", "none  0/0"},
     {STR_INIT("a@x..example"), "192.0.2.1", "none  0/0"},
+    {STR_INIT("a@plain.example.."), "192.0.2.1", "none  0/0"},
     {STR_INIT("a@[192.0.2.1]"), "192.0.2.1", "none  0/0"},
     {STR_INIT("a@\xff.example"), "192.0.2.1", "none  0/0"},
     {STR_INIT("a@broken.example"), "192.0.2.1", "permerror  0/0"},
