@@ -139,7 +139,8 @@ class Evaluation:
 
     def ask(self, case):
         spf = case.get("spf") or []
-        request = {"op": "dmarc", "zone": case["zone"], "organizational_domain": True,
+        request = {"op": "dmarc", "zone": case["zone"],
+                   "organizational_domain": "org_domain" in case["expect"],
                    "spf": identifiers(spf if isinstance(spf, list) else [spf]),
                    "dkim": identifiers(case.get("dkim") or [])}
         author = case.get("from", case.get("domain"))
