@@ -154,7 +154,6 @@ test_broken_records(void **state)
                  "all"),
         STR_INIT("v=spf1 a:x.example\0"),
         STR_INIT("v=spf1 \0all"),
-        STR_INIT("v=spf1 \0ip4:192.0.2.1"),
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
