@@ -463,6 +463,7 @@ struct config_dkim_rules {
 
 struct config_dkim {
     bool sign;                              /* [true] */
+    bool encode_8bit;                       /* [true] before signing */
     enum config_dkim_algorithms algorithms; /* [both] of new keys */
     struct config_dkim_rules rules;         /* the first that fits */
     int64_t rotate_after_ms;                /* [0, 0..3650d] 0: by hand only */

@@ -64,6 +64,11 @@ static const struct schema_map dkim_rule_map =
 static const struct schema_field dkim_fields[] = {
     BOOL(config_dkim, sign, "true",
          "Sign what our users send with the active keys of the author's domain."),
+    BOOL(
+        config_dkim, encode_8bit, "true",
+        "Encode 8-bit content as 7 bits before signing (RFC 6376 5.3), so that the signature also "
+        "holds where a server on the way does not take 8-bit mail. Signed and encrypted parts stay "
+        "as they are."),
     CHOICE(config_dkim, algorithms, enum config_dkim_algorithms, "both", dkim_algorithm_choices,
            "Which keys postern key generate makes when it is not told."),
     ROW(config_dkim, rules, SCHEMA_MAP, struct config_dkim_rules,

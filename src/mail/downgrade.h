@@ -7,8 +7,8 @@
  * done: signed or encrypted parts, header fields with 8-bit octets, structures that could be read
  * in two ways. The message bounces then, with the reason.
  *
- * A DKIM signature does not survive the encoding; a message that arrives without one is worth more
- * than one that does not arrive.
+ * A DKIM signature does not survive the encoding: what we sign is encoded before, and of what
+ * others have signed a message that arrives without is worth more than one that does not arrive.
  */
 #ifndef POSTERN_MAIL_DOWNGRADE_H
 #define POSTERN_MAIL_DOWNGRADE_H

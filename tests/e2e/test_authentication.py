@@ -1,6 +1,7 @@
 """Who sent it: what comes in is checked, what goes out is signed, and explain says by what."""
 
 import concurrent.futures
+import email
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from lab.net import privileged
 from lab.process import wait_for
+from lab.sink import Script
 from signed import Signed, fields
 from world import BOB, JACK
 
@@ -150,6 +152,67 @@ def test_fields_cannot_be_added_to_what_is_signed(signed):
     content = signed.far.wait(before + 1)[before].content
     for field in (b"From: ceo@bank.example\r\n", b"Subject: other\r\n", b"To: all@x.example\r\n"):
         assert not dkim.DKIM(field + content).verify(0, dnsfunc=signed.dns), field
+
+
+GREETING = "Grüße aus Zürich"
+PLAIN = f"""Subject: greeting
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
+
+{GREETING}
+"""
+SIGNED_PART = f"""Subject: signed by hand
+MIME-Version: 1.0
+Content-Type: multipart/signed; boundary=b; protocol="application/pgp-signature"
+
+--b
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
+
+{GREETING}
+--b
+Content-Type: application/pgp-signature
+
+signature
+--b--
+"""
+
+
+def verifies(content, index, signed):
+    try:
+        return dkim.DKIM(content).verify(index, dnsfunc=signed.dns)
+    except dkim.ValidationError:
+        return False
+
+
+@pytest.mark.parametrize("encode,holds", [(True, True), (False, False)])
+def test_a_signature_over_8_bit_text(world, encode, holds):
+    """RFC 6376 5.3: a server that takes 7 bits only gets what was signed."""
+    bare = world.sink(Script(extensions=("PIPELINING",)))
+    signed = Signed(world, {
+        "routes": [{"domain": "far.example", "to": f"smtp://{bare.address}:{bare.port}"}],
+        "authentication": {"dkim": {"publish_wait": "0s", "encode_8bit": encode}}})
+    identifier = signed.running.submit("tom@far.example", PLAIN, user=signed.user,
+                                       mail_parameters="BODY=8BITMIME")
+    content = bare.wait()[0].content
+    assert content.isascii()
+    parsed = email.message_from_bytes(content)
+    assert parsed.get_payload(decode=True).decode().strip() == GREETING
+    for index in range(2):
+        assert verifies(content, index, signed) == holds, index
+    signed.running.explained(identifier, "Its 8-bit content was encoded as 7 bits; " + (
+        "a signature over 7 bits holds" if encode else "the next server does not take 8-bit mail"))
+
+
+def test_what_is_signed_by_hand_is_not_encoded(signed):
+    before = len(signed.far.mails)
+    identifier = signed.running.submit("tom@far.example", SIGNED_PART, user=signed.user,
+                                       mail_parameters="BODY=8BITMIME")
+    content = signed.far.wait(before + 1)[before].content
+    assert GREETING.encode() in content and "=C3" not in content.decode()
+    assert dkim.DKIM(content).verify(0, dnsfunc=signed.dns)
+    signed.running.explained(identifier, "left as it is, because a part is signed or encrypted")
 
 
 def test_who_signs_can_be_told(world):

@@ -151,7 +151,7 @@ static enum status
 body_to_memfd(struct str octets, struct ipc_body *body_out)
 {
     int fd;
-    enum status status = ipc_memfd_create("head", octets, &fd);
+    enum status status = ipc_memfd_create("message", octets, &fd);
     if (status != STATUS_OK) {
         return status;
     }
@@ -164,21 +164,50 @@ body_to_memfd(struct str octets, struct ipc_body *body_out)
     return STATUS_OK;
 }
 
-/*
- * The head goes inline where there is room. The content goes as it came: the edge chose inline or
- * memfd by its size, and recipients and content fitted into one packet with the trace's events.
- */
+/* Inline where there is room in a packet that has `others` octets already. */
 static enum status
-commit_head(const struct msg_submit *submit, const struct outgoing_copy *copy,
-            struct ipc_body *body_out)
+body_make(struct str octets, size_t others, struct ipc_body *body_out)
 {
-    size_t others =
-        PACKET_FIXED + recipients_size(copy) + (submit->content.fd < 0 ? submit->content.size : 0);
-    if (copy->head.n <= IPC_BODY_INLINE_MAX && others + copy->head.n <= IPC_PACKET_MAX) {
-        *body_out = ipc_body_inline(copy->head);
+    if (octets.n <= IPC_BODY_INLINE_MAX && others + octets.n <= IPC_PACKET_MAX) {
+        *body_out = ipc_body_inline(octets);
         return STATUS_OK;
     }
-    return body_to_memfd(copy->head, body_out);
+    return body_to_memfd(octets, body_out);
+}
+
+/* What the memfds of head and content were for is done. */
+static void
+close_made(const struct msg_submit *submit, const struct msg_commit *fields)
+{
+    if (fields->head.fd >= 0) {
+        close(fields->head.fd);
+    }
+    if (fields->content.fd >= 0 && fields->content.fd != submit->content.fd) {
+        close(fields->content.fd);
+    }
+}
+
+/*
+ * Content that is the one that came goes as it came: the edge chose inline or memfd by its size,
+ * and recipients and content fitted into one packet with the trace's events.
+ */
+static enum status
+make_bodies(const struct msg_submit *submit, const struct outgoing_copy *copy,
+            struct msg_commit *fields)
+{
+    enum status status = STATUS_OK;
+    size_t others = PACKET_FIXED + recipients_size(copy);
+    fields->head.fd = -1;
+    if (buf_str(&copy->encoded).n > 0) {
+        fields->content_offset = 0;
+        status = body_make(copy->body, others, &fields->content);
+    }
+    if (status != STATUS_OK) {
+        fields->content = submit->content;
+        return status;
+    }
+    others += fields->content.fd < 0 ? fields->content.size : 0;
+    return body_make(copy->head, others, &fields->head);
 }
 
 static enum status
@@ -200,15 +229,12 @@ send_copy(struct filter_job *job, const struct filter_content *content, size_t c
         .content_offset = content_offset,
     };
     int64_t left_ms = job->deadline_ms - clock_monotonic_ms();
-    enum status status = commit_head(submit, copy, &fields.head);
-    if (status != STATUS_OK) {
-        return status;
+    enum status status = make_bodies(submit, copy, &fields);
+    if (status == STATUS_OK) {
+        status = channel_request(job->shared->spool, MSG_COMMIT, &fields,
+                                 left_ms > 0 ? (int)left_ms : 1, on_commit_reply, commit);
     }
-    status = channel_request(job->shared->spool, MSG_COMMIT, &fields,
-                             left_ms > 0 ? (int)left_ms : 1, on_commit_reply, commit);
-    if (fields.head.fd >= 0) {
-        close(fields.head.fd);
-    }
+    close_made(submit, &fields);
     return status;
 }
 
@@ -225,7 +251,7 @@ filter_commit_send(struct filter_job *job, const struct mail_head *head,
     enum spool_priority priority = filter_priority(job->settings->config, content.submit, head);
     for (size_t i = 0; i < count; i++) {
         job->commits[i].job = job;
-        job->commits[i].size = copies[i].head.n + (content.view.octets.n - content_offset);
+        job->commits[i].size = copies[i].head.n + copies[i].body.n;
         job->commits[i].recipients = copies[i].recipient_count;
         job->commits[i].priority = (uint8_t)priority;
         memcpy(job->commits[i].id, copies[i].id, sizeof job->commits[i].id);

@@ -131,7 +131,7 @@ commit_copies(struct work *work)
 {
     struct filter_job *job = work->job;
     struct outgoing_copy copies[OUTGOING_COPIES_MAX];
-    size_t count;
+    size_t count = 0;
     struct outgoing_input input = {
         .arena = work->arena,
         .config = work->config,
@@ -147,7 +147,11 @@ commit_copies(struct work *work)
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         status = outgoing_make(&input, &copies[i], filter_commit_trace(job, i));
     }
-    return status == STATUS_OK ? filter_commit_send(job, &work->head, copies, count) : status;
+    if (status == STATUS_OK) {
+        status = filter_commit_send(job, &work->head, copies, count);
+    }
+    outgoing_free(copies, count);
+    return status;
 }
 
 static void

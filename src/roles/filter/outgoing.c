@@ -156,8 +156,18 @@ outgoing_make(const struct outgoing_input *input, struct outgoing_copy *copy, st
     if (copy->head.p == NULL) {
         return STATUS_LIMIT;
     }
+    copy->body = str_skip(input->checked->content, input->checked->head->raw.n);
     if (copy->is_forwarded) {
         record_forward(input, copy, trace);
     }
     return filter_sign(input, copy, trace);
+}
+
+void
+outgoing_free(struct outgoing_copy *copies, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_free(&copies[i].encoded);
+        copies[i].body = str_make(NULL, 0);
+    }
 }

@@ -37,9 +37,11 @@ struct outgoing_copy {
     uint32_t flags; /* those of the message, and whether its sender was rewritten */
     struct record_recipient *recipients; /* in the arena */
     size_t recipient_count;
-    bool is_forwarded; /* to other domains, by an alias of ours */
-    struct str domain; /* of the alias; empty unless forwarded */
-    struct str head;   /* set by outgoing_make */
+    bool is_forwarded;  /* to other domains, by an alias of ours */
+    struct str domain;  /* of the alias; empty unless forwarded */
+    struct str head;    /* set by outgoing_make, as what follows */
+    struct str body;    /* what comes after the head */
+    struct buf encoded; /* what the body points to when it is not the one that came */
 };
 
 /*
@@ -52,10 +54,14 @@ struct outgoing_copy {
 
 /*
  * Makes the header section of a copy: edited, then signed (mail of our users) or sealed (mail that
- * is forwarded, as configured). What is done is written into `trace`. Errors as above.
+ * is forwarded, as configured); what is to be signed may get another body (encode.h). What is done
+ * is written into `trace`. Errors as above.
  */
 [[nodiscard]] enum status outgoing_make(const struct outgoing_input *input,
                                         struct outgoing_copy *copy, struct trace *trace);
+
+/* Frees what copies hold beside the arena. */
+void outgoing_free(struct outgoing_copy *copies, size_t count);
 
 /* The text for Authentication-Results and ARC: see auth_results_collect. */
 struct str outgoing_disposition(const struct decision *decision);

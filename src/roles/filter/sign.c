@@ -5,17 +5,17 @@
 #include "auth/results_authres.h"
 #include "base/log.h"
 #include "mail/author.h"
+#include "roles/filter/encode.h"
 
 /* Labels that are looked at above the author's domain for a key. */
 #define PARENTS_MAX 127u
 
-/* The message that leaves, read again: signatures cover what is sent. */
+/* The header section that leaves, read again: signatures cover what is sent. */
 static enum status
 read_again(const struct outgoing_input *input, const struct outgoing_copy *copy,
-           struct mail_head *head_out, struct str *body_out)
+           struct mail_head *head_out)
 {
     struct mail_head_limits limits = {SIZE_MAX, SIZE_MAX};
-    *body_out = str_skip(input->checked->content, input->checked->head->raw.n);
     return mail_head_parse(input->arena, copy->head, &limits, head_out);
 }
 
@@ -90,7 +90,6 @@ sign_with(const struct outgoing_input *input, struct outgoing_copy *copy, struct
           const struct key_ring_entry *const *keys, size_t count)
 {
     struct mail_head head;
-    struct str body;
     struct vault_signer signers[VAULT_SIGNERS_MAX];
     struct dkim_sign_key sign_keys[VAULT_SIGNERS_MAX];
     struct buf fields;
@@ -98,13 +97,13 @@ sign_with(const struct outgoing_input *input, struct outgoing_copy *copy, struct
         signers[i] = (struct vault_signer){input->vault, keys[i]};
         sign_keys[i] = (struct dkim_sign_key){keys[i]->selector, vault_signer_make(&signers[i])};
     }
-    enum status status = read_again(input, copy, &head, &body);
+    enum status status = read_again(input, copy, &head);
     if (status != STATUS_OK) {
         return status;
     }
     struct dkim_sign_request request = {
         .head = &head,
-        .body = body,
+        .body = copy->body,
         .domain = domain,
         .keys = sign_keys,
         .key_count = count,
@@ -137,7 +136,10 @@ sign(const struct outgoing_input *input, struct outgoing_copy *copy, struct trac
     if (count == 0) {
         return STATUS_OK;
     }
-    status = sign_with(input, copy, domain, keys, count);
+    status = filter_encode(input, copy, trace);
+    if (status == STATUS_OK) {
+        status = sign_with(input, copy, domain, keys, count);
+    }
     if (status == STATUS_SYNTAX || status == STATUS_NOT_FOUND) {
         /* A key that was retired this moment, or a header that cannot be signed. */
         LOG_WARN("a message leaves unsigned", LOG_STR("id", input->submit->id),
@@ -228,7 +230,6 @@ seal(const struct outgoing_input *input, struct outgoing_copy *copy, struct trac
     const struct key_ring_entry *key = sealing_key(input, copy);
     struct arc_sealing sealing;
     struct mail_head head;
-    struct str body;
     struct str results;
     if (key == NULL || input->checked->auth->arc == NULL) {
         return STATUS_OK;
@@ -237,7 +238,7 @@ seal(const struct outgoing_input *input, struct outgoing_copy *copy, struct trac
     struct crypto_signer crypto = vault_signer_make(&signer);
     enum status status = results_for_seal(input, &results);
     if (status == STATUS_OK) {
-        status = read_again(input, copy, &head, &body);
+        status = read_again(input, copy, &head);
     }
     if (status != STATUS_OK) {
         return status;
@@ -247,7 +248,8 @@ seal(const struct outgoing_input *input, struct outgoing_copy *copy, struct trac
                                          .signer = &crypto,
                                          .results = results,
                                          .now = input->submit->received_ms / 1000};
-    status = arc_seal(input->arena, &head, body, input->checked->auth->arc, &settings, &sealing);
+    status =
+        arc_seal(input->arena, &head, copy->body, input->checked->auth->arc, &settings, &sealing);
     if (status == STATUS_NOT_FOUND || (status == STATUS_OK && sealing.result != ARC_SEAL_DONE)) {
         return STATUS_OK;
     }

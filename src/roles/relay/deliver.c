@@ -181,6 +181,8 @@ choose_form(struct relay_delivery *d, struct batch *batch, const struct relay_se
     }
     if (!seven->made) {
         make_seven_bits(d);
+        TRACE(d->trace, content_encoded, .why = STR("next_hop"),
+              .problem = str_from_cstr(seven->why != NULL ? seven->why : ""));
     }
     if (seven->why == NULL) {
         message->head = buf_str(&seven->head);
