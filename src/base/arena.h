@@ -19,7 +19,7 @@ struct arena;
 [[nodiscard]] struct arena *arena_create(size_t ceiling);
 /* Runs the destructors, newest first, frees all and sets *arena to NULL. NULL is allowed. */
 void arena_destroy(struct arena **arena);
-/* The same for an arena that held secrets: its memory is overwritten first. */
+/* The same for an arena that held secrets, and was never reset: its memory is overwritten first. */
 void arena_destroy_wiped(struct arena **arena);
 /* Empties the arena for use again: destructors run, the newest block is kept. */
 void arena_reset(struct arena *arena);

@@ -348,7 +348,9 @@ dns_packet_answer(struct arena *arena, struct str packet, struct str name, uint1
     answer.outcome = outcome_of(&s, answer.record_count);
     if (answer.outcome != DNS_OUTCOME_ANSWER) {
         answer.record_count = 0;
-        answer.ttl = negative_ttl(&s, packet);
+        /* An alias on the way may lead elsewhere before. */
+        uint32_t const negative = negative_ttl(&s, packet);
+        answer.ttl = negative < answer.ttl ? negative : answer.ttl;
     }
     *answer_out = answer;
     return STATUS_OK;

@@ -114,6 +114,41 @@ test_negative_answer(void **state)
     arena_destroy(&arena);
 }
 
+/* What an alias of 5 seconds leads to holds for 5 seconds, an hour's SOA or not. */
+static void
+test_an_alias_to_nothing(void **state)
+{
+    static const char packet[] = "\x12\x34\x81\x83\x00\x01\x00\x01\x00\x01\x00\x00"
+                                 "\x01"
+                                 "a"
+                                 "\x01"
+                                 "x"
+                                 "\x00"
+                                 "\x00\x10\x00\x01"
+                                 "\xc0\x0c"
+                                 "\x00\x05\x00\x01\x00\x00\x00\x05\x00\x05"
+                                 "\x01"
+                                 "b"
+                                 "\x01"
+                                 "y"
+                                 "\x00"
+                                 "\x01"
+                                 "y"
+                                 "\x00"
+                                 "\x00\x06\x00\x01\x00\x00\x0e\x10\x00\x16"
+                                 "\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\x0e\x10";
+    struct arena *arena = arena_create(65536);
+    struct dns_answer answer;
+    (void)state;
+    assert_int_equal(
+        read_answer(arena, str_make(packet, sizeof packet - 1), STR("a.x"), DNS_TYPE_TXT, &answer),
+        STATUS_OK);
+    assert_int_equal(answer.outcome, DNS_OUTCOME_NXDOMAIN);
+    assert_true(str_eq(answer.canonical, STR("b.y")));
+    assert_int_equal(answer.ttl, 5);
+    arena_destroy(&arena);
+}
+
 static void
 test_every_cut_is_refused(void **state)
 {
@@ -160,6 +195,7 @@ main(void)
         cmocka_unit_test(test_aliases_and_compressed_names),
         cmocka_unit_test(test_another_question_is_refused),
         cmocka_unit_test(test_negative_answer),
+        cmocka_unit_test(test_an_alias_to_nothing),
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_a_pointer_must_lead_back),
     };

@@ -58,6 +58,8 @@ hash_of(const struct memory *memory, uint64_t generation, struct str name, uint1
 struct dns_table {
     int fd;
     struct memory *memory;
+    size_t turn;
+    uint64_t generations[DNS_TABLE_ENTRIES]; /* under which each entry was written */
 };
 
 struct dns_table *
@@ -104,19 +106,23 @@ dns_table_fd(const struct dns_table *table)
     return table->fd;
 }
 
-/* Where an answer is written: in place of its older one, else of what goes first. */
-static struct entry *
-choose(struct memory *memory, uint64_t tag)
+/*
+ * Where an answer is written: over its older one, else over one that is over or forgotten, else
+ * over each of its places in turn. How long an answer may be kept is the word of strangers: it is
+ * no reason to keep it before others.
+ */
+static size_t
+choose(struct dns_table *table, uint64_t generation, uint64_t tag, int64_t now_ms)
 {
-    struct entry *ways = &memory->entries[tag % (DNS_TABLE_ENTRIES / WAYS) * WAYS];
-    struct entry *chosen = NULL;
-    for (size_t i = 0; i < WAYS; i++) {
-        struct entry *entry = &ways[i];
+    size_t const first = tag % (DNS_TABLE_ENTRIES / WAYS) * WAYS;
+    size_t chosen = first + table->turn++ % WAYS;
+    for (size_t i = first; i < first + WAYS; i++) {
+        const struct entry *entry = &table->memory->entries[i];
         if (atomic_load(&entry->tag) == tag) {
-            return entry;
+            return i;
         }
-        if (chosen == NULL || atomic_load(&entry->expires_ms) < atomic_load(&chosen->expires_ms)) {
-            chosen = entry;
+        if (table->generations[i] != generation || atomic_load(&entry->expires_ms) <= now_ms) {
+            chosen = i;
         }
     }
     return chosen;
@@ -126,17 +132,19 @@ bool
 dns_table_put(struct dns_table *table, struct str name, uint16_t type,
               const struct dns_answer *answer, int64_t now_ms)
 {
-    uint64_t text[TEXT_WORDS];
-    if (answer->ttl == 0 || dns_outcome_is_temporary(answer->outcome)) {
+    uint64_t text[TEXT_WORDS] = {0}; /* no octets of the stack go out */
+    if (table == NULL || answer->ttl == 0 || dns_outcome_is_temporary(answer->outcome)) {
         return false;
     }
     size_t const n = dns_table_entry_write((char *)text, TEXT_SIZE, name, type, answer);
     if (n == 0) {
         return false;
     }
-    uint64_t const tag =
-        hash_of(table->memory, atomic_load(&table->memory->generation), name, type);
-    struct entry *entry = choose(table->memory, tag);
+    uint64_t const generation = atomic_load(&table->memory->generation);
+    uint64_t const tag = hash_of(table->memory, generation, name, type);
+    size_t const chosen = choose(table, generation, tag, now_ms);
+    struct entry *entry = &table->memory->entries[chosen];
+    table->generations[chosen] = generation;
     uint64_t const sequence = atomic_load(&entry->sequence);
     atomic_store_explicit(&entry->sequence, sequence + 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
@@ -154,7 +162,9 @@ dns_table_put(struct dns_table *table, struct str name, uint16_t type,
 void
 dns_table_clear(struct dns_table *table)
 {
-    atomic_fetch_add(&table->memory->generation, 1);
+    if (table != NULL) {
+        atomic_fetch_add(&table->memory->generation, 1);
+    }
 }
 
 /* ---- reading */

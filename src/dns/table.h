@@ -38,12 +38,12 @@ void dns_table_destroy(struct dns_table **table);
 int dns_table_fd(const struct dns_table *table);
 
 /*
- * Keeps an answer, in place of an older one or of one that would have gone next. What is not to be
- * kept, or has no room, is left out: a failure, a TTL of 0. True when it was kept.
+ * Keeps an answer, in the place of an older one. What is not to be kept, or has no room, is left
+ * out: a failure, a TTL of 0. True when it was kept. `table` may be NULL: nothing is.
  */
 bool dns_table_put(struct dns_table *table, struct str name, uint16_t type,
                    const struct dns_answer *answer, int64_t now_ms);
-/* Forgets everything: what is asked, or who is trusted, has changed. */
+/* Forgets everything: who is asked, or who is trusted, has changed. NULL is allowed. */
 void dns_table_clear(struct dns_table *table);
 
 /* ---- a reader's side; any thread */

@@ -184,6 +184,40 @@ test_a_full_table_takes_the_next(void **state)
     assert_in_range(there, DNS_TABLE_ENTRIES / 2, DNS_TABLE_ENTRIES);
 }
 
+/* How many of `count` answers are still there when all have been put. */
+static size_t
+put_and_find(struct world *world, const char *prefix, uint32_t count)
+{
+    size_t there = 0;
+    char name[40];
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%s%u.example", prefix, i);
+        assert_true(put(world, name, answer_with(60)));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%s%u.example", prefix, i);
+        there += is_there(world, name, DNS_TYPE_TXT, NOW);
+        arena_reset(world->arena);
+    }
+    return there;
+}
+
+/* Who says that his answers hold for a day does not keep out those of others, nor do forgotten
+ * ones. */
+static void
+test_long_answers_do_not_keep_others_out(void **state)
+{
+    struct world *world = *state;
+    char name[40];
+    for (uint32_t i = 0; i < 4 * DNS_TABLE_ENTRIES; i++) {
+        snprintf(name, sizeof name, "n%u.flood.example", i);
+        assert_true(put(world, name, answer_with(86400)));
+    }
+    assert_true(put_and_find(world, "a", DNS_TABLE_ENTRIES / 8) > DNS_TABLE_ENTRIES / 10);
+    dns_table_clear(world->table);
+    assert_true(put_and_find(world, "b", DNS_TABLE_ENTRIES / 8) > DNS_TABLE_ENTRIES / 8 - 50);
+}
+
 static void
 test_a_table_is_only_read(void **state)
 {
@@ -354,6 +388,7 @@ main(void)
         TEST(test_an_answer_lasts_as_long_as_its_ttl),
         TEST(test_a_cleared_table_knows_nothing),
         TEST(test_a_full_table_takes_the_next),
+        TEST(test_long_answers_do_not_keep_others_out),
         TEST(test_a_table_is_only_read),
         TEST(test_what_is_no_table_is_refused),
         TEST(test_a_view_outlives_its_table),

@@ -12,6 +12,8 @@
 #define SEGMENTS_KEPT    16u
 #define SEGMENT_SIZE_MIN (1u << 20)
 #define SEGMENT_SIZE_MAX (256u << 20)
+/* Of the log, octets. */
+#define LOG_PAGE         4096u
 #define SEGMENT_AGE_MIN  (60LL * 1000)
 #define SEGMENT_AGE_MAX  (7LL * 24 * 3600 * 1000)
 
@@ -78,15 +80,45 @@ query_last_id(struct segment *segment, char id_out[static ID_LENGTH + 1])
     return status;
 }
 
-/*
- * The log of the newest segment may have 64 MiB: at each checkpoint nearly every page of the
- * indexes is written, so few checkpoints write less. It keeps its blocks for the next round.
- */
-static enum status
-set_log_size(struct segment *segment)
+static uint64_t
+segment_size_most(const struct trace_store_limits *limits)
 {
-    return ledger_exec(segment->database, "PRAGMA wal_autocheckpoint = 16384;"
-                                          "PRAGMA journal_size_limit = 83886080");
+    uint64_t const size = limits->size / SEGMENTS_KEPT;
+    return size < SEGMENT_SIZE_MIN   ? SEGMENT_SIZE_MIN
+           : size > SEGMENT_SIZE_MAX ? SEGMENT_SIZE_MAX
+                                     : size;
+}
+
+/*
+ * The log of the newest segment may have a quarter of what the segment may have, and of 256 MiB: at
+ * each checkpoint nearly every page of the indexes is written, so few checkpoints write less. It
+ * keeps its blocks for the next round.
+ */
+static unsigned
+log_pages_for(const struct trace_store_limits *limits)
+{
+    return (unsigned)(segment_size_most(limits) / 4 / LOG_PAGE);
+}
+
+static enum status
+set_log_size(struct trace_store *store)
+{
+    char sql[128];
+    unsigned const pages = store->log_pages;
+    snprintf(sql, sizeof sql, "PRAGMA wal_autocheckpoint = %u; PRAGMA journal_size_limit = %u",
+             pages, pages * (LOG_PAGE + LOG_PAGE / 4));
+    return ledger_exec(store->newest.database, sql);
+}
+
+static void
+follow_limits(struct trace_store *store, const struct trace_store_limits *limits)
+{
+    if (store->log_pages != log_pages_for(limits)) {
+        store->log_pages = log_pages_for(limits);
+        if (set_log_size(store) != STATUS_OK) {
+            LOG_WARN("the log of the newest traces keeps its size");
+        }
+    }
 }
 
 /* Statements for the newest segment, and nothing in memory of another. */
@@ -110,7 +142,7 @@ open_newest(struct trace_store *store, const char *name)
     int64_t part;
     enum status status = segment_open(store->directory, name, LEDGER_BATCHED, &store->newest);
     if (status == STATUS_OK) {
-        status = set_log_size(&store->newest);
+        status = set_log_size(store);
     }
     if (status == STATUS_OK) {
         status = query_max(&store->newest, "SELECT max(n) FROM message", &row);
@@ -155,17 +187,44 @@ next_name(struct trace_store *store, int64_t now_ms, char name[static ID_LENGTH 
     id_make(now_ms > last_ms ? now_ms : last_ms + 1, name);
 }
 
+/* The file itself goes last: what a crash leaves behind is still listed, and deleted next time. */
+static void
+delete_files(const struct trace_store *store, const char *name)
+{
+    static const char *const suffixes[] = {".db-wal", ".db-shm", ".db"};
+    char path[LEDGER_PATH_MAX];
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        segment_path(store->directory, name, suffixes[i], path);
+        if (unlink(path) != 0 && errno != ENOENT) {
+            LOG_ERROR("a file of traces cannot be deleted", LOG_CSTR("file", path),
+                      LOG_CSTR("reason", strerror(errno)));
+        }
+    }
+}
+
+/* On failure the segment is not there, and list and numbers are as before. */
 static enum status
 begin_segment(struct trace_store *store, int64_t now_ms)
 {
     char name[ID_LENGTH + 1];
+    struct segment_list list;
+    int64_t const next_row = store->next_row;
     next_name(store, now_ms, name);
     enum status status = open_newest(store, name);
-    if (status == STATUS_OK) {
-        segment_list_free(&store->list);
-        status = segment_list_read(store->directory, &store->list);
+    if (status != STATUS_OK) {
+        return status;
     }
-    return status;
+    status = segment_list_read(store->directory, &list);
+    if (status != STATUS_OK) {
+        /* Its file would stand between ids and the segment that has them. */
+        segment_close(&store->newest);
+        delete_files(store, name);
+        store->next_row = next_row;
+        return status;
+    }
+    segment_list_free(&store->list);
+    store->list = list;
+    return STATUS_OK;
 }
 
 static void
@@ -220,6 +279,7 @@ visit_all(struct trace_store *store)
 static enum status
 open_store(struct trace_store *store, const struct trace_store_limits *limits, int64_t now_ms)
 {
+    store->log_pages = log_pages_for(limits);
     enum status status = segment_list_read(store->directory, &store->list);
     if (status == STATUS_OK) {
         status = visit_all(store);
@@ -310,8 +370,8 @@ enum status
 trace_store_find_old(struct trace_store *store, struct str id, struct summary *summary)
 {
     int64_t row;
-    for (size_t i = store->list.count - 1; i > 0; i--) {
-        const char *name = store->list.names[i - 1];
+    for (size_t i = store->list.count; i > 1; i--) {
+        const char *name = store->list.names[i - 2];
         struct segment *segment = old_segment(store, name);
         enum status status =
             segment != NULL ? segment_row_find(segment, id, &row, summary) : STATUS_NOT_FOUND;
@@ -344,34 +404,23 @@ segment_size(const struct trace_store *store, const char *name)
     return size + file_size(path);
 }
 
-/* The file itself goes last: what a crash leaves behind is still listed, and deleted next time. */
 static void
 delete_segment(struct trace_store *store, const char *name)
 {
-    static const char *const suffixes[] = {".db-wal", ".db-shm", ".db"};
-    char path[LEDGER_PATH_MAX];
     close_old(store);
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        segment_path(store->directory, name, suffixes[i], path);
-        if (unlink(path) != 0 && errno != ENOENT) {
-            LOG_ERROR("a file of old traces cannot be deleted", LOG_CSTR("file", path),
-                      LOG_CSTR("reason", strerror(errno)));
-        }
-    }
+    delete_files(store, name);
     LOG_INFO("old traces were deleted", LOG_CSTR("segment", name));
 }
 
 static void
 rotate(struct trace_store *store, const struct trace_store_limits *limits, int64_t now_ms)
 {
-    uint64_t most_size = limits->size / SEGMENTS_KEPT;
+    uint64_t const most_size = segment_size_most(limits);
     int64_t most_age = limits->age_ms / SEGMENTS_KEPT;
-    most_size = most_size < SEGMENT_SIZE_MIN   ? SEGMENT_SIZE_MIN
-                : most_size > SEGMENT_SIZE_MAX ? SEGMENT_SIZE_MAX
-                                               : most_size;
     most_age = most_age < SEGMENT_AGE_MIN   ? SEGMENT_AGE_MIN
                : most_age > SEGMENT_AGE_MAX ? SEGMENT_AGE_MAX
                                             : most_age;
+    follow_limits(store, limits);
     struct segment last = store->newest;
     bool is_empty = store->next_row == 1;
     bool is_old = now_ms - segment_name_time(last.name) >= most_age;

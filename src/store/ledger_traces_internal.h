@@ -19,8 +19,9 @@ struct trace_store {
     struct segment_list list;              /* all names, the newest too */
     struct rows *rows;                     /* of the newest segment */
     bool in_batch;
-    int64_t next_row;  /* of the newest segment */
-    int64_t next_part; /* of all */
+    unsigned log_pages; /* of the newest segment's log, before they go into the segment */
+    int64_t next_row;   /* of the newest segment */
+    int64_t next_part;  /* of all */
     struct trace_store_counts counts;
     sqlite3_stmt *insert_row;
     sqlite3_stmt *update_row;   /* all columns */

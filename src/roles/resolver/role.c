@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 
@@ -98,9 +99,11 @@ on_peer(void *state, struct channel *channel, bool up)
 {
     const struct resolver *resolver = state;
     enum role peer = channel_peer(channel);
+    if (!up || resolver->table == NULL || (peer != ROLE_FILTER && peer != ROLE_RELAY)) {
+        return;
+    }
     struct msg_dns_table fields = {.table = dns_table_fd(resolver->table)};
-    if (up && (peer == ROLE_FILTER || peer == ROLE_RELAY) &&
-        channel_send(channel, MSG_DNS_TABLE, 0, &fields) != STATUS_OK) {
+    if (channel_send(channel, MSG_DNS_TABLE, 0, &fields) != STATUS_OK) {
         LOG_WARN("a role does not get the table of answers", LOG_CSTR("role", ipc_role_name(peer)));
     }
 }
@@ -117,9 +120,11 @@ resolver_open(struct role_runtime *runtime, void **state_out)
     resolver->scratch = arena_create(SCRATCH_MAX);
     resolver->anchors = anchors_create(role_directory(runtime));
     resolver->table = dns_table_create();
-    enum status status = resolver->table != NULL
-                             ? anchors_select(resolver->anchors, &config->resolver)
-                             : STATUS_LIMIT;
+    if (resolver->table == NULL) { /* it only saves time */
+        LOG_WARN("there is no memory for answers that others can read",
+                 LOG_CSTR("reason", strerror(errno)));
+    }
+    enum status status = anchors_select(resolver->anchors, &config->resolver);
     if (status == STATUS_OK) {
         resolver->current = make_context(resolver, config);
         status = resolver->current != NULL ? STATUS_OK : STATUS_IO;
