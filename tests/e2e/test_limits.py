@@ -19,19 +19,17 @@ def first_codes(running, count, source=None):
 
 def test_connections_are_counted_over_all_edges(world):
     running = world.gateway({"workers": {"edge": 8}, "limits": {"connections_per_address": 8}})
-    for _ in range(3):
+
+    def eight_of_twelve():
+        """Those of the time before may not have been missed yet: fewer get in then, never more."""
         stay, codes = first_codes(running, 12)
-        assert codes == [220] * 8 + [421] * 4
         for client in stay:
             assert client.quit().code == 221
             client.close()
-
-        def all_gone():
-            probe, codes = first_codes(running, 8)
-            for client in probe:
-                client.close()
-            return codes == [220] * 8
-        wait_for(all_gone, 5, step=0.2)
+        assert codes.count(220) <= 8 and set(codes) == {220, 421}
+        return codes == [220] * 8 + [421] * 4
+    for _ in range(3):
+        wait_for(eight_of_twelve, 5, step=0.2)
 
 
 def test_what_a_killed_edge_had_open_does_not_count(world):
