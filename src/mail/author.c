@@ -164,10 +164,17 @@ has_structure_behind(struct str after)
            (next.n > 0 && str_contains_char(STR(">,;"), next.p[0]));
 }
 
+/* True when the author's own domain follows, behind blanks and comments (RFC 5322 3.4.1). */
+static bool
+is_own_behind(struct str s, struct str own)
+{
+    return mail_token_skip_cfws(&s) == STATUS_OK && str_eq_nocase(domain_at(s, own), own);
+}
+
 /*
  * True when s holds an "@" with a domain that is not the author's: what a reader would show that
  * takes s for an address. One pass: what stands before an "@" is carried along, and what is looked
- * at behind it ends before the next.
+ * at behind it ends before the next, but for comments, which nest to a limited depth.
  */
 static bool
 names_other_domain(struct str s, struct str own, enum around around)
@@ -180,10 +187,11 @@ names_other_domain(struct str s, struct str own, enum around around)
         if (s.p[at] != '@') {
             continue;
         }
-        struct str found = domain_at(str_skip(s, at + 1), own);
+        struct str behind = str_skip(s, at + 1);
+        struct str found = domain_at(behind, own);
         bool shown = around == AROUND_ANYTHING || in_angle ||
-                     has_structure_behind(str_skip(s, at + 1 + found.n));
-        if (shown && !str_eq_nocase(found, own)) {
+                     has_structure_behind(str_skip(behind, found.n));
+        if (shown && !is_own_behind(behind, own)) {
             return true;
         }
     }

@@ -125,6 +125,10 @@ static const struct author_case values[] = {
     {STR_INIT(
          "=?utf-8?q?a?= <a@list.example>, \"bob@mail.example\" =?utf-8?q?b?=\r\n <b@list.example>"),
      "several list.example"},
+    {STR_INIT("=?utf-8?q?J=C3=B6rg?= <x@ list.example>"), "one list.example"},
+    {STR_INIT("=?utf-8?q?J=C3=B6rg?= <x@(at)\r\n list.example (home)>"), "one list.example"},
+    {STR_INIT("=?utf-8?q?J=C3=B6rg=3Ca=40_legitimate.example=3E?= <x@list.example>"),
+     "ambiguous encoded_word"},
     {STR_INIT("(=?utf-8?q?=29_=3Cadmin=40legitimate.example=3E=2C_=28?=) x@attack.example"),
      "ambiguous encoded_word"},
     {STR_INIT("\"a\x01\" <x@attack.example>"), "ambiguous control"},
