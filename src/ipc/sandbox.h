@@ -50,12 +50,14 @@ struct sandbox_paths {
 [[nodiscard]] enum status sandbox_enter(const struct sandbox_profile *profile,
                                         const struct sandbox_paths *paths);
 
-/* The address sanitizer reserves terabytes of addresses, whatever the program uses: they are not
- * limited where it is built in, which GCC says in its way and Clang in another. */
-#if defined(__SANITIZE_ADDRESS__)
+/* The sanitizers of addresses and threads reserve terabytes of addresses, whatever the program
+ * uses: they are not limited where one is built in, which GCC says in its way and Clang in another.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX_LIMITS_ADDRESSES false
 #elif defined(__has_feature)
-#define SANDBOX_LIMITS_ADDRESSES (!__has_feature(address_sanitizer))
+#define SANDBOX_LIMITS_ADDRESSES                                                                   \
+    (!__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer))
 #else
 #define SANDBOX_LIMITS_ADDRESSES true
 #endif
