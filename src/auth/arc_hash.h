@@ -16,8 +16,8 @@ struct arc_sealed_set {
 
 /*
  * The hashes of the seals of sets[0] to sets[count - 1], each over all sets up to its own (RFC 8617
- * 5.1.1), in one pass. STATUS_TEMPORARY: OpenSSL would not; STATUS_SYNTAX: a field has
- * no colon.
+ * 5.1.1), in one pass; of `hasher` only digest and text are used. STATUS_TEMPORARY: OpenSSL would
+ * not; STATUS_SYNTAX: a field has no colon; STATUS_LIMIT: past HASHER_TEXT_MAX.
  */
 [[nodiscard]] enum status arc_seal_hashes(struct hasher *hasher, const struct arc_sealed_set *sets,
                                           size_t count, uint8_t (*hashes_out)[CRYPTO_HASH_SIZE]);

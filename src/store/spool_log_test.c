@@ -307,16 +307,6 @@ test_knows_remains_of_a_torn_transaction(void **state)
 
 /* ---- opening */
 
-static bool
-says(struct str reason, const char *part)
-{
-    if (str_find(reason, str_from_cstr(part)) == STR_NPOS) {
-        print_error("\"%.*s\" does not say \"%s\"\n", STR_ARG(reason), part);
-        return false;
-    }
-    return true;
-}
-
 static void
 assert_same_image(struct image got, struct image want)
 {
@@ -361,10 +351,10 @@ test_refuses_a_damaged_log(void **state)
     write_image(w, LOG_NAME, log);
     for (unsigned i = 0; i < 2; i++) { /* again at each start, with one copy in all */
         assert_int_equal(world_open(w, &reason), STATUS_SYNTAX);
-        assert_true(says(reason, "12 sound transactions"));
-        assert_true(says(reason, " 8 more"));
-        assert_true(says(reason, "backup"));
-        assert_true(says(reason, "PRAGMA wal_checkpoint(TRUNCATE)"));
+        assert_true(world_says(reason, "12 sound transactions"));
+        assert_true(world_says(reason, " 8 more"));
+        assert_true(world_says(reason, "backup"));
+        assert_true(world_says(reason, "PRAGMA wal_checkpoint(TRUNCATE)"));
         copy_name(reason, name);
         assert_same_image(read_image(w, LOG_NAME), log);
         assert_same_image(read_image(w, name), log);

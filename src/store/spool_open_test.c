@@ -32,16 +32,6 @@ run_sql(struct world *w, const char *sql)
     sqlite3_close(db);
 }
 
-static bool
-says(struct str reason, const char *part)
-{
-    if (str_find(reason, str_from_cstr(part)) == STR_NPOS) {
-        print_error("\"%.*s\" does not say \"%s\"\n", STR_ARG(reason), part);
-        return false;
-    }
-    return true;
-}
-
 static void
 test_refuses_a_newer_version(void **state)
 {
@@ -50,8 +40,8 @@ test_refuses_a_newer_version(void **state)
     spool_close(&w->spool);
     run_sql(w, "PRAGMA user_version = 1000");
     assert_int_equal(world_open(w, &reason), STATUS_LIMIT);
-    assert_true(says(reason, "newer version"));
-    assert_true(says(reason, w->directory));
+    assert_true(world_says(reason, "newer version"));
+    assert_true(world_says(reason, w->directory));
 }
 
 static void
@@ -62,7 +52,7 @@ test_refuses_what_is_not_ours(void **state)
     spool_close(&w->spool);
     run_sql(w, "PRAGMA application_id = 7");
     assert_int_equal(world_open(w, &reason), STATUS_DENIED);
-    assert_true(says(reason, "another program"));
+    assert_true(world_says(reason, "another program"));
 }
 
 static void
@@ -76,7 +66,7 @@ test_refuses_while_in_use(void **state)
         struct str reason = {0};
         struct spool *second;
         enum status status = spool_open(w->directory, w->arena, &second, &reason);
-        _exit(status == STATUS_DENIED && says(reason, "in use") ? 0 : 1);
+        _exit(status == STATUS_DENIED && world_says(reason, "in use") ? 0 : 1);
     }
     int status;
     waitpid(pid, &status, 0);
@@ -237,8 +227,8 @@ test_refuses_a_damaged_queue(void **state)
         damage(w, cases[i].offset, cases[i].n);
         assert_int_equal(stat(path, &before), 0);
         assert_int_equal(world_open(w, &reason), STATUS_SYNTAX);
-        assert_true(says(reason, "damaged"));
-        assert_true(says(reason, "backup"));
+        assert_true(world_says(reason, "damaged"));
+        assert_true(world_says(reason, "backup"));
         /* It is left as it is: neither emptied nor replaced. */
         assert_int_equal(stat(path, &after), 0);
         assert_int_equal(before.st_size, after.st_size);

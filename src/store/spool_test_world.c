@@ -179,3 +179,13 @@ world_deliver(struct world *w, const struct spool_message *m)
 {
     assert_true(world_settle(w, m->key, 1, 0, SPOOL_DELIVERED, 0).gone);
 }
+
+bool
+world_says(struct str reason, const char *part)
+{
+    if (str_find(reason, str_from_cstr(part)) == STR_NPOS) {
+        print_error("\"%.*s\" does not say \"%s\"\n", STR_ARG(reason), part);
+        return false;
+    }
+    return true;
+}

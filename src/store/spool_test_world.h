@@ -21,6 +21,9 @@ void world_reopen(struct world *world);
 /* Tries to open; *reason_out as spool_open. */
 enum status world_open(struct world *world, struct str *reason_out);
 
+/* Whether what spool_open gave as its reason has `part` in it; else both are printed. */
+bool world_says(struct str reason, const char *part);
+
 /* A message from s@out.example with recipients r0@<destination> ... in state queued, due at 1000.
  */
 struct spool_message world_message(struct world *world, const char *id, const char *destination,

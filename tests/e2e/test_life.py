@@ -229,7 +229,9 @@ def test_metrics(plain):
     kinds, helps, names = {}, {}, set()
     for line in text.splitlines():
         if line.startswith("# TYPE "):
-            name, kinds[name] = line.split()[2:4]
+            name, kind = line.split()[2:4]
+            assert name not in kinds, f"{name} stands twice"
+            kinds[name] = kind
         elif line.startswith("# HELP "):
             _, _, name, helps[name] = line.split(" ", 3)
         else:
@@ -297,6 +299,7 @@ def test_roles_have_few_privileges(plain):
     for role, pids in plain.gateway.roles().items():
         for pid in pids:
             status, memory, core = rights(pid)
+            assert status["Name"] == f"postern-{role}"[:15]  # the kernel keeps no more
             assert status["Uid"].split()[0] != "0", role
             assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, role
             assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", role
