@@ -147,7 +147,8 @@ main(int argc, char **argv)
         fprintf(stderr, "usage: resolver_ask STATE_DIRECTORY SETTINGS\n");
         return 2;
     }
-    test_process_start(&process, argv[1], argv[2]);
+    test_process_launch(&process, argv[1]);
+    test_process_begin(&process, argv[2]);
     while (fgets(line, sizeof line, stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         json_t *out = command(&process, line);

@@ -195,7 +195,8 @@ main(int argc, char **argv)
         fprintf(stderr, "usage: resolver_bench STATE_DIRECTORY SETTINGS NAMES [SECONDS]\n");
         return 2;
     }
-    test_process_start(&bench.process, argv[1], argv[2]);
+    test_process_launch(&bench.process, argv[1]);
+    test_process_begin(&bench.process, argv[2]);
     ask_for(&bench, 1, 16, 0, bench.names);
     if (bench.failures > 0) {
         fail("the names are not there");

@@ -27,12 +27,13 @@ setup(void **state)
     static struct world world;
     snprintf(world.state, sizeof world.state, "/tmp/resolver-test-XXXXXX");
     assert_non_null(mkdtemp(world.state));
+    test_process_launch(&world.process, world.state); /* before there are threads */
     test_server_start(&world.server);
     snprintf(world.settings, sizeof world.settings,
              "{forwarders: [127.0.0.1@%u], dnssec: false, timeout: 700ms, cache_ttl_max: 1m, "
              "cache_negative_ttl_max: 20s}",
              world.server.port);
-    test_process_start(&world.process, world.state, world.settings);
+    test_process_begin(&world.process, world.settings);
     *state = &world;
     return 0;
 }

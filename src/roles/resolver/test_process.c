@@ -95,14 +95,12 @@ take_table(struct test_process *process)
 }
 
 void
-test_process_start(struct test_process *process, const char *state, const char *settings)
+test_process_launch(struct test_process *process, const char *state)
 {
     int control[2];
-    int filter[2];
     *process = (struct test_process){.state = state};
     make_directories(state);
     make_pair(control);
-    make_pair(filter);
     fflush(NULL);
     process->pid = fork();
     must(process->pid >= 0, "no process");
@@ -111,6 +109,13 @@ test_process_start(struct test_process *process, const char *state, const char *
     }
     close(control[1]);
     process->control = control[0];
+}
+
+void
+test_process_begin(struct test_process *process, const char *settings)
+{
+    int filter[2];
+    make_pair(filter);
     process->filter = filter[0];
     send_config(process, settings);
     struct msg_peer peer = {.role = ROLE_FILTER, .socket = filter[1]};

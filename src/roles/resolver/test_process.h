@@ -24,10 +24,16 @@ struct test_process {
 };
 
 /*
- * Starts the role. `settings` is YAML, the map under `resolver:` in flow form, such as
- * "{dnssec: false}"; `state` is made if need be, and borrowed.
+ * Starts the process, which waits for its configuration. `state` is made if need be, and borrowed.
+ * For a caller without threads: what one of them had locked would be locked in the new process for
+ * ever.
  */
-void test_process_start(struct test_process *process, const char *state, const char *settings);
+void test_process_launch(struct test_process *process, const char *state);
+/*
+ * Has the role begin. `settings` is YAML, the map under `resolver:` in flow form, such as
+ * "{dnssec: false}".
+ */
+void test_process_begin(struct test_process *process, const char *settings);
 /* Gives it other settings and waits until it has taken them. */
 void test_process_reload(struct test_process *process, const char *settings);
 /* Ends it; the directory stays. */
