@@ -213,8 +213,12 @@ def test_priorities(world):
     assert gateway.command("queue", "hold", "--priority", "normal").stdout == "hold: 4 messages\n"
     assert len(gateway.queue("--state", "held")) == 4
     gateway.command("queue", "release", "--priority", "normal")
+    # What is released is tried at once, and what is being tried is not flushed.
+    wait_for(lambda: all(r["attempts"] >= 2 for m in gateway.queue("--priority", "normal")
+                         for r in m["recipients"]), 20, step=0.1)
     sink.script.replies = {}
-    gateway.command("queue", "flush", "--all")
+    flushed = gateway.command("queue", "flush", "--all").stdout
+    assert flushed == "flush: 20 messages\n"
     order = [re.search(rb"Subject: (\w+)", mail.content)[1].decode() for mail in sink.wait(20)]
     # Of 13 turns 8 are for high, 4 for normal, 1 for bulk: the bulk is last, though it came first.
     assert set(order[:8]) >= {"high", "normal"} and order[:9].count("bulk") <= 2, order
