@@ -115,9 +115,7 @@ is_literal(char c, enum spf_macro_use use)
 
 /* What a walk over a macro string saw. */
 struct walk {
-    bool expands;        /* there is a macro letter */
     bool ends_in_macro;  /* the last thing is a macro-expand */
-    bool has_dot;        /* among the literals */
     size_t last_literal; /* index behind the last macro-expand */
 };
 
@@ -132,10 +130,8 @@ walk_macros(struct str text, enum spf_macro_use use, struct walk *walk_out)
             if (read_macro(text, use, &at, &macro) != STATUS_OK) {
                 return STATUS_SYNTAX;
             }
-            walk.expands = walk.expands || macro.letter != '\0';
             walk.last_literal = at;
         } else if (is_literal(text.p[at], use)) {
-            walk.has_dot = walk.has_dot || text.p[at] == '.';
             at++;
         } else {
             return STATUS_SYNTAX;
@@ -180,10 +176,11 @@ spf_domain_spec_check(struct str text)
     if (text.n == 0 || walk_macros(text, SPF_MACRO_DOMAIN, &walk) != STATUS_OK) {
         return STATUS_SYNTAX;
     }
+    /* domain-end = ( "." toplabel [ "." ] ) / macro-expand; "%%", "%_" and "%-" are macro-expands
+     */
     if (walk.ends_in_macro) {
-        return walk.expands || walk.has_dot ? STATUS_OK : STATUS_SYNTAX;
+        return STATUS_OK;
     }
-    /* domain-end = ( "." toplabel [ "." ] ) / macro-expand */
     struct str end = str_skip(text, walk.last_literal);
     if (str_ends_with(end, STR("."))) {
         end.n--;

@@ -45,9 +45,9 @@ struct spf_macro_values {
 [[nodiscard]] enum status spf_macro_check(struct str text, enum spf_macro_use use);
 
 /*
- * STATUS_SYNTAX when `text` is no domain-spec: a macro string that ends in a macro or in a dot and
- * a top label (7.1). One that would always expand to a single label is refused as well: it can
- * name nothing, and the grammar wants a dot in front of the top label.
+ * STATUS_SYNTAX when `text` is no domain-spec: a macro string that ends in a macro-expand ("%%",
+ * "%_" and "%-" are such) or in a dot and a top label (7.1). What it expands to may be no name at
+ * all.
  */
 [[nodiscard]] enum status spf_domain_spec_check(struct str text);
 

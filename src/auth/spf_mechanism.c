@@ -37,12 +37,10 @@ client_is_in_network(const struct spf_state *state, const struct spf_directive *
            client_matches(state, directive, &directive->ip);
 }
 
-static void
-note_void(struct spf_state *state, enum dns_outcome outcome)
+static bool
+is_void(enum dns_outcome outcome)
 {
-    if (outcome == DNS_OUTCOME_NXDOMAIN || outcome == DNS_OUTCOME_NODATA) {
-        state->term_is_void = true;
-    }
+    return outcome == DNS_OUTCOME_NXDOMAIN || outcome == DNS_OUTCOME_NODATA;
 }
 
 /* Asks; an answer that did not come is temperror (RFC 7208 5). */
@@ -55,7 +53,6 @@ ask(struct spf_state *state, struct str name, uint16_t type, struct dns_answer *
     if (status != STATUS_OK) {
         return status;
     }
-    note_void(state, answer_out->outcome);
     *match_out = SPF_MATCH_NO;
     if (dns_outcome_is_temporary(answer_out->outcome)) {
         spf_problem(state, "%s of %.*s could not be asked for: %s", dns_type_name(type),
@@ -65,16 +62,22 @@ ask(struct spf_state *state, struct str name, uint16_t type, struct dns_answer *
     return STATUS_OK;
 }
 
-/* One of a name's addresses is the client's, as far as the prefix length goes. */
+/*
+ * One of a name's addresses is the client's, as far as the prefix length goes. *outcome_out is what
+ * became of the question, when STATUS_OK.
+ */
 static enum status
 match_addresses(struct spf_state *state, const struct spf_directive *directive, struct str name,
-                enum spf_match *match_out)
+                enum dns_outcome *outcome_out, enum spf_match *match_out)
 {
     struct dns_answer answer;
     const struct ip_address *ips;
     size_t count;
     uint16_t type = ip_is_v4(&state->input->client) ? DNS_TYPE_A : DNS_TYPE_AAAA;
     enum status status = ask(state, name, type, &answer, match_out);
+    if (status == STATUS_OK) {
+        *outcome_out = answer.outcome;
+    }
     if (status == STATUS_OK) {
         status = dns_answer_addresses(state->input->arena, &answer, &ips, &count);
     }
@@ -86,14 +89,40 @@ match_addresses(struct spf_state *state, const struct spf_directive *directive, 
     return status;
 }
 
-/* 5.4. More than ten names are permerror, unless one of the first ten matches (4.6.4). */
+/*
+ * 5.3. The term is void (4.6.4) when its name has no address at all: a host without an address of
+ * the client's family is there all the same, or each IPv6 client would use up the limit of a record
+ * that names three IPv4 hosts.
+ */
+static enum status
+match_a(struct spf_state *state, const struct spf_directive *directive, struct str name,
+        enum spf_match *match_out)
+{
+    enum dns_outcome outcome;
+    struct dns_answer other;
+    uint16_t other_type = ip_is_v4(&state->input->client) ? DNS_TYPE_AAAA : DNS_TYPE_A;
+    enum status status = match_addresses(state, directive, name, &outcome, match_out);
+    if (status == STATUS_OK && outcome == DNS_OUTCOME_NODATA) {
+        status = dns_resolve(state->input->dns, state->input->arena, name, other_type, &other);
+        outcome = status == STATUS_OK ? other.outcome : outcome;
+    }
+    state->term_is_void = status == STATUS_OK && is_void(outcome);
+    return status;
+}
+
+/*
+ * 5.4. More than ten names are permerror, unless one of the first ten matches (4.6.4). The term is
+ * void when there are no MX records; what became of the questions for their hosts does not count.
+ */
 static enum status
 match_mx(struct spf_state *state, const struct spf_directive *directive, struct str name,
          enum spf_match *match_out)
 {
     struct dns_answer answer;
+    enum dns_outcome ignored;
     size_t names = 0;
     enum status status = ask(state, name, DNS_TYPE_MX, &answer, match_out);
+    state->term_is_void = status == STATUS_OK && is_void(answer.outcome);
     for (size_t i = 0; status == STATUS_OK && i < answer.record_count; i++) {
         struct dns_mx mx;
         status = dns_rdata_mx(state->input->arena, answer.records[i], &mx);
@@ -107,7 +136,7 @@ match_mx(struct spf_state *state, const struct spf_directive *directive, struct 
             return STATUS_OK;
         }
         if (status == STATUS_OK) {
-            status = match_addresses(state, directive, mx.exchange, match_out);
+            status = match_addresses(state, directive, mx.exchange, &ignored, match_out);
         }
         if (status == STATUS_OK && *match_out != SPF_MATCH_NO) {
             return STATUS_OK;
@@ -127,7 +156,7 @@ match_ptr(struct spf_state *state, struct str name, enum spf_match *match_out)
     if (status != STATUS_OK) {
         return status;
     }
-    note_void(state, state->names.lookup);
+    state->term_is_void = is_void(state->names.lookup);
     for (size_t i = 0; i < state->names.name_count; i++) {
         const struct iprev_name *candidate = &state->names.names[i];
         if (candidate->confirmed && dns_name_is_within(candidate->name, name)) {
@@ -143,6 +172,7 @@ match_exists(struct spf_state *state, struct str name, enum spf_match *match_out
 {
     struct dns_answer answer;
     enum status status = ask(state, name, DNS_TYPE_A, &answer, match_out);
+    state->term_is_void = status == STATUS_OK && is_void(answer.outcome);
     if (status == STATUS_OK && answer.outcome == DNS_OUTCOME_ANSWER) {
         *match_out = SPF_MATCH_YES;
     }
@@ -156,7 +186,7 @@ match_name(struct spf_state *state, const struct spf_directive *directive, struc
 {
     switch (directive->mechanism) {
     case SPF_MECHANISM_A:
-        return match_addresses(state, directive, name, match_out);
+        return match_a(state, directive, name, match_out);
     case SPF_MECHANISM_MX:
         return match_mx(state, directive, name, match_out);
     case SPF_MECHANISM_PTR:
