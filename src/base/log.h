@@ -5,7 +5,8 @@
  *     time=2026-11-23T17:48:14.123Z level=info role=edge event="message accepted" id=... size=812
  *
  * Never log a password, a key or the content of a message. Values from the network are escaped, so
- * a line is always one line. Lines longer than LOG_LINE_MAX are cut and end in "...".
+ * a line is always one line and nothing in it can pass for another field (doc/logging.md). Lines
+ * longer than LOG_LINE_MAX are cut and end in "...".
  *
  * Where standard error is the journal (systemd sets JOURNAL_STREAM), each line begins with its
  * priority, "<3>" to "<7>" (sd-daemon(3)), so that journalctl -p works; the journal takes it off.
@@ -35,6 +36,7 @@ enum log_format {
 struct log_field {
     const char *key; /* static, [a-z_]+; NULL ends the list */
     bool is_number;
+    bool is_ms; /* a number of milliseconds, written in seconds: 1.250 */
     struct str text;
     int64_t number;
 };
@@ -42,6 +44,9 @@ struct log_field {
 #define LOG_STR(k, v)  ((struct log_field){.key = (k), .text = (v)})
 #define LOG_CSTR(k, v) ((struct log_field){.key = (k), .text = str_from_cstr(v)})
 #define LOG_INT(k, v)  ((struct log_field){.key = (k), .is_number = true, .number = (int64_t)(v)})
+
+#define LOG_SECONDS(k, ms)                                                                         \
+    ((struct log_field){.key = (k), .is_number = true, .is_ms = true, .number = (int64_t)(ms)})
 
 #define LOG_AT(level, event, ...)                                                                  \
     log_write(level, event, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})

@@ -133,6 +133,68 @@ test_log_lines(void **state)
                               "\"none\":\"\"}\n");
 }
 
+/* No value can begin another field or line, or change how a terminal shows the line. */
+static void
+test_values_in_a_log_line_are_escaped(void **state)
+{
+    static const struct {
+        const char *value;
+        const char *want;
+    } rows[] = {
+        {"plain@example.com", "plain@example.com"},
+        {"a b", "\"a b\""},
+        {"x=y", "\"x=y\""},
+        {"x event=delivered", "\"x event=delivered\""},
+        {"\" event=delivered id=\"", "\"\\u0022 event=delivered id=\\u0022\""},
+        {"back\\slash", "\"back\\u005cslash\""},
+        {"two\r\nlines", "\"two\\u000d\\u000alines\""},
+        {"\x1b[2J", "\"\\u001b[2J\""},
+        {"gr\xc3\xbc\xc3\x9f", "\"gr\xc3\xbc\xc3\x9f\""},
+        {"c1\xc2\x9b", "\"c1\\u009b\""},
+        {"\xe2\x80\xa8", "\"\\u2028\""},
+        {"\xe2\x80\xae", "\"\\u202e\""},
+        {"\xe2\x81\xa6", "\"\\u2066\""},
+        {"\xe2\x82\xac", "\"\xe2\x82\xac\""},
+        {"\xef\xbb\xbf", "\"\\ufeff\""},
+        {"\xd8\x9c", "\"\\u061c\""},
+        {"\xc3", "\"\\u00c3\""},
+    };
+    char line[LOG_LINE_MAX];
+    char want[200];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct log_field fields[] = {LOG_CSTR("v", rows[i].value), {.key = NULL}};
+        const struct log_line from = {0, "edge", LOG_LEVEL_INFO, "x", fields};
+        log_format_line(&from, LOG_FORMAT_KEYVALUE, line);
+        snprintf(want, sizeof want,
+                 "time=1970-01-01T00:00:00.000Z level=info role=edge event=x v=%s\n", rows[i].want);
+        assert_string_equal(line, want);
+    }
+}
+
+static void
+test_seconds_in_a_log_line(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *want;
+    } rows[] = {
+        {0, "0.000"}, {7, "0.007"}, {1250, "1.250"}, {-40, "-0.040"}, {86400000, "86400.000"}};
+    char line[LOG_LINE_MAX];
+    char want[200];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct log_field fields[] = {LOG_SECONDS("delay", rows[i].ms), {.key = NULL}};
+        const struct log_line from = {0, "edge", LOG_LEVEL_INFO, "x", fields};
+        log_format_line(&from, LOG_FORMAT_JSON, line);
+        snprintf(want, sizeof want,
+                 "{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"info\",\"role\":\"edge\","
+                 "\"event\":\"x\",\"delay\":%s}\n",
+                 rows[i].want);
+        assert_string_equal(line, want);
+    }
+}
+
 static void
 test_a_long_log_line_is_cut_between_fields(void **state)
 {
@@ -201,6 +263,8 @@ main(void)
         cmocka_unit_test(test_identifiers_sort_by_time),
         cmocka_unit_test(test_random_below),
         cmocka_unit_test(test_log_lines),
+        cmocka_unit_test(test_values_in_a_log_line_are_escaped),
+        cmocka_unit_test(test_seconds_in_a_log_line),
         cmocka_unit_test(test_a_long_log_line_is_cut_between_fields),
         cmocka_unit_test(test_priorities_for_the_journal),
     };

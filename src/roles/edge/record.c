@@ -3,22 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "roles/edge/record_log.h"
+
 #define MINUTE_MS    60000
-#define ENHANCED_MAX 16
 #define TLS_TEXT_MAX 161
 /* Aliases with more targets are told with the first ones. */
 #define EXPANDED_MAX 64u
-
-static struct str
-enhanced_text(const struct smtp_reply *reply, char out[static ENHANCED_MAX])
-{
-    const struct smtp_enhanced *e = &reply->enhanced;
-    if (e->class == 0) {
-        return str_make(NULL, 0);
-    }
-    snprintf(out, ENHANCED_MAX, "%u.%u.%u", e->class, e->subject, e->detail);
-    return str_from_cstr(out);
-}
 
 struct str
 record_tls_text(const struct connection *connection, char *out, size_t size)
@@ -88,6 +78,7 @@ record_mail_accepted(struct connection *connection)
     const struct smtp_session *session = smtp_server_session(connection->core);
     const struct smtp_envelope *envelope = smtp_server_envelope(connection->core);
     char tls[TLS_TEXT_MAX];
+    transaction_keep_sender(connection->transaction, envelope->sender.text);
     TRACE(&connection->transaction->trace, mail_accepted, .sender = envelope->sender.text,
           .client = connection->client, .helo = session->helo, .user = session->user,
           .size = (int64_t)envelope->size, .body = body_name(envelope->body),
@@ -99,13 +90,14 @@ void
 record_mail_refused(struct connection *connection, const struct smtp_address *sender,
                     const struct smtp_reply *reply, const char *why)
 {
-    char enhanced[ENHANCED_MAX];
+    char enhanced[RECORD_ENHANCED_MAX];
     connection->recorded = true;
     connection->transaction->answered = true;
+    record_log_mail_refused(connection, sender->text, reply, why);
     TRACE(&connection->transaction->trace, mail_refused, .sender = sender->text,
           .client = connection->client, .helo = smtp_server_session(connection->core)->helo,
-          .code = reply->code, .enhanced = enhanced_text(reply, enhanced), .text = reply->text,
-          .why = str_from_cstr(why));
+          .code = reply->code, .enhanced = record_enhanced_text(reply, enhanced),
+          .text = reply->text, .why = str_from_cstr(why));
 }
 
 static size_t
@@ -147,12 +139,13 @@ void
 record_recipient_refused(struct connection *connection, struct str address,
                          const struct smtp_reply *reply, const char *why)
 {
-    char enhanced[ENHANCED_MAX];
+    char enhanced[RECORD_ENHANCED_MAX];
     connection->recorded = true;
     connection->edge->counters.recipients_refused++;
+    record_log_recipient_refused(connection, address, reply, why);
     TRACE(&connection->transaction->trace, recipient_refused, .address = address,
-          .code = reply->code, .enhanced = enhanced_text(reply, enhanced), .text = reply->text,
-          .why = str_from_cstr(why));
+          .code = reply->code, .enhanced = record_enhanced_text(reply, enhanced),
+          .text = reply->text, .why = str_from_cstr(why));
 }
 
 static void
@@ -190,10 +183,13 @@ trace_of(struct connection *connection)
 static void
 record_refused_command(struct connection *connection, const struct smtp_reply *reply)
 {
-    char enhanced[ENHANCED_MAX];
+    char enhanced[RECORD_ENHANCED_MAX];
     connection->noteworthy = true;
+    if (verb_is(connection, "MAIL")) {
+        record_log_mail_refused(connection, connection->argument, reply, connection->why);
+    }
     TRACE(trace_of(connection), command_refused, .verb = connection->verb, .code = reply->code,
-          .enhanced = enhanced_text(reply, enhanced), .text = reply->text);
+          .enhanced = record_enhanced_text(reply, enhanced), .text = reply->text);
 }
 
 /* The end of content: the filter's answer, or our own refusal before it was asked. */
@@ -202,20 +198,22 @@ record_content_end(struct connection *connection, const struct smtp_reply *reply
 {
     struct transaction *transaction = connection->transaction;
     struct edge_counters *counters = &connection->edge->counters;
-    char enhanced[ENHANCED_MAX];
+    char enhanced[RECORD_ENHANCED_MAX];
     transaction->answered = true;
     if (smtp_reply_is_positive(reply)) {
         counters->messages++;
+        record_log_accepted(connection, reply);
     } else {
         counters->messages_refused++;
+        record_log_content_refused(connection, reply, connection->why);
     }
     if (transaction->submitted) {
         TRACE(&transaction->trace, message_answered, .code = reply->code,
-              .enhanced = enhanced_text(reply, enhanced), .text = reply->text);
+              .enhanced = record_enhanced_text(reply, enhanced), .text = reply->text);
         return;
     }
     TRACE(&transaction->trace, content_refused, .code = reply->code,
-          .enhanced = enhanced_text(reply, enhanced), .text = reply->text,
+          .enhanced = record_enhanced_text(reply, enhanced), .text = reply->text,
           .why = str_from_cstr(connection->why), .size = (int64_t)transaction->content_size);
 }
 

@@ -40,22 +40,6 @@ parse_enhanced(struct str text)
     return (struct smtp_enhanced){(uint8_t)numbers[0], (uint16_t)numbers[1], (uint16_t)numbers[2]};
 }
 
-/* Tells the client what became of its message. The transaction is gone afterwards. */
-static void
-submit_answer(struct connection *connection, const struct smtp_reply *reply)
-{
-    struct transaction *transaction = connection->transaction;
-    const struct smtp_envelope *envelope = smtp_server_envelope(connection->core);
-    char client[IP_TEXT_MAX];
-    LOG_INFO(
-        "message answered", LOG_CSTR("id", transaction->id), LOG_CSTR("session", connection->id),
-        LOG_CSTR("client", ip_format(&connection->client, client)),
-        LOG_STR("sender", envelope->sender.text), LOG_INT("recipients", envelope->recipient_count),
-        LOG_INT("size", transaction->body.size), LOG_INT("code", reply->code),
-        LOG_STR("text", reply->text));
-    smtp_server_message_result(connection->core, reply);
-}
-
 static void
 on_submit_reply(void *context, enum status status, struct ipc_message *message)
 {
@@ -65,11 +49,11 @@ on_submit_reply(void *context, enum status status, struct ipc_message *message)
         struct smtp_reply reply = {.code = fields->code,
                                    .enhanced = parse_enhanced(fields->enhanced),
                                    .text = fields->text};
-        submit_answer(connection, &reply);
+        smtp_server_message_result(connection->core, &reply);
     } else if (connection != NULL) {
         /* It may have been committed: then the client's next attempt is a duplicate, not a loss. */
         connection->edge->counters.peer_failures++;
-        submit_answer(connection, &reply_unavailable);
+        smtp_server_message_result(connection->core, &reply_unavailable);
     }
     if (connection != NULL) {
         session_resume(connection);
@@ -127,6 +111,6 @@ submit_message(struct connection *connection, const struct smtp_envelope *envelo
         /* Who asks about the message now wants to hear of the connection too, though it is open. */
         record_session_so_far(connection);
     } else {
-        submit_answer(connection, &reply_unavailable);
+        smtp_server_message_result(connection->core, &reply_unavailable);
     }
 }

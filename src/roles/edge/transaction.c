@@ -41,6 +41,21 @@ transaction_destroy(struct connection *connection)
     connection->transaction = NULL;
 }
 
+static struct arena *
+arena_of(struct transaction *transaction)
+{
+    if (transaction->arena == NULL) {
+        transaction->arena = arena_create(TRANSACTION_CEILING);
+    }
+    return transaction->arena;
+}
+
+void
+transaction_keep_sender(struct transaction *transaction, struct str sender)
+{
+    transaction->sender = arena_str_dup(arena_of(transaction), sender);
+}
+
 /* Room for one more target. */
 static bool
 targets_grow(struct transaction *transaction)
@@ -106,12 +121,9 @@ transaction_add_target(struct transaction *transaction, const struct record_reci
         octets > TRANSACTION_TARGETS_OCTETS - transaction->target_octets) {
         return STATUS_LIMIT;
     }
-    if (transaction->arena == NULL) {
-        transaction->arena = arena_create(TRANSACTION_CEILING);
-    }
-    if (!targets_grow(transaction) || !copy_text(transaction->arena, &copy.address) ||
-        !copy_text(transaction->arena, &copy.original) ||
-        !copy_text(transaction->arena, &copy.orcpt)) {
+    struct arena *arena = arena_of(transaction);
+    if (!targets_grow(transaction) || !copy_text(arena, &copy.address) ||
+        !copy_text(arena, &copy.original) || !copy_text(arena, &copy.orcpt)) {
         return STATUS_LIMIT;
     }
     transaction->targets[transaction->target_count++] = copy;

@@ -30,6 +30,7 @@ struct transaction {
     char id[ID_LENGTH + 1]; /* of the message */
     struct arena *arena;    /* of the targets; NULL until there is one */
     struct trace trace;
+    struct str sender; /* in the arena; for the log when the core's envelope is gone */
     struct record_recipient *targets; /* in the arena */
     size_t target_count;
     size_t target_room;
@@ -46,6 +47,9 @@ struct transaction {
 struct transaction *transaction_begin(struct connection *connection);
 /* The core's transaction is over: what was recorded goes to the ledger, all is freed. */
 void transaction_destroy(struct connection *connection);
+
+/* The sender was accepted: a copy of it is kept, unless there is no memory. */
+void transaction_keep_sender(struct transaction *transaction, struct str sender);
 
 /*
  * One more place where the message goes; nothing changes when it goes there already, as through two

@@ -112,6 +112,8 @@ record_done(struct filter_commit *commit)
         TRACE(trace, held, .reason = job->hold, .by = STR("policy"));
     }
     if (trace != &job->trace) {
+        LOG_INFO("forwarded", LOG_CSTR("id", job->id), LOG_CSTR("copy", commit->id),
+                 LOG_INT("recipients", commit->recipients));
         trace_sender_add(job->shared->sender, str_from_cstr(commit->id),
                          str_from_cstr(job->session), trace);
     }

@@ -99,7 +99,7 @@ finish_refused(struct work *work)
     struct smtp_reply reply = work->decision.reply;
     struct str text = arena_printf(work->arena, "%.*s (%s)", STR_ARG(reply.text), work->job->id);
     reply.text = text.p != NULL ? text : reply.text;
-    LOG_INFO("message refused", LOG_CSTR("id", work->job->id), LOG_INT("code", reply.code),
+    LOG_INFO("refused by policy", LOG_CSTR("id", work->job->id), LOG_INT("code", reply.code),
              LOG_CSTR("finding", finding_row(work->decision.cause->id)->name));
     filter_job_finish(
         work->job,

@@ -92,6 +92,17 @@ remark(struct ledger *ledger, const struct user *user)
     return STR("");
 }
 
+static const char *
+action_name(enum user_action action)
+{
+    static const char *const names[] = {[USER_ADD] = "add",
+                                        [USER_PASSWORD] = "passwd",
+                                        [USER_DISABLE] = "disable",
+                                        [USER_ENABLE] = "enable",
+                                        [USER_REMOVE] = "remove"};
+    return names[action];
+}
+
 static void
 change_done(struct change_job *change)
 {
@@ -121,7 +132,8 @@ change_done(struct change_job *change)
         user_table_remove(ledger->users, name);
         break;
     }
-    LOG_INFO("a user was changed", LOG_STR("user", name), LOG_INT("action", change->action));
+    LOG_INFO("a user was changed", LOG_STR("user", name),
+             LOG_CSTR("action", action_name(change->action)));
     change_end(change, USER_DONE, text);
 }
 

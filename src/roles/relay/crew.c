@@ -142,7 +142,7 @@ start_thread(struct relay_crew *crew)
         crew->counts.working++; /* until it finds that there is nothing to do */
         return;
     }
-    LOG_ERROR("a worker thread cannot be started", LOG_INT("errno", error),
+    LOG_ERROR("a worker thread cannot be started", LOG_CSTR("reason", strerror(error)),
               LOG_INT("threads", crew->counts.threads));
     sem_destroy(&worker->wake);
     free(worker);

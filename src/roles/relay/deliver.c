@@ -87,10 +87,10 @@ count_results(const struct relay_delivery *d)
     atomic_fetch_add(&counters->delivered, delivered);
     atomic_fetch_add(&counters->deferred, deferred);
     atomic_fetch_add(&counters->failed, failed);
-    LOG_INFO("message relayed", LOG_STR("id", d->deliver->id),
-             LOG_STR("destination", d->deliver->destination),
-             LOG_STR("remote", d->results[0].remote), LOG_INT("delivered", delivered),
-             LOG_INT("deferred", deferred), LOG_INT("failed", failed));
+    LOG_DEBUG("message relayed", LOG_STR("id", d->deliver->id),
+              LOG_STR("destination", d->deliver->destination),
+              LOG_STR("remote", d->results[0].remote), LOG_INT("delivered", delivered),
+              LOG_INT("deferred", deferred), LOG_INT("failed", failed));
 }
 
 /* ---- the end of its time */

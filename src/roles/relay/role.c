@@ -69,7 +69,7 @@ find_own_addresses(struct relay *relay)
     size_t count = 0;
     uint16_t port;
     if (own == NULL || getifaddrs(&list) != 0) {
-        LOG_WARN("the machine's addresses cannot be listed", LOG_INT("errno", errno));
+        LOG_WARN("the machine's addresses cannot be listed", LOG_CSTR("reason", strerror(errno)));
     }
     for (struct ifaddrs *i = list; i != NULL && count < OWN_ADDRESSES_MAX; i = i->ifa_next) {
         if (i->ifa_addr != NULL && ip_from_sockaddr(i->ifa_addr, &own[count], &port) == STATUS_OK) {

@@ -452,6 +452,17 @@ on_act_found(struct job *base)
     act_finish(job);
 }
 
+static const char *
+action_name(uint8_t action)
+{
+    static const char *const names[] = {
+        [SPOOL_ACT_FLUSH] = "flush",     [SPOOL_ACT_HOLD] = "hold",
+        [SPOOL_ACT_RELEASE] = "release", [SPOOL_ACT_BOUNCE] = "bounce",
+        [SPOOL_ACT_REMOVE] = "remove",
+    };
+    return names[action];
+}
+
 static void
 act(struct spool_role *role, struct channel *channel, struct ipc_message *message)
 {
@@ -472,8 +483,8 @@ act(struct spool_role *role, struct channel *channel, struct ipc_message *messag
     job->role = role;
     asker_enter(role, &job->asker, channel, message->request);
     job->message = message;
-    LOG_INFO("the queue is changed", LOG_INT("action", q->action), LOG_INT("messages", q->ids.n),
-             LOG_STR("by", q->by));
+    LOG_INFO("the queue is changed", LOG_CSTR("action", action_name(q->action)),
+             LOG_INT("messages", q->ids.n), LOG_STR("by", q->by));
     worker_submit(role->worker, &job->job);
 }
 

@@ -179,6 +179,9 @@ on_commit_done(struct job *base)
         answer(role, job, SPOOL_COMMITTED, STR(""));
         LOG_DEBUG("queued", LOG_STR("id", m->id), LOG_STR("sender", m->sender),
                   LOG_INT("recipients", m->recipient_count), LOG_INT("size", m->size));
+        if (m->hold.n > 0) {
+            outcome_log_quarantined(role, m);
+        }
     }
     intake_finish(role, &job->intake, base->status == STATUS_OK);
     free(job);

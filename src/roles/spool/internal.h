@@ -10,6 +10,7 @@
  *   load.c      a message is read from the database; who works on which message
  *   damage.c    a message that cannot be read is put aside
  *   outcome.c   what became of recipients is written down, the sender is told
+ *   outcome_log.c  one line of the log for each recipient and outcome
  *   notice.c    makes the notices (RFC 3464)
  *   age.c       delay warnings and expiry for mail that nobody tries
  *   control.c   the commands: list, show, act
@@ -277,6 +278,21 @@ struct verdict_list {
  */
 void outcome_write(struct spool_role *role, struct parcel *parcel,
                    const struct verdict_list *verdicts, outcome_done *done, void *context);
+
+/* ---- outcome_log.c: the log lines (trace/outcome_line.h) */
+
+struct outcome_log {
+    uint32_t recipient; /* index into the message's recipients */
+    enum verdict_kind kind;
+    const struct spool_result *result; /* as it was written */
+    int64_t now_ms;                    /* when it was decided; the queue's clock */
+};
+
+/* After the results are on disk. `by`: the administrator, or empty. */
+void outcome_log_write(struct spool_role *role, const struct spool_message *m,
+                       const struct outcome_log *lines, size_t count, struct str by);
+/* A message that policy holds has come in: one line for each of its recipients. */
+void outcome_log_quarantined(struct spool_role *role, const struct spool_message *m);
 
 /* ---- notice.c */
 

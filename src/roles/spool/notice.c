@@ -125,6 +125,8 @@ trace_notice(struct spool_role *role, enum dsn_kind kind, const struct parcel *a
     TRACE(&trace, notice_created, .kind = str_from_cstr(names[kind]), .about = about->m.id,
           .to = notice->recipients[0].original, .subject = dsn->subject,
           .message_id = dsn->message_id);
+    LOG_INFO("notice", LOG_STR("id", notice->id), LOG_STR("about", about->m.id),
+             LOG_CSTR("kind", names[kind]), LOG_STR("to", notice->recipients[0].original));
     trace_sender_add(role->traces, notice->id, str_make(NULL, 0), &trace);
     trace_free(&trace);
 }

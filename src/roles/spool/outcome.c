@@ -26,7 +26,9 @@ struct outcome_job {
     struct arena *arena;
     struct parcel *parcel;
     struct spool_result *results;
+    struct outcome_log *lines; /* one a result */
     size_t count;
+    struct str by; /* the administrator, for commands */
     struct spool_end end;
     struct intake notices[NOTICE_KINDS];
     size_t notice_count;
@@ -201,10 +203,6 @@ trace_attempt_later(struct outcome *o, const struct spool_recipient *r,
           .remote = result->last.remote, .next_attempt = role_wall(o->role, result->due_ms),
           .attempts = result->attempts);
     o->role->counts.deferrals++;
-    LOG_INFO("deferred", LOG_STR("id", o->m->id), LOG_STR("recipient", r->address),
-             LOG_INT("attempts", result->attempts), LOG_INT("code", result->last.code),
-             LOG_STR("text", result->last.text),
-             LOG_INT("next_in_s", (result->due_ms - o->now_ms) / 1000));
 }
 
 static void
@@ -214,8 +212,6 @@ expire(struct outcome *o, const struct spool_recipient *r, struct spool_result *
     o->role->counts.expired++;
     TRACE(&o->job->trace, expired, .recipient = r->address, .age_ms = o->age_ms,
           .attempts = result->attempts);
-    LOG_WARN("expired", LOG_STR("id", o->m->id), LOG_STR("recipient", r->address),
-             LOG_INT("attempts", result->attempts));
     tell(o, r, result, DSN_FAILURE, DSN_FAILED);
 }
 
@@ -262,8 +258,6 @@ finish(struct outcome *o, const struct spool_recipient *r, struct spool_result *
         break;
     default:
         result->state = SPOOL_FAILED;
-        LOG_WARN("undeliverable", LOG_STR("id", o->m->id), LOG_STR("recipient", r->address),
-                 LOG_INT("code", result->last.code), LOG_STR("text", result->last.text));
         tell(o, r, result, DSN_FAILURE, DSN_FAILED);
         o->role->counts.failed++;
         return;
@@ -457,6 +451,9 @@ on_outcome_done(struct job *base)
     struct outcome_job *job = (struct outcome_job *)base;
     struct spool_role *role = job->role;
     bool written = base->status == STATUS_OK;
+    if (written) {
+        outcome_log_write(role, &job->parcel->m, job->lines, job->count, job->by);
+    }
     if (!written) {
         LOG_ERROR("the results of a delivery could not be written",
                   LOG_STR("id", job->parcel->m.id), LOG_CSTR("status", status_name(base->status)));
@@ -506,6 +503,8 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
     job->count = count;
     job->results = need(arena_alloc_array(job->arena, count, sizeof *job->results));
     job->comebacks = need(arena_alloc_array(job->arena, count, sizeof *job->comebacks));
+    job->lines = need(arena_alloc_array(job->arena, count, sizeof *job->lines));
+    job->by = arena_str_dup(job->arena, verdicts->by);
     job->done = done;
     job->context = context;
     trace_init(&job->trace, NULL);
@@ -525,6 +524,10 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
     trace_command(&o, verdicts);
     for (size_t i = 0; i < count; i++) {
         decide(&o, &verdicts->items[i], &job->results[i]);
+        job->lines[i] = (struct outcome_log){.recipient = verdicts->items[i].index,
+                                             .kind = verdicts->items[i].kind,
+                                             .result = &job->results[i],
+                                             .now_ms = o.now_ms};
         note_comeback(job, &verdicts->items[i], &job->results[i]);
         some_stay = some_stay || !spool_state_is_final(job->results[i].state);
     }

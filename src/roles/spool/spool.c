@@ -43,7 +43,8 @@ spool_role_open(struct role_runtime *runtime, void **state_out)
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error to handle like a full disk */
     if (mkdir(role_directory(runtime), 0700) != 0 && errno != EEXIST) {
         LOG_ERROR("the queue's directory cannot be made",
-                  LOG_CSTR("directory", role_directory(runtime)), LOG_INT("errno", errno));
+                  LOG_CSTR("directory", role_directory(runtime)),
+                  LOG_CSTR("reason", strerror(errno)));
     }
     int64_t start = clock_monotonic_ms();
     enum status status = spool_open(role_directory(runtime), arena, &role->spool, &reason);

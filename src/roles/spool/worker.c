@@ -464,7 +464,8 @@ worker_start(struct event_base *loop, struct spool *spool, const struct queue_cl
     if (worker->event_fd < 0 || worker->event == NULL || event_add(worker->event, NULL) != 0 ||
         !crew_start(worker, &worker->database, database_main) ||
         !crew_start(worker, &worker->files, files_main)) {
-        LOG_ERROR("the threads of the spool cannot be started", LOG_INT("errno", errno));
+        LOG_ERROR("the threads of the spool cannot be started",
+                  LOG_CSTR("reason", strerror(errno)));
         abort();
     }
     return worker;
