@@ -86,11 +86,27 @@ subject_of(enum dsn_kind kind)
     return STR("Undelivered: your message could not be delivered");
 }
 
-static const char *
-intro_of(enum dsn_kind kind)
+/* Whether nothing is going to happen by itself. */
+static bool
+all_wait_for_somebody(const struct dsn_request *q)
 {
-    switch (kind) {
+    for (size_t i = 0; i < q->recipient_count; i++) {
+        if (q->recipients[i].retry_until_ms > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *
+intro_of(const struct dsn_request *q)
+{
+    switch (q->kind) {
     case DSN_DELAY:
+        if (all_wait_for_somebody(q)) {
+            return "your message could not be delivered yet to the recipients below.\r\n"
+                   "It waits for the administrators of this system.\r\n";
+        }
         return "your message could not be delivered yet to the recipients below.\r\n"
                "You need not send it again: further attempts will be made.\r\n";
     case DSN_SUCCESS:
@@ -219,7 +235,7 @@ put_text_part(struct composer *c)
     const struct dsn_request *q = c->request;
     put_part_start(c, "Notification",
                    c->utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii");
-    putf(c, "This is the mail system of %.*s:\r\n%s", STR_ARG(q->hostname), intro_of(q->kind));
+    putf(c, "This is the mail system of %.*s:\r\n%s", STR_ARG(q->hostname), intro_of(q));
     size_t listed = q->recipient_count < LISTED_MAX ? q->recipient_count : LISTED_MAX;
     for (size_t i = 0; i < listed; i++) {
         put_for_people(c, &q->recipients[i]);

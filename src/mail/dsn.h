@@ -46,7 +46,7 @@ struct dsn_recipient {
     struct str text;    /* of the reply, or what was wrong */
     struct str remote;  /* name of the next hop; empty: nobody was reached */
     int64_t attempt_ms; /* wall clock; 0: never */
-    int64_t retry_until_ms; /* wall clock, for DELAYED; 0: not told */
+    int64_t retry_until_ms; /* wall clock, for DELAYED; 0: it waits for somebody, not for a time */
 };
 
 struct dsn_request {

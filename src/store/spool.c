@@ -126,7 +126,7 @@ load_counts(struct spool *spool)
     if (code == SQLITE_ROW) {
         spool->counts = (struct spool_counts){
             sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1), sqlite3_column_int64(s, 2),
-            sqlite3_column_int64(s, 3), sqlite3_column_int64(s, 4)};
+            sqlite3_column_int64(s, 3), sqlite3_column_int64(s, 4), sqlite3_column_int64(s, 7)};
         spool->clock_last = sqlite3_column_int64(s, 5);
         spool->key_last = sqlite3_column_int64(s, 6);
         spool->counts_committed = spool->counts;
@@ -360,6 +360,7 @@ save_counts(struct spool *spool, int64_t now_ms)
     sqlite3_bind_int64(s, 5, spool->counts.bytes);
     sqlite3_bind_int64(s, 6, now_ms);
     sqlite3_bind_int64(s, 7, spool->key_last);
+    sqlite3_bind_int64(s, 8, spool->counts.damaged);
     return spool_run(spool, s);
 }
 

@@ -48,8 +48,10 @@
 #define SPOOL_CHECK_MAX       (256u * 1024u * 1024u)
 /* Recipients of one message. */
 #define SPOOL_RECIPIENTS_MAX  10000u
-/* Longest text of a reply that is kept with a recipient. */
+/* Longest text of a reply that is kept with a recipient, its status, and who gave it. */
 #define SPOOL_REPLY_TEXT_MAX  480u
+#define SPOOL_ENHANCED_MAX    12u
+#define SPOOL_REMOTE_MAX      300u
 /* Longest path of the directory. */
 #define SPOOL_DIRECTORY_MAX   3500u
 #define SPOOL_DESTINATION_MAX 300u
@@ -97,6 +99,22 @@ struct spool_attempt {
     struct str remote;
 };
 
+/* The same with its texts, for what outlives an arena. */
+struct spool_failure {
+    int64_t at_ms; /* 0: there was none */
+    uint16_t code;
+    uint8_t enhanced_n;
+    uint16_t text_n;
+    uint16_t remote_n;
+    char enhanced[SPOOL_ENHANCED_MAX];
+    char text[SPOOL_REPLY_TEXT_MAX];
+    char remote[SPOOL_REMOTE_MAX];
+};
+/* Copies; what is too long is cut. */
+void spool_failure_set(struct spool_failure *failure, const struct spool_attempt *attempt);
+/* A view of it. */
+struct spool_attempt spool_failure_view(const struct spool_failure *failure);
+
 struct spool_recipient {
     uint32_t number; /* within the message, from 0 */
     struct str address;
@@ -107,7 +125,9 @@ struct spool_recipient {
     enum spool_state state;
     int64_t due_ms; /* queued, deferred: when it is tried; else not used */
     uint32_t attempts;
-    bool warned; /* the sender was told of the delay */
+    bool warned;   /* the sender was told of the delay */
+    bool rerouted; /* `destination` is what an administrator chose: the routes do not count */
+    bool altered;  /* set by reading: these are not the octets that were written */
     struct spool_attempt last;
 };
 
@@ -132,6 +152,11 @@ struct spool_message {
     uint64_t size;            /* octets of head and content */
     uint32_t total;           /* recipients at the beginning */
     bool in_file;             /* content is in its own file and not here */
+    bool damaged;             /* that was noticed: it is held, unless released since */
+    bool altered;             /* set by reading: this is not the row that was written, ... */
+    bool recipients_altered;  /* ... or not a recipient who waits */
+    uint64_t head_sum;        /* spool_sum; 0: none; both set by spool_insert, ... */
+    uint64_t content_sum;     /* ... but that of content in a file by the caller */
     struct spool_place place; /* set by spool_insert and by reading */
     struct str head;
     struct str content; /* from the body on: the original header section is not kept */
@@ -145,6 +170,7 @@ struct spool_counts {
     int64_t deferred;
     int64_t held;
     int64_t bytes;
+    int64_t damaged; /* messages */
 };
 
 struct spool;
@@ -217,9 +243,12 @@ struct spool_end {
 [[nodiscard]] enum status spool_settle(struct spool *spool, int64_t key, uint32_t total,
                                        const struct spool_result *results, size_t count,
                                        struct spool_end *end_out);
-/* Moves a recipient to another destination (the routes have changed). */
-[[nodiscard]] enum status spool_rehome(struct spool *spool, int64_t key, uint32_t number,
-                                       struct str destination);
+/* Moves a recipient to the destination that it has: the routes have changed, or an administrator
+ * has chosen one (rerouted). */
+[[nodiscard]] enum status spool_rehome(struct spool *spool, int64_t key,
+                                       const struct spool_recipient *recipient);
+/* Notes that a message is known to be damaged, or no longer thought to be. */
+[[nodiscard]] enum status spool_mark_message(struct spool *spool, int64_t key, bool damaged);
 
 /*
  * Makes sure that a destination is looked at no later than look_ms, unless it is blocked by
@@ -230,6 +259,10 @@ struct spool_end {
 /* Replaces what is known of a destination. */
 [[nodiscard]] enum status spool_destination_put(struct spool *spool, struct str name,
                                                 int64_t look_ms, uint32_t failures);
+/* Keeps why it could not be reached, with its row, which is made when it is not there. */
+[[nodiscard]] enum status spool_destination_failed(struct spool *spool, struct str name,
+                                                   int64_t look_ms,
+                                                   const struct spool_failure *failure);
 [[nodiscard]] enum status spool_destination_delete(struct spool *spool, struct str name);
 
 /* ---- reading; texts are in `arena`; STATUS_LIMIT also when the arena is full */
@@ -238,6 +271,7 @@ struct spool_destination {
     struct str name;
     int64_t look_ms;
     uint32_t failures; /* in a row, when the destination as a whole could not be reached */
+    struct spool_failure failure; /* the last; not set by spool_destinations_due */
 };
 
 /* STATUS_NOT_FOUND: nothing is known of it. */
@@ -288,8 +322,12 @@ struct spool_choice {
     bool finals;            /* also those that are final (with due_ms INT64_MAX) */
 };
 
-/* A message with the chosen recipients; with its octets when `with_body` (content in a file is not
- * read: spool_file_read). STATUS_SYNTAX: its octets on disk are damaged; all else can be read. */
+/*
+ * A message with the chosen recipients; with its octets when `with_body` (content in a file is not
+ * read: spool_file_read). STATUS_SYNTAX: its octets on disk are damaged, or those of its row or of
+ * a recipient that is not final. Without octets all can be read, and what is wrong is marked as
+ * altered.
+ */
 [[nodiscard]] enum status spool_load(struct spool *spool, struct arena *arena, int64_t key,
                                      const struct spool_choice *choice, bool with_body,
                                      struct spool_message *out);
@@ -328,9 +366,9 @@ struct spool_age {
 };
 
 /*
- * Keys of messages that old with recipients that wait (not held, not final): at most `limit`, and
- * no more than SPOOL_PAGE_ROWS rows are looked at. *end_out: nothing that old is left after the
- * cursor.
+ * Keys of messages that old with recipients that wait (not final; not held, unless the message is
+ * damaged): at most `limit`, and no more than SPOOL_PAGE_ROWS rows are looked at. *end_out: nothing
+ * that old is left after the cursor.
  */
 [[nodiscard]] enum status spool_aged(struct spool *spool, struct spool_age *age, size_t limit,
                                      int64_t *keys_out, size_t *count_out, bool *end_out);
@@ -340,7 +378,8 @@ struct spool_age {
 /* Writes and syncs the content of message `id`. STATUS_LIMIT: no room. */
 [[nodiscard]] enum status spool_file_write(const char *directory, struct str id,
                                            struct str content);
-/* A sealed memfd with the content; the caller closes it. */
+/* A sealed memfd with the content, of which the caller checks the checksum, and which it closes.
+ * STATUS_NOT_FOUND; STATUS_SYNTAX: it cannot be read. */
 [[nodiscard]] enum status spool_file_read(const char *directory, struct str id, int *fd_out);
 /* Deletes the content of a message that was not committed. */
 void spool_file_discard(const char *directory, struct str id);

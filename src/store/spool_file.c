@@ -70,6 +70,7 @@ spool_file_write(const char *directory, struct str id, struct str content)
     return status == STATUS_OK ? sync_directory(directory) : status;
 }
 
+/* STATUS_SYNTAX: it cannot be read, now or later. */
 static enum status
 copy_to_memfd(int from, int to)
 {
@@ -84,7 +85,7 @@ copy_to_memfd(int from, int to)
             done += written;
         }
     }
-    return got == 0 ? ipc_memfd_seal(to) : STATUS_IO;
+    return got == 0 ? ipc_memfd_seal(to) : STATUS_SYNTAX;
 }
 
 enum status
@@ -95,7 +96,8 @@ spool_file_read(const char *directory, struct str id, int *fd_out)
     path_make(path, directory, id, "");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
-        return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
+        /* ELOOP: something else is in its place */
+        return errno == ENOENT ? STATUS_NOT_FOUND : errno == ELOOP ? STATUS_SYNTAX : STATUS_IO;
     }
     enum status status = ipc_memfd_create("content", str_make(NULL, 0), &memfd);
     if (status == STATUS_OK) {

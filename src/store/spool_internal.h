@@ -33,14 +33,20 @@ enum spool_statement {
     SPOOL_SQL_RECIPIENT_SETTLE,
     SPOOL_SQL_RECIPIENT_REHOME,
     SPOOL_SQL_MESSAGE_PENDING,
+    SPOOL_SQL_MESSAGE_DAMAGED,
     SPOOL_SQL_RECIPIENTS_DELETE,
     SPOOL_SQL_BODY_DELETE,
     SPOOL_SQL_MESSAGE_DELETE,
     SPOOL_SQL_DESTINATION_WAKE,
     SPOOL_SQL_DESTINATION_PUT,
+    SPOOL_SQL_DESTINATION_FAILED,
     SPOOL_SQL_DESTINATION_DELETE,
     SPOOL_SQL_DESTINATION_GET,
     SPOOL_SQL_DESTINATIONS_DUE,
+    SPOOL_SQL_PAUSE_PUT,
+    SPOOL_SQL_PAUSE_DELETE,
+    SPOOL_SQL_PAUSES,
+    SPOOL_SQL_STANDING,
     SPOOL_SQL_DUE,
     SPOOL_SQL_DUE_NEXT,
     SPOOL_SQL_MESSAGE_LOAD,
@@ -97,6 +103,8 @@ void spool_mark_damage(struct spool *spool, bool damaged);
 /* Binds a text, borrowed until the statement is reset. */
 void spool_bind_str(sqlite3_stmt *statement, int column, struct str s);
 void spool_bind_blob(sqlite3_stmt *statement, int column, struct str s);
+/* A column, until the statement is stepped or reset. */
+struct str spool_column_view(sqlite3_stmt *statement, int column);
 /* A column, copied into the arena; {NULL, 0} for the empty text. False when the arena is full. */
 bool spool_column_str(sqlite3_stmt *statement, int column, struct arena *arena, struct str *out);
 

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "store/spool_sum.h"
+
 /* ---- states and filters */
 
 static const char *const state_names[SPOOL_STATE_COUNT] = {
@@ -34,53 +36,6 @@ spool_filter_takes(const struct spool_filter *filter, const struct spool_recipie
            (str_fits(recipient->address, filter->recipient) ||
             str_fits(recipient->original, filter->recipient)) &&
            str_fits(recipient->destination, filter->destination);
-}
-
-/* ---- destinations */
-
-enum status
-spool_destination_get(struct spool *spool, struct str name, struct spool_destination *out)
-{
-    sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_DESTINATION_GET);
-    if (s == NULL) {
-        return STATUS_IO;
-    }
-    spool_bind_str(s, 1, name);
-    int code = sqlite3_step(s);
-    if (code == SQLITE_ROW) {
-        *out = (struct spool_destination){name, sqlite3_column_int64(s, 0),
-                                          (uint32_t)sqlite3_column_int64(s, 1)};
-    }
-    enum status status = spool_done(spool, s, code);
-    return status == STATUS_OK && code != SQLITE_ROW ? STATUS_NOT_FOUND : status;
-}
-
-enum status
-spool_destinations_due(struct spool *spool, struct arena *arena,
-                       const struct spool_destination *cursor, int64_t now_ms, size_t limit,
-                       struct spool_destination_list *out)
-{
-    sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_DESTINATIONS_DUE);
-    struct spool_destination *items = arena_alloc_array(arena, limit, sizeof *items);
-    size_t n = 0;
-    int code;
-    if (s == NULL || items == NULL) {
-        return s == NULL ? STATUS_IO : STATUS_LIMIT;
-    }
-    sqlite3_bind_int64(s, 1, cursor->look_ms);
-    spool_bind_str(s, 2, cursor->name);
-    sqlite3_bind_int64(s, 3, now_ms);
-    sqlite3_bind_int64(s, 4, (int64_t)limit);
-    while ((code = sqlite3_step(s)) == SQLITE_ROW && n < limit) {
-        items[n].look_ms = sqlite3_column_int64(s, 1);
-        items[n].failures = (uint32_t)sqlite3_column_int64(s, 2);
-        if (!spool_column_str(s, 0, arena, &items[n++].name)) {
-            (void)spool_done(spool, s, SQLITE_OK);
-            return STATUS_LIMIT;
-        }
-    }
-    *out = (struct spool_destination_list){items, n};
-    return spool_done(spool, s, code);
 }
 
 /* ---- what is due */
@@ -159,6 +114,13 @@ spool_find(struct spool *spool, struct str id, int64_t *key_out)
     return status == STATUS_OK && code != SQLITE_ROW ? STATUS_NOT_FOUND : status;
 }
 
+/* What an earlier version wrote has no checksum. */
+static bool
+sum_fits(uint64_t stored, uint64_t now)
+{
+    return stored == 0 || stored == now;
+}
+
 /* The columns of SPOOL_SQL_MESSAGE_LOAD and _MESSAGES_AFTER. */
 static bool
 read_message(sqlite3_stmt *s, struct arena *arena, struct spool_message *m)
@@ -175,8 +137,32 @@ read_message(sqlite3_stmt *s, struct arena *arena, struct spool_message *m)
     m->place =
         (struct spool_place){sqlite3_column_int64(s, 13), (uint32_t)sqlite3_column_int64(s, 14),
                              (uint64_t)sqlite3_column_int64(s, 15)};
-    return spool_column_str(s, 1, arena, &m->id) && spool_column_str(s, 4, arena, &m->sender) &&
-           spool_column_str(s, 6, arena, &m->envid) && spool_column_str(s, 9, arena, &m->hold);
+    m->head_sum = (uint64_t)sqlite3_column_int64(s, 16);
+    m->content_sum = (uint64_t)sqlite3_column_int64(s, 17);
+    m->damaged = sqlite3_column_int(s, 19) != 0;
+    if (!spool_column_str(s, 1, arena, &m->id) || !spool_column_str(s, 4, arena, &m->sender) ||
+        !spool_column_str(s, 6, arena, &m->envid) || !spool_column_str(s, 9, arena, &m->hold)) {
+        return false;
+    }
+    m->altered = !sum_fits((uint64_t)sqlite3_column_int64(s, 18), spool_sum_message(m));
+    return true;
+}
+
+/* Whether the recipient of this row is another than the one that was written. */
+static bool
+row_is_altered(sqlite3_stmt *s)
+{
+    const struct spool_recipient r = {
+        .number = (uint32_t)sqlite3_column_int64(s, 0),
+        .address = spool_column_view(s, 1),
+        .original = spool_column_view(s, 2),
+        .orcpt = spool_column_view(s, 3),
+        .notify = (uint8_t)sqlite3_column_int(s, 4),
+        .destination = spool_column_view(s, 5),
+        .rerouted = sqlite3_column_int(s, 15) != 0,
+    };
+    return !sum_fits((uint64_t)sqlite3_column_int64(s, 16),
+                     spool_sum_recipient(sqlite3_column_int64(s, 17), &r));
 }
 
 /* The columns of SPOOL_SQL_RECIPIENTS_LOAD. */
@@ -191,6 +177,8 @@ read_recipient(sqlite3_stmt *s, struct arena *arena, struct spool_recipient *r)
     r->warned = sqlite3_column_int(s, 9) != 0;
     r->last.at_ms = sqlite3_column_int64(s, 10);
     r->last.code = (uint16_t)sqlite3_column_int(s, 11);
+    r->rerouted = sqlite3_column_int(s, 15) != 0;
+    r->altered = row_is_altered(s);
     return spool_column_str(s, 1, arena, &r->address) &&
            spool_column_str(s, 2, arena, &r->original) &&
            spool_column_str(s, 3, arena, &r->orcpt) &&
@@ -214,6 +202,13 @@ choice_takes(const struct spool_choice *choice, sqlite3_stmt *s)
     }
     return (state == SPOOL_QUEUED || state == SPOOL_DEFERRED) &&
            sqlite3_column_int64(s, 7) <= choice->due_ms;
+}
+
+/* Also one that is not chosen: an altered destination is found under the old one. */
+static bool
+is_altered_and_open(sqlite3_stmt *s)
+{
+    return !spool_state_is_final((enum spool_state)sqlite3_column_int(s, 6)) && row_is_altered(s);
 }
 
 static size_t
@@ -266,6 +261,7 @@ load_recipients(struct spool *spool, struct arena *arena, int64_t key,
     sqlite3_bind_int64(s, 1, key);
     sqlite3_bind_int64(s, 2, choice->first);
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+        out->recipients_altered = out->recipients_altered || is_altered_and_open(s);
         if (!choice_takes(choice, s)) {
             continue;
         }
@@ -283,6 +279,17 @@ load_recipients(struct spool *spool, struct arena *arena, int64_t key,
     return spool_done(spool, s, code);
 }
 
+static bool
+body_is_sound(const struct spool_message *m)
+{
+    uint64_t in_row = (uint64_t)m->head.n + m->content.n;
+    if (m->head_sum == 0) { /* of an earlier version: only its length is known */
+        return m->in_file ? in_row <= m->size : in_row == m->size;
+    }
+    return spool_sum(m->head) == m->head_sum &&
+           (m->in_file || spool_sum(m->content) == m->content_sum);
+}
+
 static enum status
 load_body(struct spool *spool, struct arena *arena, struct spool_message *out)
 {
@@ -298,10 +305,10 @@ load_body(struct spool *spool, struct arena *arena, struct spool_message *out)
                spool_column_str(s, 1, arena, &out->content);
     }
     enum status status = spool_done(spool, s, code);
-    if (status == STATUS_OK && code != SQLITE_ROW) {
-        return STATUS_NOT_FOUND;
+    if (status != STATUS_OK || !fits) {
+        return fits ? status : STATUS_LIMIT;
     }
-    return fits ? status : STATUS_LIMIT;
+    return code == SQLITE_ROW && body_is_sound(out) ? STATUS_OK : STATUS_SYNTAX;
 }
 
 enum status
@@ -325,6 +332,9 @@ spool_load(struct spool *spool, struct arena *arena, int64_t key, const struct s
     }
     if (status == STATUS_OK) {
         status = load_recipients(spool, arena, key, choice, &message);
+    }
+    if (status == STATUS_OK && with_body && (message.altered || message.recipients_altered)) {
+        status = STATUS_SYNTAX;
     }
     if (status == STATUS_OK && with_body) {
         status = message.place.segment != 0 ? bodies_read(spool->bodies, arena, &message)
@@ -446,8 +456,9 @@ spool_list(struct spool *spool, struct arena *arena, const struct spool_filter *
 
 /* ---- age */
 
+/* `last`: up to this state it waits. */
 static enum status
-waits(struct spool *spool, int64_t key, bool unwarned, bool *waits_out)
+waits(struct spool *spool, int64_t key, bool unwarned, enum spool_state last, bool *waits_out)
 {
     sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_AGED_WAITING);
     if (s == NULL) {
@@ -455,6 +466,7 @@ waits(struct spool *spool, int64_t key, bool unwarned, bool *waits_out)
     }
     sqlite3_bind_int64(s, 1, key);
     sqlite3_bind_int(s, 2, unwarned);
+    sqlite3_bind_int(s, 3, (int)last);
     int code = sqlite3_step(s);
     *waits_out = code == SQLITE_ROW;
     return spool_done(spool, s, code);
@@ -483,7 +495,9 @@ spool_aged(struct spool *spool, struct spool_age *age, size_t limit, int64_t *ke
         }
         rows++;
         age->cursor = sqlite3_column_int64(s, 0);
-        status = waits(spool, age->cursor, age->unwarned, &wanted);
+        bool damaged = sqlite3_column_int(s, 2) != 0;
+        status = waits(spool, age->cursor, age->unwarned, damaged ? SPOOL_HELD : SPOOL_DEFERRED,
+                       &wanted);
         if (status == STATUS_OK && wanted) {
             keys_out[n++] = age->cursor;
         }

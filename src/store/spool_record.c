@@ -5,54 +5,9 @@
 #include <unistd.h>
 
 #include "store/spool_bodies_internal.h"
+#include "store/spool_sum.h"
 
 /* ---- the line before the octets */
-
-static uint64_t
-load_word(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-#define LANES      4u
-#define LANES_SIZE (LANES * sizeof(uint64_t))
-
-static uint64_t
-mix(uint64_t lane, uint64_t word)
-{
-    uint64_t mixed = (lane ^ word) * 0x9e3779b97f4a7c15u;
-    return mixed << 29 | mixed >> 35;
-}
-
-/*
- * Detects damage, not malice: each step is a bijection of the lane, so no change within one word
- * can be lost; four lanes keep the multiplier busy (64 KiB take 3 us here, a CRC in software 60).
- */
-static uint64_t
-checksum_add(uint64_t sum, struct str octets)
-{
-    uint64_t lanes[LANES] = {sum, sum + 1, sum + 2, sum + 3};
-    char last[LANES_SIZE] = {0};
-    const char *p = octets.p;
-    size_t left = octets.n;
-    for (; left >= LANES_SIZE; left -= LANES_SIZE, p += LANES_SIZE) {
-        lanes[0] = mix(lanes[0], load_word(p));
-        lanes[1] = mix(lanes[1], load_word(p + 8));
-        lanes[2] = mix(lanes[2], load_word(p + 16));
-        lanes[3] = mix(lanes[3], load_word(p + 24));
-    }
-    if (left > 0) {
-        memcpy(last, p, left);
-    }
-    sum = octets.n;
-    for (unsigned k = 0; k < LANES; k++) {
-        sum = mix(sum, mix(lanes[k], load_word(last + k * sizeof(uint64_t))));
-        sum ^= sum >> 32;
-    }
-    return sum;
-}
 
 /*
  * The line is text, so that a message can be found and cut out by hand when the database is lost:
@@ -61,7 +16,7 @@ checksum_add(uint64_t sum, struct str octets)
 static void
 line_make(char line[static BODIES_HEADER_SIZE + 1], const struct spool_message *m)
 {
-    uint64_t sum = checksum_add(checksum_add(1, m->head), m->content);
+    uint64_t sum = spool_sum_add(spool_sum_add(1, m->head), m->content);
     snprintf(line, BODIES_HEADER_SIZE + 1, "PstBody1 %-16.*s %9zu %10zu %016llx\n", STR_ARG(m->id),
              m->head.n, m->content.n, (unsigned long long)sum);
 }

@@ -47,7 +47,28 @@ static const char version_2[] =
     "ALTER TABLE message ADD COLUMN head_size INTEGER NOT NULL DEFAULT 0;"
     "CREATE TABLE segment (number INTEGER PRIMARY KEY, live BLOB NOT NULL) STRICT;";
 
-const struct spool_upgrade spool_upgrades[] = {{version_1}, {version_2}};
+/*
+ * Version 3. Checksums (store/spool_sum.h; 0: of an earlier version, there is none), messages that
+ * are known to be damaged, the last failure of a destination, recipients that an administrator sent
+ * another way, and destinations that wait until they are resumed (`name` may be a domain).
+ */
+static const char version_3[] =
+    "ALTER TABLE message ADD COLUMN head_sum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN content_sum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN row_sum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN damaged INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN rerouted INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN damaged INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE destination ADD COLUMN failed_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE destination ADD COLUMN code INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE destination ADD COLUMN enhanced TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE destination ADD COLUMN text TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE destination ADD COLUMN remote TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE pause (name TEXT PRIMARY KEY, since_ms INTEGER NOT NULL, by TEXT NOT NULL)"
+    "  STRICT, WITHOUT ROWID;";
+
+const struct spool_upgrade spool_upgrades[] = {{version_1}, {version_2}, {version_3}};
 const int spool_upgrade_count = (int)(sizeof spool_upgrades / sizeof spool_upgrades[0]);
 
 static enum status

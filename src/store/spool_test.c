@@ -403,9 +403,15 @@ test_a_destination_can_change(void **state)
     const size_t limits[SPOOL_RANKS] = {5, 5, 5};
     struct spool_message m = world_message(w, "0000000000000001", "a.example", 2);
     int64_t key = world_insert(w, &m);
+    struct spool_message got;
+    m.recipients[1].destination = STR("new.example");
+    m.recipients[1].rerouted = true;
     begin(w);
-    assert_int_equal(spool_rehome(w->spool, key, 1, STR("new.example")), STATUS_OK);
+    assert_int_equal(spool_rehome(w->spool, key, &m.recipients[1]), STATUS_OK);
     commit(w);
+    assert_int_equal(spool_load(w->spool, w->arena, key, &everything, true, &got), STATUS_OK);
+    assert_str(got.recipients[1].destination, STR("new.example"));
+    assert_true(got.recipients[1].rerouted && !got.recipients[0].rerouted);
     assert_int_equal(spool_due(w->spool, STR("new.example"), 1000, limits, &due), STATUS_OK);
     assert_int_equal(due.count[1], 1);
     assert_int_equal(due.messages[1][0], key);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "store/spool_internal.h"
+#include "store/spool_sum.h"
 
 unsigned
 spool_rank(enum spool_priority priority)
@@ -55,6 +56,9 @@ insert_row(struct spool *spool, const struct spool_message *m, int64_t key)
     sqlite3_bind_int64(s, 15, m->place.segment);
     sqlite3_bind_int64(s, 16, m->place.block);
     sqlite3_bind_int64(s, 17, (int64_t)m->place.head_size);
+    sqlite3_bind_int64(s, 18, (int64_t)m->head_sum);
+    sqlite3_bind_int64(s, 19, (int64_t)m->content_sum);
+    sqlite3_bind_int64(s, 20, (int64_t)spool_sum_message(m));
     return spool_run(spool, s);
 }
 
@@ -99,7 +103,18 @@ insert_recipient(struct spool *spool, const struct spool_message *m,
     } else {
         sqlite3_bind_null(s, 10);
     }
+    sqlite3_bind_int64(s, 11, (int64_t)spool_sum_recipient(m->key, r));
     return spool_run(spool, s);
+}
+
+/* The body log has checksums of its own; those of a file come with the message. */
+static void
+add_sums(struct spool_message *m, bool logged)
+{
+    if (!logged) {
+        m->head_sum = spool_sum(m->head);
+        m->content_sum = m->in_file ? m->content_sum : spool_sum(m->content);
+    }
 }
 
 enum status
@@ -108,7 +123,9 @@ spool_insert(struct spool *spool, struct spool_message *message, bool *duplicate
     bool logged = bodies_takes(message);
     enum status status = logged ? bodies_append(spool->bodies, message) : STATUS_OK;
     spool->no_room = status == STATUS_LIMIT;
+    message->total = (uint32_t)message->recipient_count;
     if (status == STATUS_OK) {
+        add_sums(message, logged);
         status = insert_row(spool, message, spool->key_last + 1);
     }
     if (status != STATUS_OK) {
@@ -122,7 +139,6 @@ spool_insert(struct spool *spool, struct spool_message *message, bool *duplicate
         return spool_find(spool, message->id, &message->key);
     }
     message->key = ++spool->key_last;
-    message->total = (uint32_t)message->recipient_count;
     status = logged ? STATUS_OK : insert_body(spool, message, message->key);
     for (size_t i = 0; status == STATUS_OK && i < message->recipient_count; i++) {
         status = insert_recipient(spool, message, &message->recipients[i]);
@@ -189,6 +205,7 @@ delete_message(struct spool *spool, int64_t key, bool *logged_out)
     }
     int64_t size = sqlite3_column_int64(s, 0);
     spool->counts.messages--;
+    spool->counts.damaged -= sqlite3_column_int(s, 5) != 0;
     spool->counts.bytes -= size;
     if (sqlite3_column_int(s, 1) != 0) {
         spool->large_bytes -= size;
@@ -334,52 +351,32 @@ spool_settle(struct spool *spool, int64_t key, uint32_t total, const struct spoo
 }
 
 enum status
-spool_rehome(struct spool *spool, int64_t key, uint32_t number, struct str destination)
+spool_rehome(struct spool *spool, int64_t key, const struct spool_recipient *recipient)
 {
     sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_RECIPIENT_REHOME);
     if (s == NULL) {
         return STATUS_IO;
     }
     sqlite3_bind_int64(s, 1, key);
-    sqlite3_bind_int64(s, 2, number);
-    spool_bind_str(s, 3, destination);
+    sqlite3_bind_int64(s, 2, recipient->number);
+    spool_bind_str(s, 3, recipient->destination);
+    sqlite3_bind_int(s, 4, recipient->rerouted);
+    sqlite3_bind_int64(s, 5, (int64_t)spool_sum_recipient(key, recipient));
     return spool_run(spool, s);
 }
 
-/* ---- destinations */
-
-static enum status
-run_destination(struct spool *spool, enum spool_statement which, struct str name, int64_t look_ms,
-                uint32_t failures)
+enum status
+spool_mark_message(struct spool *spool, int64_t key, bool damaged)
 {
-    sqlite3_stmt *s = spool_statement(spool, which);
+    sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_MESSAGE_DAMAGED);
     if (s == NULL) {
         return STATUS_IO;
     }
-    spool_bind_str(s, 1, name);
-    if (which != SPOOL_SQL_DESTINATION_DELETE) {
-        sqlite3_bind_int64(s, 2, look_ms);
+    sqlite3_bind_int64(s, 1, key);
+    sqlite3_bind_int(s, 2, damaged);
+    enum status status = spool_run(spool, s);
+    if (status == STATUS_OK && sqlite3_changes(spool->db) > 0) {
+        spool->counts.damaged += damaged ? 1 : -1;
     }
-    if (which == SPOOL_SQL_DESTINATION_PUT) {
-        sqlite3_bind_int64(s, 3, failures);
-    }
-    return spool_run(spool, s);
-}
-
-enum status
-spool_destination_wake(struct spool *spool, struct str name, int64_t look_ms)
-{
-    return run_destination(spool, SPOOL_SQL_DESTINATION_WAKE, name, look_ms, 0);
-}
-
-enum status
-spool_destination_put(struct spool *spool, struct str name, int64_t look_ms, uint32_t failures)
-{
-    return run_destination(spool, SPOOL_SQL_DESTINATION_PUT, name, look_ms, failures);
-}
-
-enum status
-spool_destination_delete(struct spool *spool, struct str name)
-{
-    return run_destination(spool, SPOOL_SQL_DESTINATION_DELETE, name, 0, 0);
+    return status;
 }

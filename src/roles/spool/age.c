@@ -70,6 +70,26 @@ on_aged_written(struct spool_role *role, void *context, struct parcel *parcel, b
     free(aged);
 }
 
+/* What is held is the administrator's; but nobody can wait for what is damaged for ever. */
+static bool
+waits_still(const struct spool_message *m, const struct spool_recipient *r)
+{
+    return r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED ||
+           (r->state == SPOOL_HELD && m->damaged);
+}
+
+static struct verdict
+verdict_on(const struct spool_role *role, const struct spool_recipient *r, uint32_t index,
+           bool expires)
+{
+    struct verdict verdict = {.index = index, .kind = expires ? VERDICT_EXPIRED : VERDICT_WARN};
+    if (expires && r->state == SPOOL_HELD) {
+        verdict.kind = VERDICT_FAILED;
+        verdict.last = damage_attempt(role, true);
+    }
+    return verdict;
+}
+
 static void
 on_aged_loaded(struct spool_role *role, void *context, enum status status, struct parcel *parcel)
 {
@@ -79,10 +99,8 @@ on_aged_loaded(struct spool_role *role, void *context, enum status status, struc
         status == STATUS_OK ? calloc(parcel->m.recipient_count, sizeof *verdicts) : NULL;
     for (size_t i = 0; verdicts != NULL && i < parcel->m.recipient_count; i++) {
         const struct spool_recipient *r = &parcel->m.recipients[i];
-        bool waits = r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED;
-        if (waits && (aged->job->expires || !r->warned)) {
-            verdicts[n++] = (struct verdict){
-                .index = (uint32_t)i, .kind = aged->job->expires ? VERDICT_EXPIRED : VERDICT_WARN};
+        if (waits_still(&parcel->m, r) && (aged->job->expires || !r->warned)) {
+            verdicts[n++] = verdict_on(role, r, (uint32_t)i, aged->job->expires);
         }
     }
     if (n > 0) {

@@ -279,7 +279,7 @@ run_rehome(struct job *base, struct spool *spool)
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < job->count; i++) {
         const struct spool_recipient *r = &m->recipients[job->indexes[i]];
-        status = spool_rehome(spool, m->key, r->number, r->destination);
+        status = spool_rehome(spool, m->key, r);
         if (status == STATUS_OK) {
             status = spool_destination_wake(spool, r->destination, role_now(job->role));
         }

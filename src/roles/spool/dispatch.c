@@ -180,10 +180,9 @@ on_delivery_loaded(struct spool_role *role, void *context, enum status status,
     } else if (status == STATUS_NOT_FOUND) {
         delivery_cancel(role, d, key, 0); /* held, removed or delivered since it was listed */
     } else if (status == STATUS_SYNTAX) {
-        delivery_cancel(role, d, key, 0);
-        if (!damage_hold(role, key)) {
-            schedule_due_at(role->schedule, d, role_now(role) + LOAD_RETRY_MS, role_now(role));
-        }
+        /* If it cannot be held now, it is found damaged again. */
+        delivery_cancel(role, d, key, role_now(role) + LOAD_RETRY_MS);
+        damage_hold(role, key);
     } else {
         LOG_ERROR("a queued message cannot be read", LOG_INT("key", key),
                   LOG_CSTR("status", status_name(status)));

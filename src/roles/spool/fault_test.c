@@ -1,7 +1,6 @@
 /* The spool role when things go wrong: deaths, full disks, old mail, clocks, new routes. */
 #include <fcntl.h>
 #include <setjmp.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,24 +34,13 @@ test_survives_its_own_death(void **state)
     harness_wait_count(h, 0);
 }
 
-static struct str
-big_content(size_t n)
-{
-    char *octets = malloc(n);
-    assert_non_null(octets);
-    for (size_t i = 0; i < n; i++) {
-        octets[i] = (char)('a' + i % 23);
-    }
-    return str_make(octets, n);
-}
-
 static void
 test_keeps_large_messages(void **state)
 {
     static const size_t sizes[] = {8000, 9000, 100000, 200000, 1048576, 3000000};
     struct harness *h = *state;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        struct str content = big_content(sizes[i]);
+        struct str content = harness_content(sizes[i]);
         struct ipc_body_view view;
         assert_int_equal(harness_commit(h, &(struct harness_mail){.content = content}, NULL),
                          SPOOL_COMMITTED);
@@ -115,7 +103,7 @@ test_a_new_filter_gets_no_old_answers(void **state)
 {
     struct harness *h = *state;
     uint64_t request;
-    struct str content = big_content(900000);
+    struct str content = harness_content(900000);
     for (unsigned round = 0; round < 5; round++) {
         for (unsigned i = 0; i < 10; i++) {
             assert_true(harness_commit_send(h, &(struct harness_mail){.content = content}, NULL) >
@@ -134,7 +122,7 @@ test_a_full_disk_loses_nothing(void **state)
 {
     struct harness *h = *state;
     unsigned accepted = 0;
-    struct str content = big_content(60000);
+    struct str content = harness_content(60000);
     harness_kill(h);
     harness_start(h, 2 * 1024 * 1024);
     int outcome = SPOOL_COMMITTED;
@@ -165,90 +153,6 @@ test_a_full_disk_loses_nothing(void **state)
     free((void *)(uintptr_t)content.p);
 }
 
-/* Spoils octets of a file of the body log while the role is down. */
-static void
-spoil(struct harness *h, off_t offset)
-{
-    char path[128];
-    harness_kill(h);
-    snprintf(path, sizeof path, "%s/bodies/1", h->directory);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, "spoilt", 6, offset), 6);
-    close(fd);
-    harness_start(h, 0);
-}
-
-static void
-assert_all_held(struct harness *h, const char *id)
-{
-    struct msg_queue_list list = {.limit = 10};
-    struct ipc_message *reply = harness_ask(h, MSG_QUEUE_LIST, &list);
-    const struct msg_queue_list_reply *r = MSG_BODY(reply, queue_list_reply);
-    assert_int_equal(r->messages.n, 1);
-    harness_assert_str(r->messages.items[0].id, id);
-    for (size_t i = 0; i < r->messages.items[0].recipients.n; i++) {
-        assert_int_equal(r->messages.items[0].recipients.items[i].state, SPOOL_HELD);
-        assert_true(harness_has(r->messages.items[0].recipients.items[i].text, "damaged"));
-    }
-    ipc_message_free(&reply);
-}
-
-/* Nobody gets what is damaged, everybody else theirs; the sender can be told. */
-static void
-test_holds_a_message_that_is_damaged(void **state)
-{
-    static const char *const to[] = {"a@one.example", "b@two.example"};
-    struct harness *h = *state;
-    struct str content = big_content(50000);
-    const struct harness_mail mail = {.content = content, .recipients = to, .recipient_count = 2};
-    char spoilt[ID_LENGTH + 1];
-    char sound[ID_LENGTH + 1];
-    assert_int_equal(harness_commit(h, &mail, spoilt), SPOOL_COMMITTED);
-    assert_int_equal(harness_commit(h, &(struct harness_mail){.content = content}, sound),
-                     SPOOL_COMMITTED);
-    spoil(h, 30000);
-    harness_capacity(h, 10);
-    struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
-    harness_assert_str(harness_deliver_of(message)->id, sound);
-    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
-    assert_null(harness_deliver(h, 300));
-    harness_wait_count(h, 1);
-    assert_all_held(h, spoilt);
-    struct record_queue_id ids = {.id = str_from_cstr(spoilt)};
-    struct msg_queue_act bounce = {
-        .action = SPOOL_ACT_BOUNCE, .ids = {&ids, 1}, .by = STR("test"), .reason = STR("it broke")};
-    struct ipc_message *reply = harness_ask(h, MSG_QUEUE_ACT, &bounce);
-    assert_int_equal(MSG_BODY(reply, queue_act_reply)->done, 1);
-    ipc_message_free(&reply);
-    message = harness_deliver(h, HARNESS_TIMEOUT_MS);
-    harness_assert_str(harness_deliver_of(message)->recipients.items[0].address,
-                       "sender@out.example");
-    assert_true(harness_has(harness_deliver_of(message)->content.octets, "it broke"));
-    assert_false(harness_has(harness_deliver_of(message)->content.octets, "spoilt"));
-    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
-    harness_wait_count(h, 0);
-    free((void *)(uintptr_t)content.p);
-}
-
-/* Changes the database while the role is down. */
-static void
-change(struct harness *h, const char *sql)
-{
-    char path[128];
-    sqlite3 *db;
-    harness_stop(h);
-    snprintf(path, sizeof path, "%s/queue.db", h->directory);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
-    if (code != SQLITE_OK) {
-        print_error("%s\n", sqlite3_errmsg(db));
-    }
-    assert_int_equal(code, SQLITE_OK);
-    sqlite3_close(db);
-    harness_start(h, 0);
-}
-
 /* Five days and more ago, in the queue's time. */
 static const char make_old[] = "UPDATE message SET queued_ms = queued_ms - 500000000";
 
@@ -259,7 +163,7 @@ test_expires_after_its_last_attempt(void **state)
     const struct harness_mail null_sender = {.sender = ""};
     assert_int_equal(harness_commit(h, &(struct harness_mail){0}, NULL), SPOOL_COMMITTED);
     assert_int_equal(harness_commit(h, &null_sender, NULL), SPOOL_COMMITTED);
-    change(h, make_old);
+    harness_change(h, make_old);
     harness_capacity(h, 1);
     for (unsigned i = 0; i < 2; i++) { /* each is tried once more, however old it is */
         harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), DELIVERY_DEFERRED, 452, "4.2.2",
@@ -279,7 +183,7 @@ test_warns_of_a_delay_once(void **state)
 {
     struct harness *h = *state;
     assert_int_equal(harness_commit(h, &(struct harness_mail){0}, NULL), SPOOL_COMMITTED);
-    change(h, "UPDATE message SET queued_ms = queued_ms - 15000000"); /* over four hours */
+    harness_change(h, "UPDATE message SET queued_ms = queued_ms - 15000000"); /* over four hours */
     harness_capacity(h, 1);
     unsigned notices = 0;
     for (unsigned i = 0; i < 3;) {
@@ -303,22 +207,23 @@ test_warns_of_a_delay_once(void **state)
 static void
 test_age_of_what_is_never_tried(void **state)
 {
-    static const char block[] = "INSERT OR REPLACE INTO destination VALUES "
-                                "('dead.example', 1000000000000000, 5)";
+    static const char block[] =
+        "INSERT OR REPLACE INTO destination (name, look_ms, failures) VALUES "
+        "('dead.example', 1000000000000000, 5)";
     static const char *const to[] = {"a@dead.example"};
     const struct harness_mail mail = {.recipients = to, .recipient_count = 1};
     struct harness *h = *state;
     char sql[512];
     assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_COMMITTED);
     snprintf(sql, sizeof sql, "%s; UPDATE message SET queued_ms = queued_ms - 15000000", block);
-    change(h, sql);
+    harness_change(h, sql);
     harness_capacity(h, 1);
     struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
     assert_true(harness_has(harness_deliver_of(notice)->content.octets, "\r\nAction: delayed\r\n"));
     harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
     harness_wait_count(h, 1);
     h->uptime_ms = 3600000; /* as if it had been up for long enough for everybody to be tried */
-    change(h, make_old);
+    harness_change(h, make_old);
     harness_capacity(h, 1);
     notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
     assert_true(harness_has(harness_deliver_of(notice)->content.octets, "\r\nStatus: 4.4.7\r\n"));
@@ -334,10 +239,10 @@ test_a_clock_that_was_ahead_stalls_nothing(void **state)
     harness_capacity(h, 1);
     assert_int_equal(harness_commit(h, &(struct harness_mail){0}, NULL), SPOOL_COMMITTED);
     harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), DELIVERY_DEFERRED, 450, "", "later");
-    change(h, "UPDATE queue SET clock_ms = clock_ms + 31536000000;"
-              "UPDATE message SET queued_ms = queued_ms + 31536000000;"
-              "UPDATE recipient SET due_ms = due_ms + 31536000000;"
-              "UPDATE destination SET look_ms = look_ms + 31536000000");
+    harness_change(h, "UPDATE queue SET clock_ms = clock_ms + 31536000000;"
+                      "UPDATE message SET queued_ms = queued_ms + 31536000000;"
+                      "UPDATE recipient SET due_ms = due_ms + 31536000000;"
+                      "UPDATE destination SET look_ms = look_ms + 31536000000");
     harness_capacity(h, 1);
     harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), DELIVERY_DEFERRED, 450, "", "later");
     struct msg_queue_list list = {.limit = 10};
@@ -393,7 +298,6 @@ main(void)
         TEST(a_lost_relay_gives_back_its_leases),
         TEST(a_new_filter_gets_no_old_answers),
         TEST(a_full_disk_loses_nothing),
-        TEST(holds_a_message_that_is_damaged),
         TEST(expires_after_its_last_attempt),
         TEST(warns_of_a_delay_once),
         TEST(age_of_what_is_never_tried),

@@ -91,6 +91,13 @@ role_metric_add(struct role_metrics *metrics, enum role_metric metric, int64_t v
 }
 
 void
+role_warn(struct role_metrics *metrics, const char *format, ...)
+{
+    (void)metrics;
+    (void)format;
+}
+
+void
 role_peer_misbehaved(struct role_runtime *runtime, struct channel *channel)
 {
     (void)runtime;

@@ -40,6 +40,9 @@ void harness_stop(struct harness *harness);
 int harness_setup(void **state);
 int harness_teardown(void **state);
 
+/* Changes the database by SQL while the role is down. */
+void harness_change(struct harness *harness, const char *sql);
+
 /* The relay dies and another takes its place; or the filter. */
 void harness_new_relay(struct harness *harness);
 void harness_new_filter(struct harness *harness);
@@ -60,6 +63,9 @@ struct harness_mail {
     uint8_t priority;
     struct str content; /* empty: a short one */
 };
+
+/* So many octets; the caller frees them. */
+struct str harness_content(size_t n);
 
 /* Sends a commit and does not wait; writes the id (17 octets) to id_out. Returns the request. */
 uint64_t harness_commit_send(struct harness *harness, const struct harness_mail *mail,

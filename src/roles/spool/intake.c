@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "roles/spool/internal.h"
+#include "store/spool_sum.h"
 
 struct commit_job {
     struct job job;
@@ -210,8 +211,9 @@ static enum status
 run_write_file(struct job *base, struct spool *spool)
 {
     struct commit_job *job = (struct commit_job *)base;
-    const struct spool_message *m = &job->intake.parcel->m;
+    struct spool_message *m = &job->intake.parcel->m;
     (void)spool;
+    m->content_sum = spool_sum(m->content);
     return spool_file_write(role_directory(job->role->runtime), m->id, m->content);
 }
 

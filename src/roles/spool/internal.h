@@ -144,6 +144,7 @@ struct spool_role {
     int64_t expire_cursor;
     int64_t warn_cursor;
     int64_t age_next_ms;
+    int64_t damage_told_ms; /* when the postmaster was told of damage; monotonic, 0: never */
     bool ageing;
 
     struct {
@@ -224,8 +225,14 @@ bool is_busy(const struct spool_role *role, int64_t key);
 
 /* ---- damage.c */
 
-/* Holds all of a message of which the octets on disk are damaged. False: somebody has it now. */
-bool damage_hold(struct spool_role *role, int64_t key);
+/* What stands with a recipient of it. `final`: it will not be delivered. RFC 3463 3.4: X.3.0. */
+struct spool_attempt damage_attempt(const struct spool_role *role, bool final);
+/*
+ * Holds all of a message of which the octets on disk are damaged, unless somebody has it now; its
+ * sender is told of the delay, and the postmaster. It stays until an administrator repairs and
+ * releases it, bounces or removes it, or until its lifetime ends: then its sender gets it back.
+ */
+void damage_hold(struct spool_role *role, int64_t key);
 
 /* ---- destination.c */
 
@@ -300,6 +307,10 @@ void outcome_log_quarantined(struct spool_role *role, const struct spool_message
  * be made. */
 struct parcel *notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind kind,
                            const struct dsn_recipient *recipients, size_t count);
+
+/* A mail to our postmaster, as a parcel with its recipients; NULL (logged) when it cannot be made.
+ */
+struct parcel *notice_to_postmaster(struct spool_role *role, struct str subject, struct str text);
 
 /* ---- age.c, control.c */
 

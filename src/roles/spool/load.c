@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "roles/spool/internal.h"
+#include "store/spool_sum.h"
 
 /* ---- loading a message */
 
@@ -60,6 +61,13 @@ run_load(struct job *base, struct spool *spool)
     return load_in_worker(spool, job->key, &job->choice, job->what, &job->parcel);
 }
 
+/* What an earlier version wrote has no checksum. */
+static bool
+content_is_sound(const struct spool_message *m)
+{
+    return m->content_sum == 0 || spool_sum(m->content) == m->content_sum;
+}
+
 static enum status
 run_read_file(struct job *base, struct spool *spool)
 {
@@ -68,7 +76,13 @@ run_read_file(struct job *base, struct spool *spool)
     (void)spool;
     enum status status =
         spool_file_read(role_directory(job->role->runtime), job->parcel->m.id, &fd);
-    return status == STATUS_OK ? parcel_prepare(job->parcel, fd) : status;
+    if (status == STATUS_NOT_FOUND) {
+        return STATUS_SYNTAX; /* the message is there, so its content has been lost */
+    }
+    if (status == STATUS_OK) {
+        status = parcel_prepare(job->parcel, fd); /* STATUS_SYNTAX: it is too short or too long */
+    }
+    return status == STATUS_OK && !content_is_sound(&job->parcel->m) ? STATUS_SYNTAX : status;
 }
 
 static void

@@ -132,6 +132,44 @@ trace_notice(struct spool_role *role, enum dsn_kind kind, const struct parcel *a
 }
 
 struct parcel *
+notice_to_postmaster(struct spool_role *role, struct str subject, struct str text)
+{
+    char id[ID_LENGTH + 1];
+    struct arena *arena = arena_create(NOTICE_CEILING);
+    struct str host = role_config(role->runtime)->hostname;
+    int64_t now = clock_wall_ms();
+    id_make(now, id);
+    struct spool_message notice = {
+        .id = arena_str_dup(arena, str_make(id, ID_LENGTH)),
+        .received_ms = now,
+        .priority = SPOOL_PRIORITY_HIGH,
+        .content = arena_str_dup(arena, text),
+    };
+    struct str postmaster = arena_printf(arena, "postmaster@%.*s", STR_ARG(host));
+    struct str date = clock_format_rfc5322(arena, now);
+    notice.head = arena_printf(
+        arena,
+        "From: Postern <%.*s>\r\nTo: <%.*s>\r\nDate: %.*s\r\nSubject: %.*s\r\n"
+        "Message-ID: <%s@%.*s>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: text/plain; charset=us-ascii\r\n\r\n",
+        STR_ARG(postmaster), STR_ARG(postmaster), STR_ARG(date), STR_ARG(subject), id,
+        STR_ARG(host));
+    notice.size = notice.head.n + notice.content.n;
+    if (notice.head.p == NULL || notice.content.p == NULL ||
+        address_notice(role, arena, postmaster, &notice) != STATUS_OK) {
+        LOG_ERROR("a notice to the postmaster cannot be made");
+        arena_destroy(&arena);
+        return NULL;
+    }
+    struct parcel *parcel = parcel_from_arena(arena, &notice);
+    if (parcel_prepare(parcel, -1) != STATUS_OK) {
+        parcel_unref(&parcel);
+        return NULL;
+    }
+    return parcel;
+}
+
+struct parcel *
 notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind kind,
             const struct dsn_recipient *recipients, size_t count)
 {

@@ -30,6 +30,8 @@ struct outcome_job {
     size_t count;
     struct str by; /* the administrator, for commands */
     struct spool_end end;
+    bool marks; /* whether the message is known to be damaged changes */
+    bool damaged;
     struct intake notices[NOTICE_KINDS];
     size_t notice_count;
     struct comeback *comebacks;
@@ -97,6 +99,9 @@ suppression(const struct outcome *o, const struct spool_recipient *r, enum dsn_k
 {
     if (o->m->sender.n == 0) {
         return "null_sender"; /* RFC 5321 6.1: never a bounce of a bounce */
+    }
+    if (o->m->altered) {
+        return "damaged"; /* the address may be somebody else's by now */
     }
     if (!wants_notice(r, kind)) {
         return (r->notify & SMTP_DSN_NOTIFY_NEVER) != 0 ? "notify_never" : "notify_not_asked";
@@ -188,7 +193,9 @@ tell(struct outcome *o, const struct spool_recipient *r, const struct spool_resu
         .text = result->last.text,
         .remote = host_of(result->last.remote),
         .attempt_ms = result->last.at_ms > 0 ? role_wall(o->role, result->last.at_ms) : 0,
-        .retry_until_ms = role_wall(o->role, o->m->queued_ms + o->queue->lifetime_ms),
+        .retry_until_ms = result->state == SPOOL_HELD
+                              ? 0
+                              : role_wall(o->role, o->m->queued_ms + o->queue->lifetime_ms),
     };
 }
 
@@ -407,6 +414,9 @@ run_outcome(struct job *base, struct spool *spool)
     int64_t now = role_now(job->role);
     enum status status = spool_settle(spool, job->parcel->m.key, job->parcel->m.total, job->results,
                                       job->count, &job->end);
+    if (status == STATUS_OK && job->marks && !job->end.gone) {
+        status = spool_mark_message(spool, job->parcel->m.key, job->damaged);
+    }
     for (size_t i = 0; status == STATUS_OK && i < job->notice_count; i++) {
         status = intake_insert(&job->notices[i], spool, now);
     }
@@ -517,6 +527,8 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                         .extent = notice_extent_of(role_config(role->runtime), parcel->m.flags)};
     o.age_ms = o.now_ms - parcel->m.queued_ms;
     bool some_stay = false;
+    job->damaged = verdicts->items[0].kind == VERDICT_DAMAGED;
+    job->marks = job->damaged || (parcel->m.damaged && verdicts->items[0].kind == VERDICT_RELEASED);
     for (unsigned kind = 0; kind < NOTICE_KINDS; kind++) {
         o.lists[kind].items =
             need(arena_alloc_array(job->arena, count, sizeof *o.lists[kind].items));

@@ -214,6 +214,21 @@ spool_role_close(void *state)
 /* ---- status */
 
 static void
+add_warnings(const struct worker_counts *w, struct role_metrics *out)
+{
+    if (w->damaged) {
+        role_warn(out, "the database of the mail queue is damaged, and no new mail is taken: "
+                       "restart Postern, which will check all of it and say what to do");
+    }
+    if (w->queue.damaged > 0) {
+        role_warn(out,
+                  "%lld queued message%s damaged on the disk and held: see "
+                  "\"postern queue list --state held\" and look after the disk",
+                  (long long)w->queue.damaged, w->queue.damaged == 1 ? " is" : "s are");
+    }
+}
+
+static void
 spool_role_metrics(void *state, struct role_metrics *out)
 {
     struct spool_role *role = state;
@@ -233,6 +248,7 @@ spool_role_metrics(void *state, struct role_metrics *out)
     role_metric_add(out, ROLE_METRIC_QUEUE_LEASES, HASH_COUNT(role->leases));
     role_metric_add(out, ROLE_METRIC_QUEUE_CACHED_BYTES, (int64_t)role->cache_octets);
     role_metric_add(out, ROLE_METRIC_QUEUE_DAMAGED, w.damaged);
+    role_metric_add(out, ROLE_METRIC_QUEUE_DAMAGED_MESSAGES, w.queue.damaged);
     role_metric_add(out, ROLE_METRIC_QUEUE_DAMAGED_LOGS_KEPT, role->damaged_logs);
     role_metric_add(out, ROLE_METRIC_QUEUE_UNWRITTEN_RESULTS, (int64_t)w.waiting);
     role_metric_add(out, ROLE_METRIC_COMMITS_TOTAL, (int64_t)role->counts.committed);
@@ -247,6 +263,7 @@ spool_role_metrics(void *state, struct role_metrics *out)
     role_metric_add(out, ROLE_METRIC_NOTICES_TOTAL, (int64_t)role->counts.notices);
     role_metric_add(out, ROLE_METRIC_NOTICES_SUPPRESSED_TOTAL,
                     (int64_t)role->counts.notices_suppressed);
+    add_warnings(&w, out);
 }
 
 const struct role_definition spool_role = {
