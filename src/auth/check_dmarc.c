@@ -88,6 +88,29 @@ policy_text(struct arena *arena, const struct dmarc_outcome *outcome)
                         dmarc_policy_name(outcome->policy), outcome->record->testing ? " t=y" : "");
 }
 
+/*
+ * The end of a list of evidence: where a parent of the author's domain passed that has no record,
+ * that it did and how its owner mends it.
+ */
+static void
+add_parent(struct arena *arena, const struct dmarc_outcome *outcome,
+           struct finding_evidence evidence[static 3])
+{
+    size_t n = 0;
+    struct str parent = outcome->unaligned_parent;
+    if (parent.n > 0) {
+        evidence[n++] = EVIDENCE(
+            "parent",
+            arena_printf(arena, "%.*s passed but has no DMARC record, so it is not aligned",
+                         STR_ARG(parent)));
+        evidence[n++] = EVIDENCE(
+            "remedy",
+            arena_printf(arena, "publish \"v=DMARC1; p=none\" at _dmarc.%.*s, or sign as %.*s",
+                         STR_ARG(parent), STR_ARG(outcome->author_domain)));
+    }
+    evidence[n] = (struct finding_evidence){.key = NULL};
+}
+
 static void
 find_failure(const struct check_input *input, const struct dmarc_outcome *outcome,
              struct finding_list *findings)
@@ -98,21 +121,21 @@ find_failure(const struct check_input *input, const struct dmarc_outcome *outcom
         [DMARC_POLICY_REJECT] = FINDING_DMARC_FAIL_REJECT,
     };
     const struct dmarc_override *override = input->auth->override;
-    struct str policy = policy_text(input->arena, outcome);
+    struct finding_evidence evidence[FINDING_EVIDENCE_MAX] = {
+        EVIDENCE("from", outcome->author_domain),
+        EVIDENCE("policy_domain", outcome->record_domain),
+        EVIDENCE("policy", policy_text(input->arena, outcome)),
+    };
+    size_t n = 3;
+    enum finding_id id = by_policy[outcome->effective];
     /* p=none asks for nothing that could be overridden. */
     if (override != NULL && outcome->effective != DMARC_POLICY_NONE) {
-        FINDING_ADD(findings, DMARC_FAIL_OVERRIDDEN, EVIDENCE("from", outcome->author_domain),
-                    EVIDENCE("policy_domain", outcome->record_domain), EVIDENCE("policy", policy),
-                    EVIDENCE("reason", str_from_cstr(dmarc_override_name(override->reason))),
-                    EVIDENCE("comment", override->comment));
-        return;
+        id = FINDING_DMARC_FAIL_OVERRIDDEN;
+        evidence[n++] = EVIDENCE("reason", str_from_cstr(dmarc_override_name(override->reason)));
+        evidence[n++] = EVIDENCE("comment", override->comment);
     }
-    finding_list_add(
-        findings, by_policy[outcome->effective],
-        (const struct finding_evidence[]){EVIDENCE("from", outcome->author_domain),
-                                          EVIDENCE("policy_domain", outcome->record_domain),
-                                          EVIDENCE("policy", policy),
-                                          {.key = NULL}});
+    add_parent(input->arena, outcome, evidence + n);
+    finding_list_add(findings, id, evidence);
 }
 
 static void

@@ -24,6 +24,7 @@ static const struct test_record records[] = {
     {"_dmarc.test.example", "TXT", "v=DMARC1; p=quarantine; t=y"},
     {"_dmarc.np.example", "TXT", "v=DMARC1; p=none; np=reject"},
     {"lost.np.example", "TIMEOUT", ""},
+    {"_dmarc.news.shop.example", "TXT", "v=DMARC1; p=reject"},
     {"_dmarc.twice.example", "TXT", "v=DMARC1; p=none"},
     {"_dmarc.twice.example", "TXT", "v=DMARC1; p=reject"},
     {"_dmarc.late.example", "TIMEOUT", ""},
@@ -97,6 +98,11 @@ static const struct finding_case cases[] = {
     {FROM("hold.example"), SPF_RESULT_NONE, STR_INIT("hold.example"), DKIM_RESULT_NONE,
      STR_INIT(""),
      "dmarc_fail_quarantine(from=hold.example policy_domain=hold.example policy=p=reject t=y)"},
+    {FROM("news.shop.example"), SPF_RESULT_NONE, STR_INIT("x.example"), DKIM_RESULT_PASS,
+     STR_INIT("shop.example"),
+     "dmarc_fail_reject(from=news.shop.example policy_domain=news.shop.example policy=p=reject "
+     "parent=shop.example passed but has no DMARC record, so it is not aligned remedy=publish "
+     "\"v=DMARC1; p=none\" at _dmarc.shop.example, or sign as news.shop.example)"},
     {FROM("none.example"), SPF_RESULT_NONE, STR_INIT("x.example"), DKIM_RESULT_NONE, STR_INIT(""),
      "dmarc_fail_none(from=none.example policy_domain=none.example policy=p=none) "
      "dmarc_record_faulty(from=none.example policy_domain=none.example faults=alignment "

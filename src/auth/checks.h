@@ -3,7 +3,8 @@
  *
  * All of them need input->dns: without it they return STATUS_TEMPORARY and have learnt nothing.
  * What they learn beside their findings goes to input->auth (results.h), when there is one;
- * check_dmarc, which rests on what the others have left there, is STATUS_TEMPORARY without.
+ * check_dmarc and check_own_domain, which rest on what the others have left there, are
+ * STATUS_TEMPORARY without.
  */
 #ifndef POSTERN_AUTH_CHECKS_H
 #define POSTERN_AUTH_CHECKS_H
@@ -20,6 +21,8 @@ check_function check_arc;
 check_function check_dkim;
 check_function check_dmarc;
 check_function check_iprev;
+/* Needs no DNS of its own. */
+check_function check_own_domain;
 check_function check_spf;
 
 #endif

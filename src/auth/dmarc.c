@@ -296,7 +296,66 @@ align(struct evaluation *e, const struct dmarc_identifier *identifiers, size_t c
     return STATUS_OK;
 }
 
+/* The walk looked for a record at `domain` and found none. */
+static bool
+has_no_record(const struct evaluation *e, struct str domain)
+{
+    for (size_t i = 0; i < e->lookups.count; i++) {
+        if (str_eq(e->lookups.items[i].domain, domain)) {
+            return e->lookups.items[i].state == DMARC_LOOKUP_NONE;
+        }
+    }
+    return false;
+}
+
+/*
+ * Of one mechanism: a parent of the author domain that passed. It is not aligned for want of a
+ * record of its own, which is easily mended once somebody says so. No question is asked for this.
+ */
+static enum status
+note_unaligned_parent(struct evaluation *e, const struct dmarc_identifier *identifiers,
+                      size_t count, enum dmarc_alignment mode)
+{
+    struct dmarc_outcome *outcome = &e->outcome;
+    if (mode != DMARC_ALIGNMENT_RELAXED) {
+        return STATUS_OK;
+    }
+    count = count < DMARC_IDENTIFIERS_MAX ? count : DMARC_IDENTIFIERS_MAX;
+    for (size_t i = 0; i < count && outcome->unaligned_parent.n == 0; i++) {
+        struct str domain;
+        if (identifiers[i].evidence != DMARC_EVIDENCE_PASS) {
+            continue;
+        }
+        enum status status = mail_domain_normalize(e->arena, identifiers[i].domain, &domain);
+        if (status == STATUS_LIMIT) {
+            return status;
+        }
+        if (status == STATUS_OK && str_contains_char(domain, '.') &&
+            dns_name_is_within(outcome->author_domain, domain) && has_no_record(e, domain)) {
+            outcome->unaligned_parent = domain;
+        }
+    }
+    return STATUS_OK;
+}
+
 /* ---- the whole */
+
+/* Neither mechanism has passed with an aligned domain. 5.3.5, 5.3.6 */
+static enum status
+judge_unaligned(struct evaluation *e, const struct dmarc_input *input)
+{
+    const struct dmarc_record *record = e->outcome.record;
+    if (e->is_undecided) {
+        /* 5.3.6: neither pass nor fail when a question was not answered */
+        return end_with(e, DMARC_RESULT_TEMPERROR,
+                        "the DNS did not answer all that SPF, DKIM or alignment asked for",
+                        e->outcome.author_domain);
+    }
+    enum status status = note_unaligned_parent(e, input->dkim, input->dkim_count, record->adkim);
+    return status == STATUS_OK
+               ? note_unaligned_parent(e, input->spf, input->spf_count, record->aspf)
+               : status;
+}
 
 /* 5.3.4, 5.3.5 */
 static enum status
@@ -315,11 +374,8 @@ judge(struct evaluation *e, const struct dmarc_input *input)
     outcome->result = DMARC_RESULT_FAIL;
     if (outcome->dkim_aligned.n > 0 || outcome->spf_aligned.n > 0) {
         outcome->result = DMARC_RESULT_PASS;
-    } else if (e->is_undecided) {
-        /* 5.3.6: neither pass nor fail when a question was not answered */
-        status = end_with(e, DMARC_RESULT_TEMPERROR,
-                          "the DNS did not answer all that SPF, DKIM or alignment asked for",
-                          outcome->author_domain);
+    } else {
+        status = judge_unaligned(e, input);
     }
     return status == STATUS_OK ? choose_policy(e) : status;
 }

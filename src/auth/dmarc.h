@@ -68,6 +68,11 @@ struct dmarc_outcome {
     bool policy_known;           /* a record says so, and the DNS told all that it depends on */
     struct str dkim_aligned;     /* the domain that passed and is aligned; empty: none */
     struct str spf_aligned;
+    /*
+     * FAIL: a domain above the author's that passed and would be aligned if it had a DMARC record;
+     * without one the organizational domain lies below it (4.10.2). Empty: there is none.
+     */
+    struct str unaligned_parent;
     struct str problem;  /* for people: what is wrong, or why there is an error; may be empty */
     struct str *queried; /* the names asked for, in their order */
     size_t queried_count;

@@ -395,10 +395,50 @@ test_organizational_domain_on_request(void **state)
     arena_destroy(&arena);
 }
 
+/* A parent that passed without a record is told; what a record would not mend is not. */
+static void
+test_unaligned_parent(void **state)
+{
+    static const struct {
+        const char *zone;
+        const char *spf;
+        const char *dkim;
+        const char *want;
+    } parents[] = {
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "", "b.example", "b.example"},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "B.example", "", "b.example"},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "b.example", "other.example b.example",
+         "b.example"},
+        {"_dmarc.b.example=v=DMARC1; p=reject", "", "b.example", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject|_dmarc.b.example=v=DMARC1; p=none", "", "b.example",
+         ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject; adkim=s", "", "b.example", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject; aspf=s", "b.example", "", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject; psd=n", "", "b.example", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "b.example-", "b.example-", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "", "c.example", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "", "c.b.example", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "", "example", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "a.b.example", "b.example", ""},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject", "b.example?", "b.example", "b.example"},
+        {"_dmarc.a.b.example=v=DMARC1; p=reject|_dmarc.b.example=!", "", "b.example", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(parents); i++) {
+        struct world world =
+            evaluate(parents[i].zone, "a.b.example", parents[i].spf, parents[i].dkim);
+        if (!str_eq(world.outcome.unaligned_parent, str_from_cstr(parents[i].want))) {
+            fail_msg("case %zu: got \"%.*s\"", i, STR_ARG(world.outcome.unaligned_parent));
+        }
+        world_close(&world);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unaligned_parent),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_queries),
         cmocka_unit_test(test_problems),

@@ -3,7 +3,7 @@
  *  "spf": [{"domain", "result"}, ...], "dkim": [{"domain", "result"}, ...], "zone": {...}}
  *     -> {"result", "author_domain", "author_kind", "record_domain", "organizational_domain",
  *         "policy", "policy_tag", "effective", "disposition", "dkim_aligned", "spf_aligned",
- *         "problem", "queries": [name, ...], "record": null | as below}
+ *         "unaligned_parent", "problem", "queries": [name, ...], "record": null | as below}
  *
  * {"op": "dmarc-record", "record": text}
  *     -> {"kind": "ok" | "foreign" | "duplicate", "usable", "p", "sp", "np", "adkim", "aspf",
@@ -142,7 +142,7 @@ check_json_dmarc(struct check_op *op, const struct mail_author *author,
     for (size_t i = 0; i < outcome->queried_count; i++) {
         json_array_append_new(queries, check_op_json(op, outcome->queried[i]));
     }
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "result", dmarc_result_name(outcome->result), "author_domain",
                      check_op_json(op, outcome->author_domain), "author_kind",
                      mail_author_kind_name(author->kind), "record_domain",
@@ -153,7 +153,8 @@ check_json_dmarc(struct check_op *op, const struct mail_author *author,
                      dmarc_policy_name(outcome->effective), "disposition",
                      dmarc_policy_name(applies ? outcome->effective : DMARC_POLICY_NONE),
                      "dkim_aligned", check_op_json(op, outcome->dkim_aligned), "spf_aligned",
-                     check_op_json(op, outcome->spf_aligned), "problem",
+                     check_op_json(op, outcome->spf_aligned), "unaligned_parent",
+                     check_op_json(op, outcome->unaligned_parent), "problem",
                      check_op_json(op, outcome->problem), "queries", queries, "record",
                      outcome->record != NULL ? record_json(op, outcome->record) : json_null());
 }

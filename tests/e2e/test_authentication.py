@@ -111,6 +111,22 @@ def test_enforcement_can_be_off(world):
     assert sender.send(running).code == 250
 
 
+def findings(running, identifier):
+    """The names of the findings about a message, once it is told how it ended."""
+    running.explained(identifier, "own_domain")
+    events = json.loads(running.gateway.command("trace", identifier, "--json").stdout)
+    return [event.get("name") for event in events if event["event"] == "finding"]
+
+
+@pytest.mark.parametrize("sender", ["someone@peers.example", "ceo@kartapuce.com"])
+def test_our_domain_from_outside_is_told(running, sender):
+    """From has our domain, which has no DMARC record; the mail may be honest, so it is tagged."""
+    reply = running.receive(BOB[0], "From: ceo@kartapuce.com\nSubject: own\n\nx\n", sender=sender)
+    assert reply.code == 250, reply
+    names = findings(running, reply.text.split()[-1])
+    assert names.count("own_domain_unproven") == (2 if sender.endswith("kartapuce.com") else 1)
+
+
 def test_claims_in_our_name_are_removed(running):
     content = ("Authentication-Results: mx.kartapuce.com; dmarc=pass header.from=bank.example\n"
                "Authentication-Results: MX.KARTAPUCE.COM (ours) 1; spf=pass\n"
