@@ -64,8 +64,8 @@ test_findings(void **state)
     } cases[] = {
         {"Hello", "Hello", "dkim_pass(" RSA " bits=2048) dkim_pass(" ED " bits=256)"},
         {"Hello", "Hullo",
-         "dkim_fail(" RSA " reason=the body was changed after it was signed) "
-         "dkim_fail(" ED " reason=the body was changed after it was signed)"},
+         "dkim_fail(" RSA " bits=2048 reason=the body was changed after it was signed) "
+         "dkim_fail(" ED " bits=256 reason=the body was changed after it was signed)"},
         {"s=rsa;", "s=none;",
          "dkim_permerror(domain=signer.example selector=none algorithm=rsa-sha256 "
          "reason=there is no key record) dkim_pass(" ED " bits=256)"},

@@ -4,6 +4,7 @@
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <pthread.h>
+#include <sodium/crypto_core_ed25519.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -140,10 +141,39 @@ load_rsa(struct str octets, EVP_PKEY **key_out, unsigned *bits_out)
     return result;
 }
 
+/* The y coordinate is below 2^255 - 19 (RFC 8032 5.1.3 step 1). */
+static bool
+is_reduced(const unsigned char *point)
+{
+    bool ones = (point[31] & 0x7f) == 0x7f;
+    for (size_t i = 30; ones && i > 0; i--) {
+        ones = point[i] == 0xff;
+    }
+    return !ones || point[0] < 0xed;
+}
+
+/*
+ * 32 octets that are no point of the curve can verify nothing (RFC 8032 5.1.7 step 1); with a point
+ * of small order, one whose eightfold is the neutral element, anybody can sign.
+ */
+static bool
+is_ed25519_key(const unsigned char *octets)
+{
+    static const unsigned char neutral[CRYPTO_ED25519_KEY_SIZE] = {1};
+    unsigned char point[CRYPTO_ED25519_KEY_SIZE];
+    memcpy(point, octets, sizeof point);
+    for (unsigned doubled = 1; doubled < 8; doubled *= 2) {
+        if (crypto_core_ed25519_add(point, point, point) != 0) {
+            return false;
+        }
+    }
+    return is_reduced(octets) && memcmp(point, neutral, sizeof point) != 0;
+}
+
 static enum crypto_key_result
 load_ed25519(struct str octets, EVP_PKEY **key_out, unsigned *bits_out)
 {
-    if (octets.n != CRYPTO_ED25519_KEY_SIZE) {
+    if (octets.n != CRYPTO_ED25519_KEY_SIZE || !is_ed25519_key((const unsigned char *)octets.p)) {
         return CRYPTO_KEY_MALFORMED;
     }
     *bits_out = 256;

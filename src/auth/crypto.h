@@ -61,9 +61,9 @@ struct public_key;
 
 /*
  * The key in the octets of "p=": RSA as SubjectPublicKeyInfo (RFC 6376 3.6.1) or bare RSAPublicKey
- * (its ABNF and erratum 3017), both in strict DER; Ed25519 as 32 octets (RFC 8463 4). *key_out is
- * the caller's (public_key_release). *bits_out, which may be NULL, is set for CRYPTO_KEY_SMALL and
- * _LARGE, too.
+ * (its ABNF and erratum 3017), both in strict DER; Ed25519 as 32 octets (RFC 8463 4) that are a
+ * point of its group (RFC 8032 5.1.3). *key_out is the caller's (public_key_release). *bits_out,
+ * which may be NULL, is set for CRYPTO_KEY_SMALL and _LARGE, too.
  */
 [[nodiscard]] enum crypto_key_result public_key_load(enum crypto_algorithm algorithm,
                                                      struct str octets, struct public_key **key_out,

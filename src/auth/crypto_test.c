@@ -149,22 +149,29 @@ put_head(unsigned char *p, unsigned char tag, size_t length)
     return p;
 }
 
-/* A bare RSAPublicKey with a modulus of so many bits, all ones, and the exponent 65537. */
+/* A bare RSAPublicKey with a modulus of so many bits, all ones, and this exponent, an INTEGER. */
 static struct str
-bare_rsa(size_t bits)
+bare_rsa_with(size_t bits, struct str exponent)
 {
     unsigned char *start = arena_alloc(arena, bits / 8 + 64);
     unsigned char number[8];
     size_t octets = bits / 8 + 1; /* the first is 0, or the odd bits */
     size_t head = (size_t)(put_head(number, 0x02, octets) - number);
     assert_non_null(start);
-    unsigned char *p = put_head(start, 0x30, head + octets + 5);
+    unsigned char *p = put_head(start, 0x30, head + octets + exponent.n);
     p = put_head(p, 0x02, octets);
     memset(p, 0xff, octets);
     p[0] = (unsigned char)((1u << bits % 8) - 1);
     p += octets;
-    memcpy(p, "\x02\x03\x01\x00\x01", 5);
-    return str_make((char *)start, (size_t)(p + 5 - start));
+    memcpy(p, exponent.p, exponent.n);
+    return str_make((char *)start, (size_t)(p - start) + exponent.n);
+}
+
+/* The same with the exponent 65537. */
+static struct str
+bare_rsa(size_t bits)
+{
+    return bare_rsa_with(bits, STR("\x02\x03\x01\x00\x01"));
 }
 
 static void
@@ -190,6 +197,64 @@ test_sizes(void **state)
     }
 }
 
+/* The exponent 1 verifies what anybody writes; others are no exponents, or too much work. */
+static void
+test_exponents(void **state)
+{
+    static const struct {
+        struct str integer;
+        enum crypto_key_result want;
+    } cases[] = {
+        {STR_INIT("\x02\x01\x03"), CRYPTO_KEY_OK},
+        {STR_INIT("\x02\x01\x11"), CRYPTO_KEY_OK},
+        {STR_INIT("\x02\x02\x01\x01"), CRYPTO_KEY_OK},
+        {STR_INIT("\x02\x08\x7f\xff\xff\xff\xff\xff\xff\xff"), CRYPTO_KEY_OK},
+        {STR_INIT("\x02\x09\x01\xff\xff\xff\xff\xff\xff\xff\xff"), CRYPTO_KEY_MALFORMED},
+        {STR_INIT("\x02\x01\x01"), CRYPTO_KEY_MALFORMED},
+        {STR_INIT("\x02\x02\x00\x01"), CRYPTO_KEY_MALFORMED},
+        {STR_INIT("\x02\x01\x00"), CRYPTO_KEY_MALFORMED},
+        {STR_INIT("\x02\x01\x02"), CRYPTO_KEY_MALFORMED},
+        {STR_INIT("\x02\x01\xff"), CRYPTO_KEY_MALFORMED},
+        {STR_INIT("\x02\x00"), CRYPTO_KEY_MALFORMED},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct public_key *key = NULL;
+        struct str octets = bare_rsa_with(1024, cases[i].integer);
+        enum crypto_key_result got = public_key_load(CRYPTO_RSA_SHA256, octets, &key, NULL);
+        if (got != cases[i].want) {
+            fail_msg("case %zu: got %d", i, (int)got);
+        }
+        public_key_release(&key);
+    }
+}
+
+/* What no signer can have made: no point of the curve, points of small order, other spellings. */
+static void
+test_ed25519_points(void **state)
+{
+    static const char *const cases[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000", /* order 4 */
+        "0100000000000000000000000000000000000000000000000000000000000000", /* the neutral one */
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", /* order 2 */
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", /* order 8 */
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", /* order 8 */
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", /* p for 0 */
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", /* p + 1 for 1 */
+        "0200000000000000000000000000000000000000000000000000000000000000", /* not on the curve */
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct public_key *key = NULL;
+        struct str octets;
+        assert_int_equal(hex_decode(arena, str_from_cstr(cases[i]), &octets), STATUS_OK);
+        if (public_key_load(CRYPTO_ED25519_SHA256, octets, &key, NULL) != CRYPTO_KEY_MALFORMED) {
+            fail_msg("%s is taken for a key", cases[i]);
+        }
+    }
+}
+
 /* Every octet of a key missing, doubled or changed: read or not, but never more than it. */
 static void
 test_malformed(void **state)
@@ -210,7 +275,7 @@ test_malformed(void **state)
     memcpy(copy, rsa.public.p, rsa.public.n);
     struct str longer = str_make(copy, rsa.public.n + 1);
     assert_int_equal(public_key_load(CRYPTO_RSA_SHA256, longer, &key, NULL), CRYPTO_KEY_MALFORMED);
-    /* An even modulus, an even exponent, the exponent 1. */
+    /* An even modulus, an even exponent. */
     assert_int_equal(public_key_load(CRYPTO_RSA_SHA256, changed(bare, bare.n - 6), &key, NULL),
                      CRYPTO_KEY_MALFORMED);
     assert_int_equal(public_key_load(CRYPTO_RSA_SHA256, changed(bare, bare.n - 1), &key, NULL),
@@ -341,9 +406,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_ed25519_vector),
-        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_cache),        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_ed25519_vector),
+        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_exponents),
+        cmocka_unit_test(test_ed25519_points), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_cache),          cmocka_unit_test(test_threads),
         cmocka_unit_test(test_private_keys),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -184,20 +184,6 @@ dkim_lookup_find(struct dkim_lookup *lookup, struct str selector, struct str dom
 
 /* ---- trying */
 
-enum dkim_problem
-dkim_key_set_fits(const struct dkim_key_set *set, enum crypto_algorithm algorithm,
-                  bool identity_below)
-{
-    enum dkim_problem problem = set->problem;
-    for (size_t i = 0; i < set->count; i++) {
-        problem = dkim_key_fits(&set->keys[i], algorithm, identity_below);
-        if (problem == DKIM_PROBLEM_NONE) {
-            break;
-        }
-    }
-    return problem;
-}
-
 static enum dkim_problem
 load_problem(enum crypto_key_result result)
 {
@@ -233,6 +219,7 @@ dkim_key_usable(const struct dkim_key *key, unsigned *bits_out)
     return problem;
 }
 
+/* Reads the key; with a trial that has a hash the signature is tried, too. */
 static enum dkim_problem
 try_key(const struct dkim_key *key, struct key_cache *cache, const struct dkim_trial *trial,
         unsigned *bits)
@@ -240,7 +227,8 @@ try_key(const struct dkim_key *key, struct key_cache *cache, const struct dkim_t
     struct public_key *public = NULL;
     enum dkim_problem problem =
         load_problem(key_cache_load(cache, key->algorithm, key->public, &public, bits));
-    if (problem != DKIM_PROBLEM_NONE) {
+    if (problem != DKIM_PROBLEM_NONE || trial->hash.n == 0) {
+        public_key_release(&public);
         return problem;
     }
     enum crypto_verdict verdict = public_key_verify(public, trial->hash, trial->signature);
@@ -273,4 +261,13 @@ dkim_key_set_verify(const struct dkim_key_set *set, struct key_cache *cache,
         }
     }
     return worst;
+}
+
+enum dkim_problem
+dkim_key_set_usable(const struct dkim_key_set *set, struct key_cache *cache,
+                    enum crypto_algorithm algorithm, bool identity_below,
+                    struct dkim_key_use *use_out)
+{
+    const struct dkim_trial untried = {.algorithm = algorithm, .identity_below = identity_below};
+    return dkim_key_set_verify(set, cache, &untried, use_out);
 }

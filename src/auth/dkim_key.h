@@ -85,7 +85,7 @@ const struct dkim_key_set *dkim_lookup_find(struct dkim_lookup *lookup, struct s
 struct dkim_trial {
     enum crypto_algorithm algorithm;
     bool identity_below;  /* the identity's domain is below the signing domain */
-    struct str hash;      /* SHA-256 over the canonical header */
+    struct str hash;      /* SHA-256 over the canonical header; empty: the key is only read */
     struct str signature; /* decoded */
 };
 
@@ -102,10 +102,12 @@ enum dkim_problem dkim_key_set_verify(const struct dkim_key_set *set, struct key
                                       const struct dkim_trial *trial, struct dkim_key_use *use_out);
 
 /*
- * Whether any key could be used at all, before anything is hashed: NONE, or what
- * dkim_key_set_verify would say of the best of them without trying.
+ * Whether any key of them could be used for a signature, before anything is hashed (RFC 6376 6.1.2
+ * comes before 6.1.3): NONE, or what is wrong with the one that came furthest. Keys are read, so
+ * that those of which nothing can be made are told whatever has become of the body.
  */
-enum dkim_problem dkim_key_set_fits(const struct dkim_key_set *set, enum crypto_algorithm algorithm,
-                                    bool identity_below);
+enum dkim_problem dkim_key_set_usable(const struct dkim_key_set *set, struct key_cache *cache,
+                                      enum crypto_algorithm algorithm, bool identity_below,
+                                      struct dkim_key_use *use_out);
 
 #endif

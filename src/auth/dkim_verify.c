@@ -37,6 +37,13 @@ check_body(struct verifier *verifier, struct dkim_outcome *outcome)
                : DKIM_PROBLEM_BODY_CHANGED;
 }
 
+static void
+note_key(struct dkim_outcome *outcome, const struct dkim_key_use *use)
+{
+    outcome->key_bits = use->bits;
+    outcome->testing = use->key != NULL && use->key->testing;
+}
+
 static enum dkim_problem
 check_header(struct verifier *verifier, const struct dkim_key_set *keys,
              struct dkim_outcome *outcome)
@@ -64,8 +71,7 @@ check_header(struct verifier *verifier, const struct dkim_key_set *keys,
         .signature = signature->signature,
     };
     enum dkim_problem problem = dkim_key_set_verify(keys, verifier->lookup->cache, &trial, &use);
-    outcome->key_bits = use.bits;
-    outcome->testing = use.key != NULL && use.key->testing;
+    note_key(outcome, &use);
     return problem;
 }
 
@@ -88,8 +94,10 @@ verify_one(struct verifier *verifier, struct dkim_outcome *outcome)
     const struct dkim_signature *signature = &outcome->signature;
     const struct dkim_key_set *keys =
         dkim_lookup_find(verifier->lookup, signature->selector, signature->domain);
-    enum dkim_problem problem =
-        dkim_key_set_fits(keys, signature->algorithm, signature->identity_below);
+    struct dkim_key_use use;
+    enum dkim_problem problem = dkim_key_set_usable(
+        keys, verifier->lookup->cache, signature->algorithm, signature->identity_below, &use);
+    note_key(outcome, &use);
     if (problem == DKIM_PROBLEM_NONE) {
         problem = check_body(verifier, outcome);
     }

@@ -205,6 +205,60 @@ test_strict(void **state)
     arena_destroy(&arena);
 }
 
+/* RFC 6376 6.1.2 comes before 6.1.3: a key of which nothing can be made is told, whatever has
+ * become of the body. */
+static void
+test_unusable_keys(void **state)
+{
+    static const struct {
+        const char *record;
+        bool ed25519;
+        const char *want;
+    } cases[] = {
+        {"p=AAAA", false, "permerror(key_malformed)"},
+        {"p=!", false, "permerror(key_malformed)"},
+        /* 512 bits, the exponent 1, no RSAPublicKey, one of the other kind */
+        {"p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBALt4WR6ejp/O2XDsQ9ZGBcFg/"
+         "09zRI96Q2yDEGiK5UBPTpLuwCWNPrTr"
+         "MA+YQHTeLwb2yOfBlTm8MjKXV7mSYKcCAwEAAQ==",
+         false, "permerror(key_small)"},
+        {"p=MAYCAQECAQE=", false, "permerror(key_malformed)"},
+        {"p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", false, "permerror(key_malformed)"},
+        {"k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", false, "permerror(key_type)"},
+        {"k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHUQ==", true,
+         "permerror(key_malformed)"},
+        {"k=ed25519; p=AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", true,
+         "permerror(key_malformed)"},
+        {"k=ed25519; p=AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", true,
+         "permerror(key_malformed)"},
+        {"k=ed25519; p=", true, "permerror(key_revoked)"},
+        {"k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", true, "fail(body_changed)"},
+    };
+    static const char *const bodies[] = {"a  body", "another body"};
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+        const char *body = bodies[i % 2];
+        struct test_dkim other;
+        struct dkim_sign_request request = test_dkim_request(world.arena, message);
+        request.keys += cases[i / 2].ed25519 ? 1 : 0;
+        request.key_count = 1;
+        struct str text = test_dkim_signed(world.arena, message, &request);
+        test_dkim_open(&other,
+                       arena_printf(world.arena,
+                                    "{\"%s._domainkey.signer.example\": [{\"type\": "
+                                    "\"TXT\", \"value\": \"%s\"}]}",
+                                    cases[i / 2].ed25519 ? "ed" : "rsa", cases[i / 2].record)
+                           .p);
+        const char *got = test_dkim_verdict(&other, edited(text, "a  body", body));
+        bool usable = strcmp(cases[i / 2].want, "fail(body_changed)") == 0;
+        const char *want = usable && i % 2 == 0 ? "fail(signature_wrong)" : cases[i / 2].want;
+        if (strcmp(got, want) != 0) {
+            fail_msg("%s, \"%s\": got %s, want %s", cases[i / 2].record, body, got, want);
+        }
+        test_dkim_close(&other);
+    }
+}
+
 /* l=: what is beyond it may be anything, and is no base for DMARC. Ours never has one, so the field
  * is made by hand. */
 static void
@@ -355,11 +409,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_changes), cmocka_unit_test(test_every_octet),
-        cmocka_unit_test(test_records), cmocka_unit_test(test_several_keys),
-        cmocka_unit_test(test_strict),  cmocka_unit_test(test_length),
-        cmocka_unit_test(test_many),    cmocka_unit_test(test_crowded),
-        cmocka_unit_test(test_best),
+        cmocka_unit_test(test_unusable_keys), cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_every_octet),   cmocka_unit_test(test_records),
+        cmocka_unit_test(test_several_keys),  cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_length),        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_crowded),       cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -15,10 +15,16 @@
 
 static const struct mail_head_limits ample = {16u << 20, 100000};
 
-static const char *
-algorithm_name(const struct dkim_signature *signature)
+/* As the field has it, in lower case: also what is not accepted has its own name. */
+static json_t *
+algorithm_json(struct check_op *op, const struct dkim_signature *signature)
 {
-    return signature->algorithm_text.n > 0 ? crypto_algorithm_name(signature->algorithm) : "";
+    struct str text = signature->algorithm_text;
+    char *name = text.n > 0 ? arena_cstr(op->arena, text) : NULL;
+    for (size_t i = 0; name != NULL && i < text.n; i++) {
+        name[i] = char_lower(name[i]);
+    }
+    return check_op_json(op, name != NULL ? str_make(name, text.n) : STR(""));
 }
 
 static bool
@@ -43,14 +49,14 @@ outcome_json(struct check_op *op, const struct dkim_outcome *outcome)
 {
     const struct dkim_signature *signature = &outcome->signature;
     return json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:b, s:b, s:I, s:b, s:o}", "result",
+        "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:I, s:b, s:o}", "result",
         dkim_result_name(outcome->result), "problem", dkim_problem_name(outcome->problem), "reason",
         dkim_problem_text(outcome->problem), "domain", check_op_json(op, signature->domain),
         "selector", check_op_json(op, signature->selector), "identity",
-        check_op_json(op, signature->identity), "algorithm", algorithm_name(signature), "key_bits",
-        (int)outcome->key_bits, "testing", outcome->testing, "body_limited", outcome->body_limited,
-        "body_uncovered", (json_int_t)outcome->body_uncovered, "authenticates",
-        dkim_outcome_authenticates(outcome), "signed", names_json(op, signature));
+        check_op_json(op, signature->identity), "algorithm", algorithm_json(op, signature),
+        "key_bits", (int)outcome->key_bits, "testing", outcome->testing, "body_limited",
+        outcome->body_limited, "body_uncovered", (json_int_t)outcome->body_uncovered,
+        "authenticates", dkim_outcome_authenticates(outcome), "signed", names_json(op, signature));
 }
 
 json_t *
@@ -175,10 +181,10 @@ check_op_dkim_signature(struct check_op *op)
     }
     unsigned flags = flag(op, "utf8", true) ? DKIM_SIGNATURE_UTF8 : 0;
     enum dkim_problem problem = dkim_signature_parse(op->arena, value, flags, &signature);
-    return json_pack("{s:b, s:s, s:s, s:o, s:o, s:o, s:s, s:o}", "valid",
+    return json_pack("{s:b, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "valid",
                      problem == DKIM_PROBLEM_NONE, "problem", dkim_problem_name(problem), "reason",
                      dkim_problem_text(problem), "domain", check_op_json(op, signature.domain),
                      "selector", check_op_json(op, signature.selector), "identity",
-                     check_op_json(op, signature.identity), "algorithm", algorithm_name(&signature),
-                     "signed", names_json(op, &signature));
+                     check_op_json(op, signature.identity), "algorithm",
+                     algorithm_json(op, &signature), "signed", names_json(op, &signature));
 }
