@@ -259,7 +259,8 @@ check_encoding(struct job *job, const struct mail_head *head)
 static enum status
 convert_leaf(const struct entity *e, struct str more)
 {
-    bool is_text = str_eq_nocase(e->media.type, STR("text"));
+    bool is_text =
+        str_eq_nocase(e->media.type, STR("text")) || str_eq_nocase(e->media.type, STR("message"));
     struct str encoding = is_text ? STR("quoted-printable") : STR("base64");
     enum status status = write_head(&e->head, encoding, more, e->head_out);
     if (status != STATUS_OK) {
@@ -379,10 +380,17 @@ convert_multipart(struct job *job, const struct entity *e)
                : status;
 }
 
-/* RFC 2046 5.2.1: an enclosed message may not be encoded itself, but its parts may. */
+/*
+ * RFC 2046 5.2.1: an enclosed message may not be encoded itself, but its parts may; those of RFC
+ * 6532 3.7 and RFC 6533 3 and 4 may.
+ */
 static enum status
 convert_message(struct job *job, const struct entity *e)
 {
+    if (str_eq_nocase(e->media.subtype, STR("global")) ||
+        str_starts_with_nocase(e->media.subtype, STR("global-"))) {
+        return convert_leaf(e, STR(""));
+    }
     if (!str_eq_nocase(e->media.subtype, STR("rfc822"))) {
         return deny(job, "a part of this kind may only have 7-bit content");
     }

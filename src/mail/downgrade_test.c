@@ -53,6 +53,14 @@ static const struct downgrade_case cases[] = {
      MV "Subject: in\r\n\r\n" UE "\r\n",
      MV "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\n",
      MV "Subject: in\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n", NULL},
+    {"a message of RFC 6532", MV "Content-Type: message/global-headers\r\n\r\n",
+     "Subject: " UE "\r\n",
+     MV "Content-Type: message/global-headers\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+     "Subject: =C3=BC\r\n", NULL},
+    {"one with a body", MV "Content-Type: message/global\r\n\r\n", "Subject: " UE "\r\n\r\nx\r\n",
+     MV "Content-Type: message/global\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+     "Subject: =C3=BC\r\n\r\nx\r\n", NULL},
     {"nested", MV "Content-Type: multipart/mixed; boundary=a\r\n\r\n",
      "--a\r\nContent-Type: multipart/alternative; boundary=aa\r\n\r\n--aa\r\n\r\n" UE
      "\r\n--aa--\r\n\r\n--a--",

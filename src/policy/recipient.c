@@ -324,6 +324,13 @@ resolve_sender(struct resolver *r, const struct name *from, struct str text)
     return resolve_name(r, &next);
 }
 
+static bool
+is_decided_behind(const struct config_domain *domain)
+{
+    return domain->recipients == CONFIG_RECIPIENTS_CALLOUT ||
+           domain->recipients == CONFIG_RECIPIENTS_ANY;
+}
+
 /* Step 3. */
 static enum step
 reverse_sender(struct resolver *r, const struct name *name)
@@ -341,18 +348,14 @@ reverse_sender(struct resolver *r, const struct name *name)
         return STEP_LIMIT;
     }
     enum step step = ask(r, &question, &sender);
+    if (step == STEP_FORGED && is_decided_behind(name->domain)) {
+        return STEP_NOT_FOUND; /* a server behind may have made it */
+    }
     if (step == STEP_FOUND) {
         step = resolve_sender(r, name, sender);
         r->is_reversed = true;
     }
     return step;
-}
-
-static bool
-is_decided_behind(const struct config_domain *domain)
-{
-    return domain->recipients == CONFIG_RECIPIENTS_CALLOUT ||
-           domain->recipients == CONFIG_RECIPIENTS_ANY;
 }
 
 /* Steps 4 and 5: what stands in for a mailbox that does not exist. */

@@ -14,6 +14,7 @@
  *      behind, or anybody; with plus-addressing also the name before the separator;
  *   3. an address of SRS (auth/srs.h): the sender whose mail was forwarded under it. Where a server
  *      behind decides what exists this is looked at before 2: it would take them all, or none;
+ *      and one whose hash is not ours goes on to 2 there: that server may rewrite senders too;
  *   4. for postmaster and abuse (RFC 5321 4.5.1, RFC 2142): abuse becomes postmaster of the domain,
  *      and that becomes bounce.postmaster;
  *   5. the domain's catch_all;

@@ -49,9 +49,16 @@ static const char config_text[] =
 
 /* What is true in the world; "?" before an address: cannot be found out. */
 static const char *const world[] = {
-    "bob@users.example",        "jack@users.example",           "carol+x@users.example",
-    "carol@users.example",      "known@callout.example",        "?late@callout.example",
-    "postmaster@catch.example", "srs0=good=user@users.example",
+    "bob@users.example",
+    "jack@users.example",
+    "carol+x@users.example",
+    "carol@users.example",
+    "known@callout.example",
+    "?late@callout.example",
+    "postmaster@catch.example",
+    "srs0=good=user@users.example",
+    "SRS0=bad=behind@callout.example",
+    "?SRS0=bad=busy@callout.example",
 };
 
 struct knowledge {
@@ -220,8 +227,15 @@ static const struct recipient_case cases[] = {
     {"SRS0=bad=x@users.example", false, RECIPIENT_FORGED, "", ""},
     {"SRS0=bad=x@users.example", true, RECIPIENT_FORGED, "", ""},
     {"SRS0=bad=x@list.example", false, RECIPIENT_FORGED, "", ""},
-    {"SRS0=bad=x@any.example", false, RECIPIENT_FORGED, "", ""},
-    {"SRS0=bad=x@callout.example", false, RECIPIENT_FORGED, "", ""},
+    /* ... but a server behind may rewrite senders too: it is asked like for any other name */
+    {"SRS0=bad=x@any.example", false, RECIPIENT_ACCEPT, "SRS0=bad=x@any.example", ""},
+    {"SRS1=bad=x@any.example", false, RECIPIENT_ACCEPT, "SRS1=bad=x@any.example", ""},
+    {"SRS0=bad=x@callout.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"SRS0=bad=behind@callout.example", false, RECIPIENT_ACCEPT, "SRS0=bad=behind@callout.example",
+     ""},
+    {"SRS0=bad=busy@callout.example", false, RECIPIENT_TRY_LATER, "", ""},
+    {"SRS0=old=x@any.example", false, RECIPIENT_EXPIRED, "", ""},
+    {"SRS0=odd=x@any.example", false, RECIPIENT_FORGED, "", ""},
     {"SRS0=odd=x@users.example", false, RECIPIENT_FORGED, "", ""},
     {"SRS0=old=x@users.example", false, RECIPIENT_EXPIRED, "", ""},
     {"SRS0=away=x@users.example", false, RECIPIENT_TRY_LATER, "", ""},

@@ -318,7 +318,7 @@ refusal_section(struct str why)
         {STR_INIT("relay_denied"), "RFC 5321 3.6.2"}, {STR_INIT("syntax"), "RFC 5321 4.1.2"},
         {STR_INIT("limit"), "RFC 5321 7.8"},          {STR_INIT("policy"), "RFC 5321 7.9"},
         {STR_INIT("temporary"), "RFC 5321 4.2.1"},    {STR_INIT("srs_forged"), "RFC 5321 7.9"},
-        {STR_INIT("srs_expired"), "RFC 5321 7.9"},
+        {STR_INIT("srs_expired"), "RFC 5321 7.9"},    {STR_INIT("smtputf8"), "RFC 6531 3.5"},
     };
     for (size_t i = 0; i < COUNT(reasons); i++) {
         if (str_eq(why, reasons[i].why)) {

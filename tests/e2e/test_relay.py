@@ -258,11 +258,12 @@ def test_eight_bit_to_a_seven_bit_host(out, world):
         assert b"Status: 5.6.3" in out.mailboxes.mails[-1].content
 
 
-def test_smtputf8_to_a_host_without_it_bounces(out, world):
+def test_smtputf8_to_a_host_without_it_is_refused_at_once(out, world):
     sink, domain = world.peer(Script(extensions=("8BITMIME",)))
-    before = len(out.mailboxes.mails)
-    out.submit(f"s\u00e9bastien@{domain}", "Subject: \u00e9\n\nx\n", mail_parameters="SMTPUTF8")
-    assert b"Status: 5.6.7" in out.mailboxes.wait(before + 1)[-1].content
+    with out.logged_in() as client:
+        client.expect(250, f"MAIL FROM:<{BOB[0]}> SMTPUTF8")
+        reply = client.command(f"RCPT TO:<s\u00e9bastien@{domain}>")
+        assert reply.code == 553 and "5.6.7" in reply.text, reply
     assert not sink.mails
 
 

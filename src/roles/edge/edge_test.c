@@ -91,6 +91,41 @@ a_notice_to_a_rewritten_sender_finds_its_way(void **state)
     world_end(&world);
 }
 
+/* RFC 6531 3.5: an address that the next hop cannot be told is refused while its sender listens. */
+static void
+an_address_in_utf8_needs_a_route_that_takes_it(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    world.utf8_code = 553;
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    /* Nothing is asked about an envelope in ASCII, whatever was declared. */
+    client_say(&client, "MAIL FROM:<x@y.example> SMTPUTF8", "250 2.1.0");
+    client_say(&client, "RCPT TO:<bob@ours.example>", "250 2.1.5");
+    assert_int_equal(world.utf8_callouts, 0);
+    client_say(&client, "RCPT TO:<f\xc3\xbcr@ours.example>", "553 5.6.7 The next server");
+    assert_int_equal(world.utf8_callouts, 1);
+    client_say(&client, "RCPT TO:<f\xc3\xbcr@asked.example>", "553 5.6.7 The next server");
+    client_say(&client, "RSET", "250");
+    client_say(&client, "MAIL FROM:<\xc3\xbc@y.example> SMTPUTF8", "250 2.1.0");
+    client_say(&client, "RCPT TO:<bob@ours.example>", "553 5.6.7 The next server");
+    client_say(&client, "RCPT TO:<nobody@ours.example>", "550 5.1.1");
+    world.utf8_code = 250;
+    client_say(&client, "RCPT TO:<bob@ours.example>", "250 2.1.5");
+    world.utf8_code = 0; /* nobody could be asked: it waits, and its sender hears of it later */
+    unsigned before = world.utf8_callouts;
+    client_say(&client, "RCPT TO:<sales@ours.example>", "250 2.1.5");
+    assert_int_equal(world.utf8_callouts - before, 2); /* one a domain */
+    client_say(&client, "DATA", "354");
+    client_say(&client, TEST_HEADER "Hello\r\n.", "250 2.0.0 Accepted ");
+    assert_event(&world.submitted.events, TRACE_RECIPIENT_REFUSED, "why", "smtputf8");
+    client_close(&client);
+    world_end(&world);
+}
+
 static void
 pipelined_commands_are_answered_in_order(void **state)
 {
@@ -371,6 +406,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_goes_to_the_filter),
         cmocka_unit_test(a_notice_to_a_rewritten_sender_finds_its_way),
+        cmocka_unit_test(an_address_in_utf8_needs_a_route_that_takes_it),
         cmocka_unit_test(pipelined_commands_are_answered_in_order),
         cmocka_unit_test(a_large_message_goes_as_memfd),
         cmocka_unit_test(chunks_make_a_message),

@@ -16,6 +16,7 @@
 struct known {
     struct known *next;
     struct resolution *resolution;
+    bool utf8; /* whether the route takes UTF-8; the kind says nothing then */
     enum recipient_question_kind kind;
     struct str address;
     enum recipient_answer answer;
@@ -30,6 +31,7 @@ struct resolution {
     struct known *known;
     size_t pending;
     unsigned rounds;
+    bool needs_utf8; /* a next hop without SMTPUTF8 could not be told this address */
 };
 
 static void rcpt_resolve(struct resolution *resolution);
@@ -103,7 +105,12 @@ on_lookup_reply(void *context, enum status status, struct ipc_message *reply)
 static void
 on_callout_reply(void *context, enum status status, struct ipc_message *reply)
 {
+    struct known *known = context;
     uint16_t code = status == STATUS_OK ? MSG_BODY(reply, callout_reply)->code : 0;
+    if (code >= 500 && !known->utf8 && !str_is_ascii(known->address) &&
+        str_eq(MSG_BODY(reply, callout_reply)->enhanced, STR("5.6.7"))) {
+        known->resolution->needs_utf8 = true;
+    }
     ipc_message_free(&reply);
     take_answer(context, code >= 200 && code < 300   ? RECIPIENT_ANSWER_YES
                          : code >= 500 && code < 600 ? RECIPIENT_ANSWER_NO
@@ -150,26 +157,28 @@ send_question(struct known *known, const struct config_domain *domain)
 {
     struct connection *connection = known->resolution->connection;
     struct edge *edge = connection->edge;
-    if (known->kind == RECIPIENT_QUESTION_SRS) {
+    if (!known->utf8 && known->kind == RECIPIENT_QUESTION_SRS) {
         struct msg_srs srs = {
             .direction = VAULT_SRS_REVERSE, .address = known->address, .domain = domain->name};
         return channel_request(edge->vault, MSG_SRS, &srs, REQUEST_VAULT_TIMEOUT_MS, on_srs_reply,
                                known);
     }
-    if (known->kind == RECIPIENT_QUESTION_USER) {
+    if (!known->utf8 && known->kind == RECIPIENT_QUESTION_USER) {
         struct msg_recipient_lookup lookup = {.name = known->address};
         return channel_request(edge->ledger, MSG_RECIPIENT_LOOKUP, &lookup,
                                REQUEST_LEDGER_TIMEOUT_MS, on_lookup_reply, known);
     }
     int64_t timeout = connection->profile->config->callout.timeout_ms + REQUEST_RELAY_MARGIN_MS;
-    struct msg_callout callout = {.address = known->address, .domain = domain->name};
+    struct msg_callout callout = {.address = known->address,
+                                  .domain = domain != NULL ? domain->name : STR(""),
+                                  .utf8 = known->utf8};
     return channel_request(edge->relay, MSG_CALLOUT, &callout, (int)timeout, on_callout_reply,
                            known);
 }
 
-/* False when there is no room for it. */
+/* False when there is no room for it. `utf8`: not who it is, but whether its route takes UTF-8. */
 static bool
-rcpt_ask(struct resolution *resolution, const struct recipient_question *question)
+rcpt_ask(struct resolution *resolution, const struct recipient_question *question, bool utf8)
 {
     struct known *known = arena_alloc(resolution->arena, sizeof *known);
     if (known == NULL) {
@@ -177,6 +186,7 @@ rcpt_ask(struct resolution *resolution, const struct recipient_question *questio
     }
     known->resolution = resolution;
     known->kind = question->kind;
+    known->utf8 = utf8;
     known->address = question->address; /* in the same arena */
     known->answer = RECIPIENT_ANSWER_PENDING;
     known->sender = (struct str){0};
@@ -192,11 +202,12 @@ rcpt_ask(struct resolution *resolution, const struct recipient_question *questio
 }
 
 static const struct known *
-known_find(const struct resolution *resolution, const struct recipient_question *question)
+known_find(const struct resolution *resolution, const struct recipient_question *question,
+           bool utf8)
 {
     const struct known *known = resolution->known;
-    while (known != NULL &&
-           (known->kind != question->kind || !str_eq(known->address, question->address))) {
+    while (known != NULL && (known->utf8 != utf8 || known->kind != question->kind ||
+                             !str_eq(known->address, question->address))) {
         known = known->next;
     }
     return known;
@@ -205,7 +216,7 @@ known_find(const struct resolution *resolution, const struct recipient_question 
 static enum recipient_answer
 known_answer(void *context, const struct recipient_question *question, struct str *address_out)
 {
-    const struct known *known = known_find(context, question);
+    const struct known *known = known_find(context, question, false);
     if (known != NULL && known->kind == RECIPIENT_QUESTION_SRS) {
         *address_out = known->sender;
     }
@@ -292,6 +303,55 @@ rcpt_accept(struct resolution *resolution, const struct recipient_outcome *outco
     rcpt_finish(resolution, NULL, NULL);
 }
 
+/* ---- addresses that are not ASCII, and routes that do not take them (RFC 6531 3.2) */
+
+static const struct smtp_reply no_utf8 =
+    SMTP_REPLY(553, 5, 6, 7, "The next server does not take addresses with letters beyond ASCII");
+
+static bool
+has_domain_of_earlier(const struct recipient_outcome *outcome, size_t index)
+{
+    struct str address = outcome->targets[index].address;
+    struct str domain = str_skip(address, str_rfind_char(address, '@') + 1);
+    for (size_t i = 0; i < index; i++) {
+        struct str other = outcome->targets[i].address;
+        if (str_eq_nocase(str_skip(other, str_rfind_char(other, '@') + 1), domain)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Asks for each target's route whether what the envelope says can be said there; what cannot be
+ * found out is taken, and its sender hears of it later. False: it waits for answers, or is over.
+ */
+static bool
+routes_take_it(struct resolution *resolution, const struct recipient_outcome *outcome)
+{
+    struct str sender = smtp_server_envelope(resolution->connection->core)->sender.text;
+    for (size_t i = 0; i < outcome->target_count; i++) {
+        struct recipient_question question = {.kind = RECIPIENT_QUESTION_CALLOUT,
+                                              .address = outcome->targets[i].address,
+                                              .domain = outcome->targets[i].domain};
+        bool plain = str_is_ascii(sender) && str_is_ascii(question.address);
+        if (plain || (!str_is_ascii(sender) && has_domain_of_earlier(outcome, i))) {
+            continue;
+        }
+        const struct known *known = known_find(resolution, &question, true);
+        if (known == NULL && !rcpt_ask(resolution, &question, true)) {
+            struct smtp_reply reply = smtp_reply_for_status(STATUS_LIMIT);
+            rcpt_finish(resolution, &reply, "limit");
+            return false;
+        }
+        if (known != NULL && known->answer == RECIPIENT_ANSWER_NO) {
+            rcpt_finish(resolution, &no_utf8, "smtputf8");
+            return false;
+        }
+    }
+    return resolution->pending == 0;
+}
+
 static const char *
 refusal_reason(enum recipient_verdict verdict)
 {
@@ -342,7 +402,8 @@ rcpt_round(struct resolution *resolution, struct recipient_outcome *outcome_out)
     for (size_t i = 0; status == STATUS_OK && i < outcome_out->question_count; i++) {
         const struct recipient_question *question = &outcome_out->questions[i];
         /* Two aliases may lead to the same name. */
-        if (known_find(resolution, question) == NULL && !rcpt_ask(resolution, question)) {
+        if (known_find(resolution, question, false) == NULL &&
+            !rcpt_ask(resolution, question, false)) {
             status = STATUS_LIMIT;
         }
     }
@@ -365,7 +426,11 @@ rcpt_resolve(struct resolution *resolution)
         struct smtp_reply reply = smtp_reply_for_status(status);
         rcpt_finish(resolution, &reply, "limit");
     } else if (outcome.verdict == RECIPIENT_ACCEPT) {
-        rcpt_accept(resolution, &outcome);
+        if (routes_take_it(resolution, &outcome)) {
+            rcpt_accept(resolution, &outcome);
+        }
+    } else if (outcome.verdict == RECIPIENT_UNKNOWN && resolution->needs_utf8) {
+        rcpt_finish(resolution, &no_utf8, "smtputf8");
     } else {
         struct smtp_reply reply = recipient_reply(outcome.verdict);
         if (outcome.verdict == RECIPIENT_NO_POSTMASTER) {

@@ -37,6 +37,7 @@ static const char config_head[] =
     "    delivery: lmtp://127.0.0.1:24\n"
     "    aliases:\n"
     "      - {name: sales, to: [bob@ours.example, tom@theirs.example]}\n"
+    "      - {name: f\xc3\xbcr, to: [tom@theirs.example, f\xc3\xbcr@theirs.example]}\n"
     "  - {name: asked.example, delivery: \"smtp://127.0.0.1:26\", recipients: callout}\n"
     "zones:\n"
     "  - {name: inside, networks: [127.0.0.7/32, 127.0.0.9/32], relay: true}\n";
@@ -340,7 +341,14 @@ take_callout(struct world *world, const struct ipc_message *message)
     const struct msg_callout *fields = MSG_BODY(message, callout);
     struct msg_callout_reply reply = {.code = 550};
     world->callouts++;
-    if (str_starts_with(fields->address, STR("bob@"))) {
+    if (fields->utf8 != 0) {
+        world->utf8_callouts++;
+        reply.code = world->utf8_code;
+        reply.enhanced = reply.code >= 500 ? STR("5.6.7") : STR("");
+    } else if (!str_is_ascii(fields->address)) {
+        reply.code = 553;
+        reply.enhanced = STR("5.6.7");
+    } else if (str_starts_with(fields->address, STR("bob@"))) {
         reply.code = 250;
     } else if (str_starts_with(fields->address, STR("later@"))) {
         reply.code = 450;

@@ -51,8 +51,10 @@ struct world {
     bool filter_is_silent; /* it takes messages and does not answer */
     uint64_t unanswered;   /* the request it keeps then */
     unsigned callouts;
-    unsigned reversals;  /* addresses of SRS that the vault was asked about */
-    char warnings[1024]; /* of the last world_metric */
+    unsigned utf8_callouts; /* of them, about the route */
+    uint16_t utf8_code;     /* what these are answered */
+    unsigned reversals;     /* addresses of SRS that the vault was asked about */
+    char warnings[1024];    /* of the last world_metric */
     char session_id[ID_LENGTH + 1];
     struct buf session_begin;  /* the first part of the last session that was told */
     struct buf session_events; /* its last part */

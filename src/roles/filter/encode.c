@@ -1,6 +1,7 @@
 #include "roles/filter/encode.h"
 
 #include "mail/downgrade.h"
+#include "mail/header_downgrade.h"
 #include "smtp/client_content.h"
 #include "smtp/envelope.h"
 
@@ -23,11 +24,48 @@ encode(const struct outgoing_input *input, const struct outgoing_copy *copy, str
                : why;
 }
 
-enum status
-filter_encode(const struct outgoing_input *input, struct outgoing_copy *copy, struct trace *trace)
+/* Whether somebody's address is not ASCII: such a message needs SMTPUTF8 whatever its header is. */
+static bool
+has_utf8_address(const struct outgoing_copy *copy)
+{
+    bool utf8 = !str_is_ascii(copy->sender);
+    for (size_t i = 0; !utf8 && i < copy->recipient_count; i++) {
+        utf8 = !str_is_ascii(copy->recipients[i].address);
+    }
+    return utf8;
+}
+
+/* The header section as ASCII: where SMTPUTF8 is not offered it need not be changed any more. */
+static enum status
+encode_head(const struct outgoing_input *input, struct outgoing_copy *copy, struct trace *trace)
 {
     struct buf head;
-    if (!input->config->authentication.dkim.encode_8bit || str_is_ascii(copy->body)) {
+    const char *why = "it would be too large";
+    if (str_is_ascii(copy->head)) {
+        return STATUS_OK;
+    }
+    buf_init(&head, 4 * copy->head.n + HEAD_GROWS);
+    enum status status = mail_header_downgrade(input->arena, copy->head,
+                                               MAIL_HEADER_DOWNGRADE_LOSSLESS, &head, &why);
+    TRACE(trace, header_encoded, .why = STR("signing"),
+          .problem = str_from_cstr(status != STATUS_OK ? why : ""));
+    if (status == STATUS_OK) {
+        struct str text = arena_str_dup(input->arena, buf_str(&head));
+        copy->head = text.p != NULL ? text : copy->head;
+        status = text.p != NULL ? STATUS_OK : STATUS_LIMIT;
+        uint32_t over = SMTP_MESSAGE_HEADER_8BIT |
+                        (has_utf8_address(copy) ? 0u : (uint32_t)SMTP_MESSAGE_SMTPUTF8);
+        copy->flags &= ~over;
+    }
+    buf_free(&head);
+    return status == STATUS_DENIED ? STATUS_OK : status;
+}
+
+static enum status
+encode_body(const struct outgoing_input *input, struct outgoing_copy *copy, struct trace *trace)
+{
+    struct buf head;
+    if (str_is_ascii(copy->body)) {
         return STATUS_OK;
     }
     buf_init(&head, copy->head.n + HEAD_GROWS);
@@ -47,4 +85,14 @@ filter_encode(const struct outgoing_input *input, struct outgoing_copy *copy, st
     TRACE(trace, content_encoded, .why = STR("signing"),
           .problem = str_from_cstr(problem != NULL ? problem : ""));
     return status;
+}
+
+enum status
+filter_encode(const struct outgoing_input *input, struct outgoing_copy *copy, struct trace *trace)
+{
+    if (!input->config->authentication.dkim.encode_8bit) {
+        return STATUS_OK;
+    }
+    enum status status = encode_head(input, copy, trace);
+    return status == STATUS_OK ? encode_body(input, copy, trace) : status;
 }

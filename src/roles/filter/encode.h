@@ -1,6 +1,6 @@
 /*
- * encode.h - 8-bit content as 7 bits before it is signed (RFC 6376 5.3), so that no server on the
- * way has to encode it and break the signature.
+ * encode.h - what is to be signed in a form that every server takes (RFC 6376 5.3): no server on
+ * the way has to encode it anew and break the signature.
  */
 #ifndef POSTERN_ROLES_FILTER_ENCODE_H
 #define POSTERN_ROLES_FILTER_ENCODE_H
@@ -8,8 +8,9 @@
 #include "roles/filter/outgoing.h"
 
 /*
- * Encodes copy->body, with copy->head to fit, when it has 8-bit octets and
- * authentication.dkim.encode_8bit says so. What may not be changed (mail/downgrade.h), or would
+ * Encodes 8-bit octets in copy->head as encoded words where nothing is lost by it
+ * (mail/header_downgrade.h), and then copy->body, with copy->head to fit, when it has 8-bit octets
+ * and authentication.dkim.encode_8bit says so. What may not be changed (mail/downgrade.h), or would
  * grow past limits.message_size, stays as it is, and `trace` tells why. STATUS_LIMIT: the arena is
  * full.
  */

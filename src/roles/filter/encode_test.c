@@ -84,6 +84,54 @@ test_what_is_encoded(void **state)
     }
 }
 
+/* A header in UTF-8, and whether the message needs SMTPUTF8 afterwards. */
+static void
+test_headers(void **state)
+{
+    static const struct {
+        const char *head, *head_out, *recipient;
+        uint32_t flags_out;
+        const char *problem;
+    } heads[] = {
+        {"Subject: caf" EACH "\r\n\r\n", "Subject: =?UTF-8?Q?caf=C3=A9?=\r\n\r\n", "a@b.example", 0,
+         ""},
+        {"Subject: caf" EACH "\r\n\r\n", "Subject: =?UTF-8?Q?caf=C3=A9?=\r\n\r\n",
+         EACH "@b.example", SMTP_MESSAGE_SMTPUTF8, ""},
+        {"To: " EACH "@b.example\r\n\r\n", "To: " EACH "@b.example\r\n\r\n", "a@b.example",
+         SMTP_MESSAGE_SMTPUTF8 | SMTP_MESSAGE_HEADER_8BIT, "an address in its header is not ASCII"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        struct arena *arena = arena_create(1u << 20);
+        struct config config = {.limits.message_size = 1000,
+                                .authentication.dkim.encode_8bit = true};
+        struct outgoing_input input = {.arena = arena, .config = &config};
+        struct record_recipient recipient = {.address = str_from_cstr(heads[i].recipient)};
+        struct outgoing_copy copy = {.flags = SMTP_MESSAGE_SMTPUTF8 | SMTP_MESSAGE_HEADER_8BIT,
+                                     .recipients = &recipient,
+                                     .recipient_count = 1,
+                                     .head = str_from_cstr(heads[i].head),
+                                     .body = STR("x\r\n")};
+        struct trace trace;
+        struct trace_reader reader;
+        struct trace_event event;
+        struct buf text;
+        trace_init(&trace, NULL);
+        buf_init(&text, 1000);
+        assert_int_equal(filter_encode(&input, &copy, &trace), STATUS_OK);
+        assert_true(str_eq(copy.head, str_from_cstr(heads[i].head_out)));
+        assert_int_equal(copy.flags, heads[i].flags_out);
+        assert_int_equal(trace_reader_init(&reader, trace_events(&trace)), STATUS_OK);
+        assert_int_equal(trace_reader_next(&reader, &event), STATUS_OK);
+        assert_int_equal(trace_event_print(&event, &text), STATUS_OK);
+        assert_true(str_find(buf_str(&text), STR("event=header_encoded why=signing")) != STR_NPOS);
+        assert_true(str_find(buf_str(&text), str_from_cstr(heads[i].problem)) != STR_NPOS);
+        buf_free(&text);
+        trace_free(&trace);
+        arena_destroy(&arena);
+    }
+}
+
 static void
 test_an_arena_that_is_full(void **state)
 {
@@ -112,6 +160,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_encoded),
+        cmocka_unit_test(test_headers),
         cmocka_unit_test(test_an_arena_that_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,6 +168,7 @@ struct question {
     struct str address;
     struct next_hop hop;
     int64_t deadline_ms;
+    bool utf8; /* nothing but what the server offers is asked */
     struct relay_callout_answer answer;
 };
 
@@ -189,6 +190,29 @@ take_result(struct question *q, const struct smtp_client_result *result)
     } else if (result->outcome == SMTP_CLIENT_FAILED && result->reply.code == 0) {
         q->answer.code = 553; /* it can never be said to this server: no SMTPUTF8 */
     }
+}
+
+static void
+take_offers(struct question *q, const struct relay_session *session)
+{
+    const struct smtp_reply missing =
+        SMTP_REPLY(0, 5, 6, 7, "the next server does not offer SMTPUTF8");
+    if (smtp_client_offers(session->client)->smtputf8) {
+        q->answer = (struct relay_callout_answer){.code = 250};
+    } else {
+        not_asked(q, &missing);
+        q->answer.code = 553;
+    }
+}
+
+/* Reads what the server of this session offers; true when that is SMTPUTF8. */
+static bool
+look_at_offers(struct question *q, struct relay_session *session)
+{
+    take_offers(q, session);
+    relay_idle_give(q->world->idle, &session, q->hop.key, q->config->queue.concurrency_first,
+                    clock_monotonic_ms());
+    return q->answer.code == 250;
 }
 
 /* Asks over this session and gives it back; false when it was dead before it answered. */
@@ -226,21 +250,56 @@ ask_route(struct question *q, struct trace *trace)
     relay_route_start(&route, q->arena, q->config, &q->world->route, &q->hop);
     while ((step = relay_route_next(&route, &target, &failure)) != ROUTE_END) {
         if (step == ROUTE_FAILURE) {
-            not_asked(q, &failure.reply);
+            if (q->answer.code == 0) {
+                not_asked(q, &failure.reply);
+            }
             if (route.host_count == 0) {
                 return;
             }
             continue;
         }
         struct relay_session *session = relay_call(&caller, &target, &session_failure);
+        if (session != NULL && q->utf8) {
+            if (look_at_offers(q, session)) {
+                return;
+            }
+            continue; /* another host may */
+        }
         if (session != NULL) {
             (void)ask_session(q, session);
             return;
         }
-        not_asked(q, &session_failure.reply);
+        if (q->answer.code == 0) {
+            not_asked(q, &session_failure.reply);
+        }
         if (clock_monotonic_ms() >= q->deadline_ms) {
             return;
         }
+    }
+}
+
+static void
+ask(struct question *q)
+{
+    struct relay_session *session;
+    bool asked = false;
+    q->deadline_ms = clock_monotonic_ms() + q->config->callout.timeout_ms;
+    q->answer = (struct relay_callout_answer){.enhanced = STR("4.4.0"),
+                                              .text = STR("the next hop cannot be asked")};
+    if (next_hop_find(q->arena, q->config, q->address, &q->hop) != STATUS_OK) {
+        return;
+    }
+    while (!asked && (session = relay_idle_take(q->world->idle, q->hop.key)) != NULL) {
+        asked = q->utf8 ? look_at_offers(q, session) : ask_session(q, session);
+        if (q->utf8) {
+            break;
+        }
+    }
+    if (!asked) {
+        struct trace trace; /* a call-out belongs to no message: what it records is not kept */
+        trace_init(&trace, NULL);
+        ask_route(q, &trace);
+        trace_free(&trace);
     }
 }
 
@@ -249,26 +308,32 @@ relay_callout_ask(struct relay_world *world, const struct config *config, struct
                   struct arena *arena, struct str address, struct relay_callout_answer *answer_out)
 {
     struct question q = {
-        .world = world,
-        .config = config,
-        .tls = tls,
-        .arena = arena,
-        .address = address,
-        .deadline_ms = clock_monotonic_ms() + config->callout.timeout_ms,
-        .answer = {.enhanced = STR("4.4.0"), .text = STR("the next hop cannot be asked")},
-    };
-    struct relay_session *session;
-    bool asked = false;
-    if (next_hop_find(arena, config, address, &q.hop) == STATUS_OK) {
-        while (!asked && (session = relay_idle_take(world->idle, q.hop.key)) != NULL) {
-            asked = ask_session(&q, session);
-        }
-        if (!asked) {
-            struct trace trace; /* a call-out belongs to no message: what it records is not kept */
-            trace_init(&trace, NULL);
-            ask_route(&q, &trace);
-            trace_free(&trace);
-        }
+        .world = world, .config = config, .tls = tls, .arena = arena, .address = address};
+    ask(&q);
+    *answer_out = q.answer;
+}
+
+struct str
+relay_callout_utf8_key(struct arena *arena, const struct config *config, struct str address)
+{
+    struct next_hop hop;
+    if (next_hop_find(arena, config, address, &hop) != STATUS_OK) {
+        return str_make(NULL, 0);
     }
+    return arena_printf(arena, " smtputf8 %.*s", STR_ARG(hop.key)); /* no address begins so */
+}
+
+void
+relay_callout_ask_utf8(struct relay_world *world, const struct config *config,
+                       struct tls_client *tls, struct arena *arena, struct str address,
+                       struct relay_callout_answer *answer_out)
+{
+    struct question q = {.world = world,
+                         .config = config,
+                         .tls = tls,
+                         .arena = arena,
+                         .address = address,
+                         .utf8 = true};
+    ask(&q);
     *answer_out = q.answer;
 }

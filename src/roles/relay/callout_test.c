@@ -32,6 +32,38 @@ test_callout(void **state)
     assert_int_equal(ask(w, "\xc3\xbc@two.example").code, 553);
 }
 
+static struct relay_callout_answer
+ask_utf8(struct world *w, const char *address)
+{
+    struct relay_callout_answer answer;
+    relay_callout_ask_utf8(&w->relay, w->config, w->tls, w->arena, str_from_cstr(address), &answer);
+    return answer;
+}
+
+/* Whether a route takes UTF-8 is seen in what its hosts offer; none is asked about an address. */
+static void
+test_callout_utf8(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(ask_utf8(w, "a@one.example").code, 553);
+    assert_true(str_eq(ask_utf8(w, "a@one.example").enhanced, STR("5.6.7")));
+    assert_int_equal(ask_utf8(w, "a@absent.example").code, 0);
+    assert_int_equal(ask_utf8(w, "a@nohost.example").code, 0);
+    relay_idle_leave_all(w->relay.idle, 0);
+    w->manners[0].ehlo = "250-mx.example\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n";
+    w->manners[0].rcpt = "550 5.1.1 who\r\n";
+    assert_int_equal(ask_utf8(w, "a@one.example").code, 250);
+    assert_int_equal(ask_utf8(w, "a@twice.example").code, 250);
+    relay_idle_destroy(&w->relay.idle);
+    test_server_end(w->servers[0]);
+    assert_true(str_find(test_server_commands(w->servers[0]), STR("MAIL")) == STR_NPOS);
+    /* One answer for all that goes the same way. */
+    struct str key = relay_callout_utf8_key(w->arena, w->config, STR("a@one.example"));
+    assert_true(
+        str_eq(key, relay_callout_utf8_key(w->arena, w->config, STR("\xc3\xbc@one.example"))));
+    assert_false(str_eq(key, relay_callout_utf8_key(w->arena, w->config, STR("a@two.example"))));
+}
+
 static void
 test_callout_cache(void **state)
 {
@@ -76,6 +108,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_callout),
+        TEST(test_callout_utf8),
         TEST(test_callout_cache),
     };
     log_init("test", LOG_LEVEL_ERROR, LOG_FORMAT_KEYVALUE);

@@ -142,13 +142,69 @@ note_route_failure(struct relay_delivery *d, struct batch *batch,
     batch_failure(d, batch, failure->permanent, &failure->reply, failure->host);
 }
 
+/* ---- a server without SMTPUTF8 */
+
+/* Whether the hop keeps what it gets in mailboxes of ours. */
+static bool
+is_last(const struct relay_delivery *d, const struct batch *batch)
+{
+    struct str address = d->deliver->recipients.items[batch->indexes[0]].address;
+    size_t at = str_rfind_char(address, '@');
+    return batch->hop->lmtp || at == STR_NPOS ||
+           config_domain_find(d->config, str_skip(address, at + 1)) != NULL;
+}
+
+static void
+make_ascii_head(struct relay_delivery *d, unsigned flags)
+{
+    struct relay_ascii_head *ascii = &d->ascii_head;
+    if (ascii->made && ascii->flags == flags) {
+        return;
+    }
+    buf_free(&ascii->head);
+    buf_init(&ascii->head, 4 * d->head.n + 65536);
+    ascii->made = true;
+    ascii->flags = flags;
+    ascii->why = d->form.has_bare ? "it has bare line ends" : "it needs too much memory";
+    if (!d->form.has_bare &&
+        mail_header_downgrade(d->arena, d->head, flags, &ascii->head, &ascii->why) == STATUS_OK) {
+        ascii->why = NULL;
+        smtp_content_look(buf_str(&ascii->head), d->body, &ascii->form);
+    }
+    TRACE(d->trace, header_encoded, .why = STR("next_hop"),
+          .problem = str_from_cstr(ascii->why != NULL ? ascii->why : ""));
+}
+
+/*
+ * RFC 6531 3.2: what the server does not offer is not used. A header in UTF-8 goes on as ASCII
+ * where nothing is lost by it (doc/decisions/0018-smtputf8.md); if it cannot, the client core finds
+ * that the server does not take it.
+ */
+static void
+choose_head(struct relay_delivery *d, const struct batch *batch,
+            const struct smtp_client_offers *offers, struct smtp_client_message *message)
+{
+    message->head = d->head;
+    message->body = d->body;
+    message->form = &d->form;
+    bool is_utf8 = message->smtputf8 ? !offers->smtputf8 : !offers->eightbitmime;
+    if (!d->form.header_has_8bit || !is_utf8) {
+        return;
+    }
+    make_ascii_head(d, is_last(d, batch) ? MAIL_HEADER_DOWNGRADE_AUTHORS : 0);
+    if (d->ascii_head.why == NULL) {
+        message->head = buf_str(&d->ascii_head.head);
+        message->form = &d->ascii_head.form;
+    }
+}
+
 /* ---- a server without 8BITMIME */
 
 static void
-make_seven_bits(struct relay_delivery *d)
+make_seven_bits(struct relay_delivery *d, struct str whole_head)
 {
     struct relay_seven_bits *seven = &d->seven_bits;
-    size_t ceiling = 4 * (d->head.n + d->body.n) + 65536; /* quoted-printable makes three of one */
+    size_t ceiling = 4 * (whole_head.n + d->body.n) + 65536; /* three of one, when it is encoded */
     seven->made = true;
     seven->why = "it has bare line ends";
     buf_init(&seven->head, ceiling);
@@ -157,7 +213,7 @@ make_seven_bits(struct relay_delivery *d)
         return;
     }
     seven->why = "it needs too much memory";
-    if (mail_downgrade(d->arena, d->head, d->body, &seven->head, &seven->body, &seven->why) ==
+    if (mail_downgrade(d->arena, whole_head, d->body, &seven->head, &seven->body, &seven->why) ==
         STATUS_OK) {
         seven->why = NULL;
         smtp_content_look(buf_str(&seven->head), buf_str(&seven->body), &seven->form);
@@ -173,14 +229,12 @@ choose_form(struct relay_delivery *d, struct batch *batch, const struct relay_se
             struct smtp_client_message *message)
 {
     const struct relay_seven_bits *seven = &d->seven_bits;
-    message->head = d->head;
-    message->body = d->body;
-    message->form = &d->form;
-    if (!d->form.has_8bit || smtp_client_offers(session->client)->eightbitmime) {
+    choose_head(d, batch, smtp_client_offers(session->client), message);
+    if (!message->form->has_8bit || smtp_client_offers(session->client)->eightbitmime) {
         return true;
     }
     if (!seven->made) {
-        make_seven_bits(d);
+        make_seven_bits(d, message->head);
         TRACE(d->trace, content_encoded, .why = STR("next_hop"),
               .problem = str_from_cstr(seven->why != NULL ? seven->why : ""));
     }
@@ -519,6 +573,7 @@ relay_delivery_run(struct relay_delivery *d)
     }
     buf_free(&d->seven_bits.head);
     buf_free(&d->seven_bits.body);
+    buf_free(&d->ascii_head.head);
     count_results(d);
     return STATUS_OK;
 }

@@ -18,6 +18,7 @@
 
 #include "ipc/message.h"
 #include "mail/downgrade.h"
+#include "mail/header_downgrade.h"
 #include "roles/relay/call.h"
 
 /* Memory of one delivery: results, names, answers of the DNS, commands. */
@@ -30,6 +31,15 @@ struct relay_seven_bits {
     struct buf head;
     struct buf body;
     struct smtp_content_form form;
+};
+
+/* The header section in ASCII, for servers without SMTPUTF8; made when the first is met. */
+struct relay_ascii_head {
+    bool made;
+    unsigned flags;  /* of mail_header_downgrade */
+    const char *why; /* it cannot be made; NULL: it was */
+    struct buf head;
+    struct smtp_content_form form; /* of the message with this head */
 };
 
 struct relay_delivery {
@@ -52,6 +62,7 @@ struct relay_delivery {
     bool *settled;
     struct smtp_content_form form;
     struct relay_seven_bits seven_bits;
+    struct relay_ascii_head ascii_head;
 };
 
 /* Delivers. STATUS_LIMIT: there was no memory even for results; nothing was sent. */

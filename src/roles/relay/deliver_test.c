@@ -1,6 +1,7 @@
 #include "roles/relay/deliver.h"
 
 #include "roles/relay/test_world.h"
+#include "smtp/envelope.h"
 
 static void
 deliver_8bit(struct world *w, struct str head)
@@ -175,7 +176,7 @@ test_8bit_content(void **state)
     w->manners[0].ehlo = PLAIN_EHLO;
     deliver_8bit(w, STR("MIME-Version: 1.0\r\n\r\n"));
     EXPECT("relayed- 250 2.0.0");
-    deliver_8bit(w, STR("Subject: \xc3\xbc\r\n\r\n"));
+    deliver_8bit(w, STR("Subject: \xfc\r\n\r\n"));
     EXPECT("failed 0 5.6.3");
     relay_idle_destroy(&w->relay.idle);
     test_server_end(w->servers[0]);
@@ -185,6 +186,95 @@ test_8bit_content(void **state)
                            "MIME-Version: 1.0\r\n"
                            "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
                            "Gr=C3=BCn\r\n")));
+}
+
+#define UTF8_EHLO "250-mx.example\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+#define U         "\xc3\xbc"
+
+/* What servers[server] was sent, after the delivery of a message with SMTPUTF8. */
+static struct str
+utf8_content(struct world *w, unsigned server, const char *ehlo, const char *head, const char *to)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        w->manners[i].ehlo = ehlo;
+    }
+    w->flags = SMTP_MESSAGE_SMTPUTF8 | SMTP_MESSAGE_STRANGER;
+    w->head = str_from_cstr(head);
+    w->body = STR("text\r\n");
+    DELIVER(to);
+    relay_idle_destroy(&w->relay.idle);
+    test_server_end(w->servers[server]);
+    return test_server_content(w->servers[server]);
+}
+
+static bool
+has_parameter(struct world *w, unsigned server)
+{
+    return str_find(test_server_commands(w->servers[server]), STR(" SMTPUTF8\n")) != STR_NPOS;
+}
+
+/* RFC 6531 3.2, RFC 6857: a header in UTF-8 goes as ASCII where the server has no SMTPUTF8. */
+static void
+test_utf8_header_for_a_mailbox(void **state)
+{
+    struct world *w = *state;
+    w->manners[0].lmtp = true;
+    struct str got = utf8_content(
+        w, 0, PIPE_EHLO, "Subject: Gr" U "n\r\nFrom: <" U "x@a.example>\r\n\r\n", "a@ours.example");
+    EXPECT("delivered 250 2.0.0");
+    assert_true(str_eq(got, STR("Subject: =?UTF-8?Q?Gr=C3=BCn?=\r\n"
+                                "From: =?UTF-8?Q?=C3=BCx=40a=2Eexample?= :;\r\n\r\ntext\r\n")));
+    assert_false(has_parameter(w, 0));
+}
+
+static void
+test_utf8_header_for_another_server(void **state)
+{
+    struct world *w = *state;
+    struct str got = utf8_content(w, 0, PLAIN_EHLO, "Subject: Gr" U "n\r\n\r\n", "a@one.example");
+    EXPECT("relayed- 250 2.0.0");
+    assert_true(str_eq(got, STR("Subject: =?UTF-8?Q?Gr=C3=BCn?=\r\n\r\ntext\r\n")));
+    assert_false(has_parameter(w, 0));
+}
+
+/* Elsewhere a message whose author cannot be answered is not made. */
+static void
+test_utf8_author_for_another_server(void **state)
+{
+    struct world *w = *state;
+    struct str got =
+        utf8_content(w, 0, PIPE_EHLO, "From: <" U "x@a.example>\r\n\r\n", "a@one.example");
+    EXPECT("failed 0 5.6.7");
+    assert_int_equal(got.n, 0);
+}
+
+static void
+test_utf8_header_where_it_is_offered(void **state)
+{
+    struct world *w = *state;
+    struct str got = utf8_content(w, 0, UTF8_EHLO, "Subject: Gr" U "n\r\n\r\n", "a@one.example");
+    EXPECT("relayed- 250 2.0.0");
+    assert_true(str_eq(got, STR("Subject: Gr" U "n\r\n\r\ntext\r\n")));
+    assert_true(has_parameter(w, 0));
+}
+
+/* ASCII throughout: SMTPUTF8 was declared, and is not needed. */
+static void
+test_utf8_declared_for_nothing(void **state)
+{
+    struct world *w = *state;
+    struct str got = utf8_content(w, 0, PIPE_EHLO, "Subject: s\r\n\r\n", "a@one.example");
+    EXPECT("relayed- 250 2.0.0");
+    assert_true(str_eq(got, STR("Subject: s\r\n\r\ntext\r\n")));
+    assert_false(has_parameter(w, 0));
+}
+
+static void
+test_utf8_address(void **state)
+{
+    struct world *w = *state;
+    utf8_content(w, 0, PIPE_EHLO, "Subject: s\r\n\r\n", U "x@one.example");
+    EXPECT("failed 0 5.6.7");
 }
 
 static void
@@ -282,6 +372,12 @@ main(void)
         TEST(test_greeting_is_a_refusal),
         TEST(test_names_that_lead_nowhere),
         TEST(test_8bit_content),
+        TEST(test_utf8_header_for_a_mailbox),
+        TEST(test_utf8_header_for_another_server),
+        TEST(test_utf8_author_for_another_server),
+        TEST(test_utf8_header_where_it_is_offered),
+        TEST(test_utf8_declared_for_nothing),
+        TEST(test_utf8_address),
         TEST(test_server_with_our_name),
         TEST(test_address_literal),
         TEST(test_tls),

@@ -283,6 +283,15 @@ answer_callout(struct channel *edge, uint64_t request, const struct relay_callou
 static const struct relay_callout_answer nobody_asked = {
     .enhanced = STR_INIT("4.3.2"), .text = STR_INIT("the next hop could not be asked now")};
 
+/* What an answer is kept under. */
+static struct str
+callout_key(struct arena *arena, const struct config *config, const struct ipc_message *message)
+{
+    const struct msg_callout *fields = MSG_BODY(message, callout);
+    return fields->utf8 != 0 ? relay_callout_utf8_key(arena, config, fields->address)
+                             : fields->address;
+}
+
 static void
 callout_run(struct relay_task *task, struct arena *arena)
 {
@@ -290,11 +299,14 @@ callout_run(struct relay_task *task, struct arena *arena)
     struct relay *relay = callout->relay;
     struct str address = MSG_BODY(callout->message, callout)->address;
     struct relay_callout_answer answer = nobody_asked;
+    bool utf8 = MSG_BODY(callout->message, callout)->utf8 != 0;
     if (arena != NULL) {
         struct tls_client *tls = relay_tls_ref(relay);
-        relay_callout_ask(&relay->world, callout->config, tls, arena, address, &answer);
-        relay_callout_keep(relay->callouts, callout->config, address, clock_monotonic_ms(),
-                           &answer);
+        (utf8 ? relay_callout_ask_utf8 : relay_callout_ask)(&relay->world, callout->config, tls,
+                                                            arena, address, &answer);
+        relay_callout_keep(relay->callouts, callout->config,
+                           callout_key(arena, callout->config, callout->message),
+                           clock_monotonic_ms(), &answer);
         tls_client_unref(&tls);
     }
     answer_callout(callout->edge, callout->message->request, &answer);
@@ -332,7 +344,8 @@ take_callout(struct relay *relay, struct channel *edge, struct ipc_message *mess
     pthread_mutex_lock(&relay->mutex);
     bool full = relay->callouts_waiting >= CALLOUTS_WAITING_MAX;
     pthread_mutex_unlock(&relay->mutex);
-    bool known = relay_callout_find(relay->callouts, arena, MSG_BODY(message, callout)->address,
+    bool known = relay_callout_find(relay->callouts, arena,
+                                    callout_key(arena, role_config(relay->runtime), message),
                                     clock_monotonic_ms(), &answer);
     if (known || full || relay->stopping) {
         answer_callout(edge, message->request, &answer);

@@ -177,6 +177,7 @@ world_deliver(struct world *w, const char *const *addresses)
                                       .sender = STR("a@sender.example"),
                                       .destination = STR("test"),
                                       .concurrency = 2,
+                                      .flags = w->flags,
                                       .recipients = {w->recipients, n}};
     w->delivery = (struct relay_delivery){.world = &w->relay,
                                           .config = w->config,

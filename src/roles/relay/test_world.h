@@ -53,6 +53,7 @@ struct world {
     struct record_delivery_recipient recipients[TEST_RECIPIENTS_MAX];
     char unix_path[64];
     unsigned connections;
+    uint32_t flags;  /* of the message */
     int64_t time_ms; /* for a delivery */
     struct str head, body;
 };
