@@ -127,6 +127,8 @@ smtp_anomaly_name(enum smtp_anomaly anomaly)
         [SMTP_ANOMALY_NUL] = "nul",
         [SMTP_ANOMALY_LINE_TOO_LONG] = "line_too_long",
         [SMTP_ANOMALY_AFTER_STARTTLS] = "after_starttls",
+        [SMTP_ANOMALY_OUT_OF_TURN] = "out_of_turn",
+        [SMTP_ANOMALY_NOT_SMTP] = "not_smtp",
         [SMTP_ANOMALY_PATH_FORM] = "path_form",
         [SMTP_ANOMALY_HEADER_MALFORMED] = "header_malformed",
         [SMTP_ANOMALY_LOOP] = "loop",
@@ -161,6 +163,13 @@ server_note(struct smtp_server *server, enum smtp_anomaly anomaly)
     server_event(server, &event);
 }
 
+bool
+server_input_waits(const struct smtp_server *server)
+{
+    return server->more_input ||
+           (server->hooks.input_waits != NULL && server->hooks.input_waits(server->hooks.ctx));
+}
+
 /* ---- replies ---- */
 
 static void
@@ -192,6 +201,13 @@ server_reply(struct smtp_server *server, struct smtp_reply reply)
     } else {
         reply_queue(server, &reply);
     }
+}
+
+void
+server_out_of_turn(struct smtp_server *server)
+{
+    server_note(server, SMTP_ANOMALY_OUT_OF_TURN);
+    server_reply_and_close(server, SMTP_REPLY(554, 5, 5, 0, "You did not wait for the reply"));
 }
 
 struct smtp_reply
@@ -325,9 +341,20 @@ state_waits(enum smtp_server_state state)
     return state >= SMTP_STATE_WAIT_TLS && state <= SMTP_STATE_WAIT_MESSAGE;
 }
 
+static bool
+line_begins(const struct smtp_line_reader *reader)
+{
+    return reader->length == 0 || reader->finished;
+}
+
 static struct smtp_action
 feed_line(struct smtp_server *server, struct str input, size_t *used_out)
 {
+    if (server->state != SMTP_STATE_AUTH && line_begins(&server->line) &&
+        server_is_foreign_octet(input.p[0])) {
+        server_not_smtp(server); /* its line may never end */
+        return server_no_action();
+    }
     const struct smtp_server_limits *limits = &server->settings->limits;
     /* AUTH may bring its first answer along: how long a command may be is known with its verb. */
     size_t most = server->state == SMTP_STATE_AUTH || limits->auth_line > limits->command_line
@@ -338,6 +365,7 @@ feed_line(struct smtp_server *server, struct str input, size_t *used_out)
     if (result == SMTP_LINE_MORE) {
         return server_no_action();
     }
+    server->more_input = *used_out < input.n;
     if (result != SMTP_LINE_OK) {
         server_bad_line(server, result);
         return server_no_action();

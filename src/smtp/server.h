@@ -193,6 +193,8 @@ enum smtp_anomaly {
     SMTP_ANOMALY_NUL,
     SMTP_ANOMALY_LINE_TOO_LONG,
     SMTP_ANOMALY_AFTER_STARTTLS, /* plaintext behind STARTTLS; it was dropped */
+    SMTP_ANOMALY_OUT_OF_TURN,    /* more came where a reply had to be waited for; closed */
+    SMTP_ANOMALY_NOT_SMTP,       /* HTTP, TLS, SSH, ... spoken to us; closed */
     SMTP_ANOMALY_PATH_FORM,      /* blank before the path, or no angle brackets */
     SMTP_ANOMALY_HEADER_MALFORMED,
     SMTP_ANOMALY_LOOP,
@@ -222,6 +224,12 @@ struct smtp_event {
 
 struct smtp_server_hooks {
     void (*on_event)(void *ctx, const struct smtp_event *event); /* NULL: not wanted */
+    /*
+     * Whether the client has sent more than feed has been given. Asked where it has to wait for a
+     * reply: once for EHLO, AUTH and DATA, and for each command of a client that says HELO. NULL:
+     * there is no more than what feed is given.
+     */
+    bool (*input_waits)(void *ctx);
     void *ctx;
 };
 

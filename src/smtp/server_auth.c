@@ -223,6 +223,10 @@ server_auth(struct smtp_server *server, struct str argument)
 struct smtp_action
 server_auth_line(struct smtp_server *server, struct str line)
 {
+    if (server_input_waits(server)) {
+        server_out_of_turn(server); /* the next line answers a challenge, or this line's outcome */
+        return server_no_action();
+    }
     if (str_eq(line, STR("*"))) {
         server_auth_fail(server, SMTP_REPLY(501, 5, 7, 0, "Authentication cancelled"));
         return server_no_action();

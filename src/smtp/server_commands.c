@@ -6,6 +6,8 @@ enum command_flag {
     NEEDS_AUTH = 1 << 1,  /* 530 on submission listeners before AUTH (RFC 6409 4.3) */
     NO_ARGUMENT = 1 << 2, /* 501 for anything behind the verb */
     IDLE = 1 << 3,        /* brings no mail nearer; counted against limits.idle_commands */
+    WAITS = 1 << 4,       /* the client must wait for the reply (RFC 2920 3.1) */
+    ANY_TIME = 1 << 5,    /* what a HELO client may send more behind, too */
 };
 
 struct command {
@@ -229,24 +231,29 @@ quit(struct smtp_server *server, struct str argument)
 
 /* ---- the table ---- */
 
-/* BDAT is allowed everywhere: its octets follow at once and have to be read past in any case. */
+/*
+ * BDAT is allowed everywhere: its octets follow at once and have to be read past in any case.
+ *
+ * RFC 2920 3.1 has VRFY, EXPN, NOOP and QUIT end a group too; they do no harm, and clients differ.
+ * What stands behind STARTTLS is dropped (RFC 3207 4.2).
+ */
 /* clang-format off */
 static const struct command command_table[] = {
     /* verb, states, flags, handler, RFC and section */
-    {STR_INIT("HELO"), ANYWHERE, 0, helo, "RFC 5321 4.1.1.1"},
-    {STR_INIT("EHLO"), ANYWHERE, BEFORE_TLS, ehlo, "RFC 5321 4.1.1.1"},
+    {STR_INIT("HELO"), ANYWHERE, WAITS, helo, "RFC 5321 4.1.1.1"},
+    {STR_INIT("EHLO"), ANYWHERE, BEFORE_TLS | WAITS, ehlo, "RFC 5321 4.1.1.1"},
     {STR_INIT("MAIL"), IN(READY), NEEDS_AUTH, server_mail, "RFC 5321 4.1.1.2"},
     {STR_INIT("RCPT"), IN(MAIL) | IN(RCPT), 0, server_rcpt, "RFC 5321 4.1.1.3"},
-    {STR_INIT("DATA"), IN(MAIL) | IN(RCPT), NO_ARGUMENT, server_data, "RFC 5321 4.1.1.4"},
-    {STR_INIT("BDAT"), ANYWHERE, BEFORE_TLS, server_bdat, "RFC 3030 2"},
+    {STR_INIT("DATA"), IN(MAIL) | IN(RCPT), NO_ARGUMENT | WAITS, server_data, "RFC 5321 4.1.1.4"},
+    {STR_INIT("BDAT"), ANYWHERE, BEFORE_TLS | ANY_TIME, server_bdat, "RFC 3030 2"},
     {STR_INIT("RSET"), ANYWHERE, NO_ARGUMENT | IDLE, rset, "RFC 5321 4.1.1.5"},
     {STR_INIT("VRFY"), ANYWHERE, NEEDS_AUTH | IDLE, vrfy, "RFC 5321 4.1.1.6"},
     {STR_INIT("EXPN"), ANYWHERE, NEEDS_AUTH | IDLE, expn, "RFC 5321 4.1.1.7"},
     {STR_INIT("HELP"), ANYWHERE, IDLE, help, "RFC 5321 4.1.1.8"},
     {STR_INIT("NOOP"), ANYWHERE, BEFORE_TLS | IDLE, noop, "RFC 5321 4.1.1.9"},
-    {STR_INIT("QUIT"), ANYWHERE, BEFORE_TLS | NO_ARGUMENT, quit, "RFC 5321 4.1.1.10"},
-    {STR_INIT("STARTTLS"), IN(READY), BEFORE_TLS | NO_ARGUMENT, starttls, "RFC 3207 4"},
-    {STR_INIT("AUTH"), IN(READY), 0, server_auth, "RFC 4954 4"},
+    {STR_INIT("QUIT"), ANYWHERE, BEFORE_TLS | NO_ARGUMENT | ANY_TIME, quit, "RFC 5321 4.1.1.10"},
+    {STR_INIT("STARTTLS"), IN(READY), BEFORE_TLS | NO_ARGUMENT | ANY_TIME, starttls, "RFC 3207 4"},
+    {STR_INIT("AUTH"), IN(READY), WAITS, server_auth, "RFC 4954 4"},
 };
 /* clang-format on */
 
@@ -339,6 +346,87 @@ command_admit(struct smtp_server *server, const struct command *command, struct 
     return false;
 }
 
+/* ---- other protocols and clients that do not wait ---- */
+
+/* Methods of HTTP and its kin, for requests that do not name their protocol. */
+static const struct str foreign_verbs[] = {
+    STR_INIT("GET"),    STR_INIT("POST"),    STR_INIT("PUT"),   STR_INIT("HEAD"),
+    STR_INIT("DELETE"), STR_INIT("OPTIONS"), STR_INIT("TRACE"), STR_INIT("PATCH"),
+    STR_INIT("PRI"),    STR_INIT("CONNECT"),
+};
+
+/* How a last word, or a banner, begins that names its protocol: "HTTP/1.1", "SSH-2.0-x". */
+static const struct str foreign_words[] = {
+    STR_INIT("HTTP/"), STR_INIT("SIP/"), STR_INIT("RTSP/"), STR_INIT("SSH-"), STR_INIT("ICY/"),
+};
+
+bool
+server_is_foreign_octet(char first)
+{
+    unsigned char c = (unsigned char)first;
+    bool blank = c == '\0' || c == '\t' || c == '\r' || c == '\n';
+    return (c < ' ' && !blank) || c > '~';
+}
+
+void
+server_not_smtp(struct smtp_server *server)
+{
+    server_note(server, SMTP_ANOMALY_NOT_SMTP);
+    server_reply_and_close(server,
+                           SMTP_REPLY(554, 5, 5, 0, "This is a mail server; it speaks SMTP"));
+}
+
+/* The front of the line up to the first blank or slash ("GET/"), and its last word. */
+static void
+foreign_parts(struct str line, struct str *verb_out, struct str *last_out)
+{
+    size_t start = line.n;
+    size_t end = 0;
+    while (start > 0 && line.p[start - 1] != ' ' && line.p[start - 1] != '\t') {
+        start--;
+    }
+    while (end < line.n && line.p[end] != ' ' && line.p[end] != '\t' && line.p[end] != '/') {
+        end++;
+    }
+    *verb_out = str_head(line, end);
+    *last_out = str_skip(line, start);
+}
+
+static bool
+is_foreign(struct str line)
+{
+    struct str verb;
+    struct str last;
+    foreign_parts(line, &verb, &last);
+    for (size_t i = 0; i < sizeof foreign_verbs / sizeof foreign_verbs[0]; i++) {
+        if (str_eq_nocase(verb, foreign_verbs[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof foreign_words / sizeof foreign_words[0]; i++) {
+        if (str_starts_with_nocase(line, foreign_words[i]) ||
+            str_starts_with_nocase(last, foreign_words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether more has come where the client had to wait. PIPELINING is learnt from the reply to EHLO:
+ * without one nothing may be pipelined. What stands behind a command that we do not know may be
+ * its content.
+ */
+static bool
+is_out_of_turn(struct smtp_server *server, const struct command *command)
+{
+    unsigned flags = command != NULL ? command->flags : WAITS;
+    bool ahead = server->ahead && (command == NULL || command->handler != quit);
+    bool must_wait = (flags & WAITS) != 0 || (!server->session.esmtp && (flags & ANY_TIME) == 0);
+    server->ahead = false;
+    return ahead || (must_wait && server_input_waits(server));
+}
+
 struct smtp_action
 server_command(struct smtp_server *server, struct str line)
 {
@@ -348,6 +436,14 @@ server_command(struct smtp_server *server, struct str line)
     struct str argument = str_trim(str_skip(line, verb.n));
     const struct command *command = command_find(verb);
     command_event(server, command, argument);
+    if (command == NULL && is_foreign(line)) {
+        server_not_smtp(server);
+        return server_no_action();
+    }
+    if (is_out_of_turn(server, command)) {
+        server_out_of_turn(server);
+        return server_no_action();
+    }
     if (!command_count(server, command)) {
         return server_no_action();
     }
@@ -395,7 +491,9 @@ server_bad_line(struct smtp_server *server, enum smtp_line_result result)
     case SMTP_LINE_MORE:
         return;
     }
-    if (auth) {
+    if (server_input_waits(server)) {
+        server_out_of_turn(server); /* it may have been DATA */
+    } else if (auth) {
         server_auth_fail(server, reply);
     } else {
         server_reply(server, reply);

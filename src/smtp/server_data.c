@@ -91,6 +91,7 @@ message_action(struct smtp_server *server)
 static void
 content_refuse(struct smtp_server *server, struct smtp_reply reply)
 {
+    server->ahead = !server->session.esmtp && server_input_waits(server);
     server_transaction_end(server);
     server_set_state(server, SMTP_STATE_READY);
     server_reply(server, reply);
@@ -157,10 +158,16 @@ data_content(struct smtp_server *server, struct str input, size_t *used_out)
     struct smtp_content *content = &server->transaction->content;
     struct smtp_content_rules rules = content_rules(server->settings);
     struct str piece;
+    if (buf_length(&server->output) > 0) {
+        server_out_of_turn(server); /* 354 is not even written yet */
+        *used_out = 0;
+        return server_no_action();
+    }
     enum status status = smtp_content_read(content, &rules, input, used_out, &piece);
     if (status == STATUS_OK) {
         return body_action(server, piece);
     }
+    server->more_input = *used_out < input.n;
     note_content_error(server);
     if (status == STATUS_AGAIN) {
         return server_no_action();
@@ -274,6 +281,10 @@ chunk_refused_end(struct smtp_server *server, struct smtp_reply reply)
 static struct smtp_action
 chunk_end(struct smtp_server *server)
 {
+    if (!server->session.esmtp && server_input_waits(server)) {
+        server_out_of_turn(server);
+        return server_no_action();
+    }
     if (server->chunk.refused) {
         chunk_refused_end(server, server->chunk.reply);
         return server_no_action();
@@ -307,6 +318,7 @@ chunk_content(struct smtp_server *server, struct str input, size_t *used_out)
     struct chunk *chunk = &server->chunk;
     if (chunk->left == 0) {
         *used_out = 0;
+        server->more_input = input.n > 0;
         return chunk_end(server);
     }
     input = str_head(input, chunk->left < input.n ? (size_t)chunk->left : input.n);

@@ -60,6 +60,8 @@ struct smtp_server {
     unsigned errors;
     unsigned auth_failures;
     bool discard_pending;
+    bool more_input; /* octets stand behind the line, or the end of content, that is handled */
+    bool ahead;      /* a HELO client sent more before its message was answered */
 };
 
 /* ---- server.c ---- */
@@ -77,8 +79,21 @@ struct arena *server_arena(struct smtp_server *server);
 /* A reply from outside as it may be sent: not positive, else a 451. */
 struct smtp_reply server_refusal(const struct smtp_reply *reply);
 
+/* Whether the client has sent more than what is being handled. */
+bool server_input_waits(const struct smtp_server *server);
+/*
+ * Ends the session of a client that did not wait. Whoever cannot hear our replies (a browser that
+ * was sent here, an injected request) sends all at once: nothing behind the point where a client
+ * has to wait is run, whatever the reply there would have been (RFC 2920 3.1).
+ */
+void server_out_of_turn(struct smtp_server *server);
+
 /* ---- server_commands.c ---- */
 struct smtp_action server_command(struct smtp_server *server, struct str line);
+/* Whether a command line that begins with this octet is another protocol's. */
+bool server_is_foreign_octet(char first);
+/* Ends the session of a client that speaks another protocol. */
+void server_not_smtp(struct smtp_server *server);
 /* The reply to a line that smtp_line_read did not give. */
 void server_bad_line(struct smtp_server *server, enum smtp_line_result result);
 

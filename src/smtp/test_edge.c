@@ -36,6 +36,13 @@ on_event(void *ctx, const struct smtp_event *event)
     }
 }
 
+static bool
+on_input_waits(void *ctx)
+{
+    const struct test_edge *edge = ctx;
+    return edge->waiting;
+}
+
 /* Server nonces that tests can foretell. */
 static void
 test_random(void *p, size_t n)
@@ -62,7 +69,8 @@ test_edge_open(struct test_edge *edge, enum smtp_listener_kind kind,
     buf_init(&edge->trace, TEST_BUFFER_MAX);
     struct ip_address client;
     must(ip_parse(STR("192.0.2.7"), &client));
-    struct smtp_server_hooks hooks = {.on_event = on_event, .ctx = edge};
+    struct smtp_server_hooks hooks = {
+        .on_event = on_event, .input_waits = on_input_waits, .ctx = edge};
     edge->server = smtp_server_create(&edge->settings, &client, 4321, &hooks);
     if (edge->server == NULL) {
         abort();
@@ -312,6 +320,79 @@ do_action(struct test_edge *edge, const struct smtp_action *action)
     return false;
 }
 
+/* Octets of a chunk that follow its command line in the same group; 0 for other lines. */
+static size_t
+chunk_length(struct str line)
+{
+    struct str size;
+    struct str rest;
+    uint64_t n = 0;
+    if (!str_starts_with_nocase(line, STR("BDAT "))) {
+        return 0;
+    }
+    (void)str_cut(str_trim(str_skip(line, 5)), ' ', &size, &rest);
+    return str_parse_u64(size, TEST_BUFFER_MAX, &n) == STATUS_OK ? (size_t)n : 0;
+}
+
+/* Whether more may follow this line before its reply, once EHLO has told of PIPELINING. */
+static bool
+may_go_on(struct str line)
+{
+    static const char *const verbs[] = {"MAIL", "RCPT", "RSET", "NOOP", "VRFY", "STARTTLS", "QUIT"};
+    struct str verb = str_head(str_trim(line), str_find_char(str_trim(line), ' '));
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (str_eq_nocase(verb, str_from_cstr(verbs[i]))) {
+            return line.n <= 512 && !str_contains_char(line, '\0');
+        }
+    }
+    return false;
+}
+
+/* How much of the input a client would send now without waiting. */
+static size_t
+group_length(const struct test_edge *edge, struct str input)
+{
+    bool pipelining = smtp_server_session(edge->server)->esmtp &&
+                      smtp_server_state(edge->server) != SMTP_STATE_AUTH;
+    size_t n = 0;
+    if (edge->hasty) {
+        return input.n;
+    }
+    if (smtp_server_state(edge->server) == SMTP_STATE_CHUNK) {
+        return 1; /* where it ends is not known here */
+    }
+    while (n < input.n) {
+        struct str line = str_skip(input, n);
+        size_t lf = str_find_char(line, '\n');
+        line = str_head(line, lf == STR_NPOS ? line.n : lf + 1);
+        size_t chunk = chunk_length(line);
+        n += line.n + chunk;
+        if (!pipelining || chunk > 0 || !may_go_on(line)) {
+            break;
+        }
+    }
+    return n < input.n ? n : input.n;
+}
+
+static void
+feed_piece(struct test_edge *edge, struct str piece)
+{
+    bool more = true;
+    while (more && !edge->closed) {
+        size_t used;
+        struct smtp_action action = smtp_server_feed(edge->server, piece, &used);
+        if (used > piece.n) {
+            abort();
+        }
+        piece = str_skip(piece, used);
+        more = do_action(edge, &action);
+        if (edge->tls_wanted && piece.n > 0) {
+            test_edge_tls(edge); /* what feed has left would run inside TLS */
+            more = true;
+        }
+    }
+}
+
 void
 test_edge_feed(struct test_edge *edge, struct str input, size_t step)
 {
@@ -319,17 +400,9 @@ test_edge_feed(struct test_edge *edge, struct str input, size_t step)
         test_edge_tls(edge);
     }
     do {
-        struct str piece = str_head(input, step > 0 ? step : input.n);
+        size_t n = group_length(edge, input);
+        struct str piece = str_head(input, step > 0 && step < n ? step : n);
         input = str_skip(input, piece.n);
-        bool more = true;
-        while (more && !edge->closed) {
-            size_t used;
-            struct smtp_action action = smtp_server_feed(edge->server, piece, &used);
-            if (used > piece.n) {
-                abort();
-            }
-            piece = str_skip(piece, used);
-            more = do_action(edge, &action);
-        }
+        feed_piece(edge, piece);
     } while (input.n > 0 && !edge->closed);
 }

@@ -41,6 +41,8 @@ struct test_edge {
     bool tls_wanted; /* START_TLS was returned; the next feed is behind the handshake */
     bool defer;      /* leave results to the test */
     bool permissive; /* accept every sender, recipient and message */
+    bool hasty;      /* feed without waiting */
+    bool waiting;    /* what the server is told of input that feed was not given */
     struct str user; /* the one user; "user" and "secret" unless the test sets others */
     struct str password;
     struct smtp_action deferred;
@@ -54,7 +56,11 @@ void test_edge_close(struct test_edge *edge);
 void test_edge_tls(struct test_edge *edge);
 /* The greeting. */
 void test_edge_start(struct test_edge *edge);
-/* Feeds all of input, `step` octets at a time (0: at once), as a socket would bring it. */
+/*
+ * Feeds all of input, `step` octets at a time (0: at once), as a socket would bring it from a
+ * client that waits where it has to: behind EHLO, DATA, AUTH and so on, and behind each line before
+ * EHLO. With `hasty` it does not wait.
+ */
 void test_edge_feed(struct test_edge *edge, struct str input, size_t step);
 /* Answers an action by the rules above. */
 void test_edge_answer(struct test_edge *edge, const struct smtp_action *action);

@@ -78,6 +78,18 @@ tls_io_pending(const struct tls_io *io)
     return (size_t)SSL_pending(io->ssl);
 }
 
+bool
+tls_io_input_waits(struct tls_io *io)
+{
+    char octet;
+    size_t n;
+    prepare();
+    /* Messages of TLS itself (a key update) are dealt with on the way, and are no input. */
+    bool waits = SSL_peek_ex(io->ssl, &octet, 1, &n) == 1 || SSL_has_pending(io->ssl) == 1;
+    ERR_clear_error();
+    return waits;
+}
+
 const char *
 tls_io_error(const struct tls_io *io)
 {

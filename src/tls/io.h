@@ -31,6 +31,11 @@ void tls_io_close_notify(struct tls_io *io);
 bool tls_io_wants_write(const struct tls_io *io);
 /* Octets that have been decrypted and can be read although the socket is not readable. */
 size_t tls_io_pending(const struct tls_io *io);
+/*
+ * Whether the peer has sent octets that have not been read yet, a part of a record included. Looks
+ * at the socket too.
+ */
+bool tls_io_input_waits(struct tls_io *io);
 /* Why the last call failed; static text, never NULL. */
 const char *tls_io_error(const struct tls_io *io);
 

@@ -163,6 +163,28 @@ acknowledge_server_name(SSL *ssl, int *alert, void *context)
                                                                      : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* ---- ALPN */
+
+/*
+ * RFC 7301 3.2: a client that names other protocols only (a browser that was sent here) is refused
+ * with no_application_protocol; one that names none is any mail client.
+ */
+static int
+choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length,
+                const unsigned char *offered, unsigned offered_length, void *context)
+{
+    static const unsigned char smtp[] = {4, 's', 'm', 't', 'p'};
+    unsigned char *found;
+    (void)ssl;
+    (void)context;
+    if (SSL_select_next_proto(&found, chosen_length, smtp, sizeof smtp, offered, offered_length) !=
+        OPENSSL_NPN_NEGOTIATED) {
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    *chosen = found;
+    return SSL_TLSEXT_ERR_OK;
+}
+
 /* ---- tickets */
 
 static bool
@@ -234,6 +256,7 @@ server_apply_modes(struct tls_server *server, const struct tls_server_settings *
     SSL_CTX_set_cert_cb(context, choose_identity, server);
     SSL_CTX_set_tlsext_servername_callback(context, acknowledge_server_name);
     SSL_CTX_set_tlsext_servername_arg(context, server);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     SSL_CTX_set_app_data(context, server);
     /* Sessions live in tickets only; a cache here would be one more thing to bound. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

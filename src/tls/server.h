@@ -2,7 +2,8 @@
  * server.h - the server's side of TLS: contexts of listeners, connections over sockets.
  *
  * TLS 1.2 and 1.3 with forward secrecy and authenticated encryption; no renegotiation, no
- * compression, no early data; clients are not asked for certificates. One struct tls_server per
+ * compression, no early data; clients are not asked for certificates; of ALPN only "smtp" is taken,
+ * or none. One struct tls_server per
  * listener holds the settings, the identities (chosen by SNI, RFC 6066 3; the first where the
  * client names no host that is known) and the ticket keys. A reload makes new servers; a connection
  * keeps the one it began with.

@@ -82,6 +82,7 @@ struct connection {
     struct str mechanism;       /* of AUTH; static text */
     char *claimed_user;         /* in AUTH; owned */
     const char *why;            /* of the next refusal; static; NULL: it speaks for itself */
+    const char *breach;         /* of the protocol, which ends the connection; static; NULL: none */
     bool recorded;              /* the next reply is in the trace already */
     int64_t opened_ms;          /* monotonic */
     int64_t content_started_ms; /* of the message data, or chunk, that is coming in */
@@ -129,6 +130,9 @@ void connection_run(struct connection *connection);
                                           size_t *read_out);
 [[nodiscard]] enum status connection_write(struct connection *connection, struct str octets,
                                            size_t *written_out);
+
+/* Whether the client has sent more than what has been read. */
+bool connection_input_waits(struct connection *connection);
 
 /* ---- proxy.c */
 void connection_run_proxy(struct connection *connection);

@@ -53,6 +53,7 @@ struct edge_counters {
     int64_t refused_memory;
     int64_t refused_no_tls; /* at listeners whose TLS is broken */
     int64_t refused_early_talk;
+    int64_t refused_breach; /* did not wait, or spoke another protocol */
     int64_t refused_proxy;
     int64_t no_descriptors;
     int64_t messages; /* answered 2yz */

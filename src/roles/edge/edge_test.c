@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -134,11 +135,10 @@ pipelined_commands_are_answered_in_order(void **state)
     (void)state;
     world_start(&world, NO_DELAY);
     client_connect(&client, &world, WORLD_MX, 1);
-    client_expect(&client, "220");
-    client_send(&client, "EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<nobody@ours.example>\r\n"
+    client_greet(&client);
+    client_send(&client, "MAIL FROM:<>\r\nRCPT TO:<nobody@ours.example>\r\n"
                          "RCPT TO:<bob@ours.example>\r\nRCPT TO:<later@asked.example>\r\n"
                          "RCPT TO:<bob@asked.example>\r\nDATA\r\n");
-    client_expect(&client, "250-");
     client_expect(&client, "250 2.1.0");
     client_expect(&client, "550 5.1.1");
     client_expect(&client, "250 2.1.5");
@@ -257,6 +257,76 @@ a_filter_that_is_down_delays_mail(void **state)
     client_expect(&client, "451 4.3.0");
     client_say(&client, "QUIT", "221");
     client_close(&client);
+    world_end(&world);
+}
+
+/* ---- clients that do not wait */
+
+static void
+expect_out_of_turn(struct world *world, struct client *client)
+{
+    client_expect(client, "554 5.5.0 You did not wait");
+    client_expect_end(client);
+    client_close(client);
+    world_wait(world, -1, 300);
+    assert_event(&world->session_events, TRACE_CONNECTION_CLOSED, "reason", "out_of_turn");
+}
+
+static void
+who_does_not_wait_is_not_obeyed(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    client_begin_message(&client);
+    client_send(&client, "DATA\r\n" TEST_HEADER "\r\n.\r\n");
+    expect_out_of_turn(&world, &client);
+    assert_event(&world.message_events, TRACE_ANOMALY, "what", "out_of_turn");
+    assert_event(&world.message_events, TRACE_COMMAND_REFUSED, "enhanced", "5.5.0");
+    assert_event(&world.message_events, TRACE_TRANSACTION_ABANDONED, "reason", "out_of_turn");
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_expect(&client, "220");
+    client_send(&client, "EHLO c.example\r\nMAIL FROM:<a@theirs.example>\r\n");
+    expect_out_of_turn(&world, &client);
+    assert_event(&world.session_events, TRACE_ANOMALY, "what", "out_of_turn");
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_expect(&client, "220");
+    client_send(&client, "POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO x\r\n");
+    client_expect(&client, "554 5.5.0 This is a mail server");
+    client_expect_end(&client);
+    client_close(&client);
+    assert_int_equal(world_metric(&world, "edge_refused_breach_total"), 3);
+    assert_int_equal(world.submitted.count, 0);
+    world_end(&world);
+}
+
+/* What has not been read when DATA is handled counts too, in the clear and inside TLS. */
+static void
+content_that_comes_while_a_recipient_is_looked_up(void **state)
+{
+    struct world world;
+    struct client client;
+    (void)state;
+    world_start(&world, NO_DELAY);
+    for (int tls = 0; tls < 2; tls++) {
+        client_connect(&client, &world, WORLD_MX, 1);
+        client_greet(&client);
+        if (tls == 1) {
+            client_say(&client, "STARTTLS", "220");
+            client_starttls(&client);
+            client_say(&client, "EHLO c.example", "250-");
+        }
+        /* The test answers for the ledger, and does not while it sends. */
+        client_send(&client, "MAIL FROM:<>\r\nRCPT TO:<bob@ours.example>\r\nDATA\r\n");
+        usleep(50000);
+        client_send(&client, "RSET\r\nMAIL FROM:<evil@theirs.example>\r\n");
+        client_expect(&client, "250 2.1.0");
+        client_expect(&client, "250 2.1.5");
+        expect_out_of_turn(&world, &client);
+    }
     world_end(&world);
 }
 
@@ -412,6 +482,8 @@ main(void)
         cmocka_unit_test(chunks_make_a_message),
         cmocka_unit_test(the_filters_refusal_is_told),
         cmocka_unit_test(a_filter_that_is_down_delays_mail),
+        cmocka_unit_test(who_does_not_wait_is_not_obeyed),
+        cmocka_unit_test(content_that_comes_while_a_recipient_is_looked_up),
         cmocka_unit_test(a_client_may_leave_while_the_filter_thinks),
         cmocka_unit_test(what_came_in_the_clear_does_not_outlive_starttls),
         cmocka_unit_test(users_log_in_over_tls),

@@ -62,6 +62,16 @@ connection_write(struct connection *connection, struct str octets, size_t *writt
     return status;
 }
 
+bool
+connection_input_waits(struct connection *connection)
+{
+    char octet;
+    if (connection->tls != NULL) {
+        return tls_io_input_waits(tls_connection_io(connection->tls));
+    }
+    return recv(connection->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* Writes what the core has said; true when all of it is out. */
 static bool
 connection_flush(struct connection *connection)

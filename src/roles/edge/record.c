@@ -303,6 +303,9 @@ record_reply(struct connection *connection, const struct smtp_reply *reply)
         record_refused_command(connection, reply);
     }
     connection->why = NULL;
+    if (connection->reason == NULL) {
+        connection->reason = connection->breach;
+    }
     if (connection->transaction != NULL && smtp_server_envelope(connection->core) == NULL) {
         transaction_over(connection);
     }
@@ -332,6 +335,10 @@ record_anomaly(struct connection *connection, enum smtp_anomaly anomaly)
     connection->why = what.p;
     if (anomaly == SMTP_ANOMALY_EARLY_TALK) {
         return; /* told with its own event, which knows how much it was */
+    }
+    if (anomaly == SMTP_ANOMALY_OUT_OF_TURN || anomaly == SMTP_ANOMALY_NOT_SMTP) {
+        connection->breach = what.p;
+        connection->edge->counters.refused_breach++;
     }
     bool tolerated = anomaly == SMTP_ANOMALY_PATH_FORM || anomaly == SMTP_ANOMALY_AFTER_STARTTLS;
     TRACE(trace_of(connection), anomaly, .what = what, .refused = !tolerated);

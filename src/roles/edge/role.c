@@ -278,6 +278,7 @@ edge_metrics(void *state, struct role_metrics *metrics)
         {ROLE_METRIC_EDGE_REFUSED_MEMORY_TOTAL, c->refused_memory},
         {ROLE_METRIC_EDGE_REFUSED_NO_TLS_TOTAL, c->refused_no_tls},
         {ROLE_METRIC_EDGE_REFUSED_EARLY_TALK_TOTAL, c->refused_early_talk},
+        {ROLE_METRIC_EDGE_REFUSED_BREACH_TOTAL, c->refused_breach},
         {ROLE_METRIC_EDGE_REFUSED_PROXY_TOTAL, c->refused_proxy},
         {ROLE_METRIC_EDGE_REFUSED_DESCRIPTORS_TOTAL, c->no_descriptors},
         {ROLE_METRIC_EDGE_MESSAGES_ACCEPTED_TOTAL, c->messages},

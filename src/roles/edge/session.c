@@ -36,10 +36,17 @@ tell_core_of_tls(struct connection *connection)
     smtp_server_tls_started(connection->core, &facts);
 }
 
+static bool
+on_input_waits(void *context)
+{
+    return connection_input_waits(context);
+}
+
 void
 session_begin(struct connection *connection, bool early_talk)
 {
-    struct smtp_server_hooks hooks = {.on_event = record_smtp_event, .ctx = connection};
+    struct smtp_server_hooks hooks = {
+        .on_event = record_smtp_event, .input_waits = on_input_waits, .ctx = connection};
     connection->core = smtp_server_create(profile_settings(connection->listener, connection->zone),
                                           &connection->client, connection->client_port, &hooks);
     if (connection->core == NULL) {
