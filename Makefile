@@ -11,7 +11,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: help all build demo demo-check check check-style check-unit check-asan check-fuzz \
 	check-conformance check-e2e check-interop check-chaos check-deb bench fuzz deb format tidy \
-	install clean
+	install clean packages-build packages-demo packages-package packages-check packages-bench
 
 help:
 	@echo 'make build        compile into $(BUILD)/'
@@ -26,27 +26,35 @@ help:
 
 all: build
 
-$(BUILD)/build.ninja:
-	@packaging/install-packages build
-	@meson setup $(BUILD) $(MESON_FLAGS) >/dev/null
+# The build folder, and what is wanted of it; for `make build` all.
+compile = packaging/configure $(BUILD) $(MESON_FLAGS) && ninja -C $(BUILD) -j $(JOBS) --quiet $(1)
 
-build: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) -j $(JOBS) --quiet
+build: packages-build
+	@$(call compile)
 
-demo: packages-demo build
+# The program alone: neither the demonstration nor the package takes the tests, nor what they need.
+demo: packages-demo
+	@$(call compile,postern)
 	$(PYTHON) demo/run --build $(BUILD)
 
-demo-check: packages-demo build
+demo-check: packages-demo
+	@$(call compile,postern)
 	$(PYTHON) demo/run --build $(BUILD) --check
+
+packages-build:
+	@packaging/install-packages build
 
 packages-demo:
 	@packaging/install-packages build demo
 
+packages-package:
+	@packaging/install-packages build package
+
 packages-check:
-	@packaging/install-packages build demo check
+	@packaging/install-packages build demo package check
 
 packages-bench:
-	@packaging/install-packages build demo check bench
+	@packaging/install-packages build demo package check bench
 
 check: packages-check
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) BUILD_ASAN=$(BUILD_ASAN) BUILD_FUZZ=$(BUILD_FUZZ) \
@@ -58,19 +66,20 @@ check-style check-unit check-asan check-fuzz check-conformance check-e2e check-i
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) BUILD_ASAN=$(BUILD_ASAN) BUILD_FUZZ=$(BUILD_FUZZ) \
 		FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(@:check-%=%)
 
-bench: packages-bench build
+bench: packages-bench
+	@$(call compile)
 	$(PYTHON) bench/run --build $(BUILD)
 
 fuzz: packages-check
 	@BUILD_FUZZ=$(BUILD_FUZZ) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
-deb: packages-check
+deb: packages-package
 	packaging/build-deb dist
 
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	packaging/source-files '*.c' '*.h' | xargs -0 clang-format -i
 
-tidy: build
+tidy: packages-check
 	tests/run tidy
 
 install: build

@@ -1,10 +1,9 @@
 """Signed messages for the measurements, by an implementation that is not ours (dkimpy), and the
 zones that prove them."""
 
-import base64
-import subprocess
-
 import dkim
+
+from lab.process import run
 
 AUTHOR, FORWARDER = "client.example", "lists.example"
 SELECTOR = "bench"
@@ -15,10 +14,9 @@ LINE = b"The quick brown fox jumps over the lazy dog; indicators of compromise f
 def key(directory):
     """A new RSA-2048 key: its file's text, and the public half as DNS has it."""
     path = directory / "signed.key"
-    subprocess.run(["openssl", "genrsa", "-out", path, "2048"], check=True, capture_output=True)
-    public = subprocess.run(["openssl", "pkey", "-in", path, "-pubout", "-outform", "DER"],
-                            check=True, capture_output=True).stdout
-    return path.read_bytes(), base64.b64encode(public).decode()
+    run(["openssl", "genrsa", "-out", path, "2048"])
+    public = run(["openssl", "pkey", "-in", path, "-pubout"]).stdout.splitlines()
+    return path.read_bytes(), "".join(line for line in public if not line.startswith("-----"))
 
 
 def message(size):

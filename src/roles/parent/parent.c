@@ -20,6 +20,7 @@
 #include "roles/parent/child.h"
 #include "roles/parent/directories.h"
 #include "roles/parent/edges.h"
+#include "roles/parent/notify.h"
 #include "roles/parent/report.h"
 #include "roles/parent/restart.h"
 #include "roles/role.h"
@@ -47,6 +48,7 @@ struct parent {
     struct listen_set listeners;
     int metrics_fd; /* -1: none */
     int lock_fd;
+    int notify_fd;                      /* to the service manager; -1: none */
     int command_sockets[COMMAND_ROLES]; /* in the order of command_roles */
     struct event *command_listener;
     struct report_server *reports;
@@ -150,6 +152,7 @@ parent_consider_edges(struct parent *parent)
     }
     if (parent->edges > 0) {
         LOG_INFO("all roles are ready", LOG_INT("generation", parent->generation));
+        notify_send(parent->notify_fd, NOTIFY_READY);
         return;
     }
     parent->edges = edges_count(parent->material->config);
@@ -335,6 +338,7 @@ parent_stop(struct parent *parent, int exit_status)
     parent->stopping = true;
     parent->exit_status = exit_status;
     LOG_INFO("stopping");
+    notify_send(parent->notify_fd, NOTIFY_STOPPING);
     parent_stop_stage(parent);
 }
 
@@ -368,6 +372,7 @@ parent_take(struct parent *parent, struct material *material, struct arena *aren
     material_destroy(&parent->material);
     parent->material = material;
     parent->generation++;
+    notify_send(parent->notify_fd, NOTIFY_RELOADING);
     log_set(material->config->logging.level, material->config->logging.format);
     for (size_t i = 0; i < parent->child_count; i++) {
         struct child *child = &parent->children[i];
@@ -562,6 +567,8 @@ parent_main(const char *config_file)
     signal(SIGPIPE, SIG_IGN);
     parent->config_file = config_file;
     parent->metrics_fd = -1;
+    parent->notify_fd = notify_open(getenv("NOTIFY_SOCKET"));
+    unsetenv("NOTIFY_SOCKET"); /* the roles have nothing to tell */
     parent->generation = 1;
     parent->started_ms = clock_monotonic_ms();
     parent->loop = evthread_use_pthreads() == 0 ? event_base_new() : NULL;
