@@ -19,6 +19,10 @@ class DriverFailed(Exception):
     """It ended, or did not answer in time; the next case gets a new one."""
 
 
+class DriverError(Exception):
+    """It answered that it cannot do what it was asked."""
+
+
 class Driver:
     def __init__(self, path, *arguments):
         self.path = path
@@ -75,7 +79,7 @@ class Driver:
             raise DriverFailed(f"{self.path.name} ended with status {self.stop()}") from None
         answer = json.loads(self.read_line())
         if isinstance(answer, dict) and set(answer) == {"error"}:
-            raise ValueError(f"{self.path.name}: {answer['error']}")
+            raise DriverError(f"{self.path.name}: {answer['error']}")
         return answer
 
 

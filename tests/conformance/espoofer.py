@@ -5,7 +5,7 @@ The judge plays a receiver whose SPF and DKIM are as generous as they can be: wh
 can bring to pass through his own zone has passed. DMARC and the reading of From must hold alone.
 """
 
-from driver import octets_if_wide
+from driver import DriverError, octets_if_wide
 from verdict import failed, passed
 
 # The Date of most cases is at most a day from it.
@@ -68,7 +68,7 @@ class Espoofer:
 
     def dkim(self, case):
         """His signature passes where the name of its key can be asked for and is his."""
-        if "dkim" not in case:
+        if not case.get("dkim"):
             return []
         domain, selector = (octets_if_wide(case["dkim"][key]) for key in ("d", "s"))
         good = domain.endswith(ATTACKER) or self.has_key(f"{selector}._domainkey.{domain}")
@@ -77,6 +77,6 @@ class Espoofer:
     def has_key(self, name):
         try:
             answer = self.driver.ask({"op": "dns", "name": name, "type": "TXT", "zone": ZONE})
-        except ValueError:
+        except DriverError:
             return False
         return answer["outcome"] == "answer"

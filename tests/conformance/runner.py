@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import suites
-from driver import DriverMissing, Drivers
-from verdict import failed
+from driver import DriverError, DriverFailed, DriverMissing, Drivers
+from properties import Case, Unjudged
+from verdict import failed, set_aside
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -91,24 +92,45 @@ def find_suites(data):
             for file in sorted(data.glob("*/*/cases.json"))]
 
 
+def judge(handler, case):
+    """
+    The verdict on one case. A driver that ends, hangs or complains is a failure of ours; a case of a
+    form that the handler does not know says nothing of us, and is set aside with what is odd in it.
+    """
+    try:
+        return handler.judge(Case(case))
+    except DriverMissing:
+        raise
+    except (DriverFailed, DriverError) as error:
+        return failed(f"{type(error).__name__}: {error}", "an answer")
+    except Unjudged as property_:
+        return set_aside(str(property_))
+    except Exception as error:
+        return set_aside(f"a form that the runner does not know ({type(error).__name__}: {error})")
+
+
+def make_handler(entry, drivers, content, path):
+    """The handler of a suite, or a verdict for all its cases where the suite cannot be read."""
+    try:
+        return entry.handler(drivers, content, path), None
+    except DriverMissing:
+        raise
+    except Exception as error:
+        return None, set_aside("a suite of a form that the runner does not know "
+                               f"({type(error).__name__}: {error})")
+
+
 def run_suite(suite, table, drivers):
-    """Runs all cases of one suite. A handler that trips over a case has failed it."""
+    """Runs all cases of one suite."""
     content = suite.load()
     cases = content["cases"]
     entry = table.find(suite.name)
     if entry.handler is None:
         suite.set_aside[entry.reason] += len(cases)
         return
-    handler = None
+    handler, verdict = make_handler(entry, drivers, content, suite.path)
     for case in cases:
-        try:
-            handler = handler or entry.handler(drivers, content, suite.path)
-            verdict = handler.judge(case)
-        except DriverMissing:
-            raise
-        except Exception as error:  # a case of an unknown form must not end the run
-            verdict = failed(f"{type(error).__name__}: {error}", "a case that can be judged")
-        suite.count(case, verdict)
+        suite.count(case, verdict or judge(handler, case))
 
 
 def data_folder(given):

@@ -112,12 +112,18 @@ def test_set_aside_with_reason(tmp_path, capsys):
     assert "made/later: 2 set aside: belongs to a later part: tomorrow" in capsys.readouterr().out
 
 
-def test_a_case_that_cannot_be_judged_has_failed(tmp_path):
-    write_suite(tmp_path / "data", "made/odd", [{"id": 1, "says": "what?"}, {"id": 2}])
+def test_a_case_that_cannot_be_judged_is_set_aside(tmp_path):
+    """By what is odd in it, whatever that is; it neither ends the run nor counts."""
+    write_suite(tmp_path / "data", "made/odd",
+                [{"id": 1, "says": "what?"}, {"id": 2}, {"id": 3, "says": ["a"]}, {},
+                 {"id": 5, "says": "pass"}])
     status, report = run(tmp_path)
-    assert status == 1
-    assert report["suites"][0]["failed"] == 2
-    assert "KeyError" in report["suites"][0]["failures"][0]["got"]
+    assert status == 0
+    suite, = report["suites"]
+    assert (suite["run"], suite["passed"], suite["failed"]) == (1, 1, 0)
+    assert suite["set_aside"]["the case does not say its \"says\""] == 2
+    assert sum(suite["set_aside"].values()) == 4
+    assert any("KeyError: 'what?'" in reason for reason in suite["set_aside"])
 
 
 def test_no_data_is_said_and_is_no_failure(tmp_path, capsys):
@@ -185,8 +191,7 @@ def test_driver_not_built(tmp_path, capsys):
     assert "build it first" in capsys.readouterr().err
 
 
-def test_a_suite_of_an_unknown_form_fails_but_ends_nothing(tmp_path):
-    """What a handler cannot make sense of as a whole is a failure of each of its cases."""
+def test_a_suite_of_an_unknown_form_is_set_aside(tmp_path):
     class Trips:
         def __init__(self, drivers, content, path):
             raise KeyError("scenarios")
@@ -194,8 +199,17 @@ def test_a_suite_of_an_unknown_form_fails_but_ends_nothing(tmp_path):
     write_suite(tmp_path, "spf/odd", [{"id": 1}, {"id": 2}])
     suite, = runner.find_suites(tmp_path)
     runner.run_suite(suite, suites.Table(suites.Entry("spf/*", Trips)), None)
-    assert (suite.run, suite.failed) == (2, 2)
-    assert "scenarios" in suite.failures[0]["got"]
+    assert (suite.run, suite.failed) == (0, 0)
+    (reason, count), = suite.set_aside.items()
+    assert "scenarios" in reason and count == 2
+
+
+def test_a_driver_that_complains_fails_its_case(tmp_path):
+    write_driver(tmp_path, "    print(json.dumps({'error': 'cannot'}), flush=True)\n")
+    write_suite(tmp_path / "data", "made/asks", [{"id": 1, "number": 1, "want": 2}])
+    status, report = run(tmp_path)
+    assert status == 1
+    assert "cannot" in report["suites"][0]["failures"][0]["got"]
 
 
 def test_command_line(tmp_path):
@@ -255,16 +269,20 @@ def test_smuggling_is_seen(messages, output, good):
     assert judge_inbound(messages, output).passed == good
 
 
-@pytest.mark.parametrize("error, output, size, got, good, aside", [
-    (None, "a\n", 9, {"output": "a\r\n", "error": None}, True, False),
-    (None, "a\n", 9, {"output": "b\r\n", "error": None}, False, False),
-    (None, "a\n", 9, {"output": "a\r\n", "error": "too-large"}, False, False),
-    ("too-large", "a", 1, {"output": "", "error": "too-large"}, True, False),
-    ("too-large", "a", 3, {"output": "a\r\n", "error": None}, True, True),
-    ("too-large", "a", 2, {"output": "a\r\n", "error": None}, False, False),
+@pytest.mark.parametrize("stream, error, output, size, got, good, aside", [
+    ("a\r\n.\r\n", None, "a\n", 9, {"output": "a\r\n", "error": None}, True, False),
+    ("a\r\n.\r\n", None, "a\n", 9, {"output": "b\r\n", "error": None}, False, False),
+    ("a\r\n.\r\n", None, "a\n", 9, {"output": "a\r\n", "error": "too-large"}, False, False),
+    ("a\r\n.\r\n", "too-large", "a", 1, {"output": "", "error": "too-large"}, True, False),
+    # RFC 1870 counts three octets here, whatever came out
+    ("a\r\n.\r\n", "too-large", "a", 3, {"output": "a\r\n", "error": None}, True, True),
+    ("a\r\n.\r\n", "too-large", "a", 2, {"output": "a\r\n", "error": None}, False, False),
+    ("a\r\n.\r\n", "too-large", "a", 2, {"output": "", "error": None}, False, False),
+    ("..\r\n.\r\n", "too-large", ".", 3, {"output": ".\r\n", "error": None}, True, True),
 ])
-def test_dotreader(error, output, size, got, good, aside):
-    case = {"kind": "dotreader", "input": "", "max_size": size, "output": output, "error": error}
+def test_dotreader(stream, error, output, size, got, good, aside):
+    case = {"kind": "dotreader", "input": stream, "max_size": size, "output": output,
+            "error": error}
     verdict = smuggling.EndOfData(Scripted(got), {}, None).judge(case)
     assert (verdict.passed, bool(verdict.aside)) == (good, aside)
 
@@ -292,6 +310,12 @@ def test_dialogue_set_aside_where_an_rfc_decides():
     assert judge_dialogue(raw, "220 a\r\n", "504 a\r\n", "500 b\r\n")[0].aside
     assert not judge_dialogue(raw, "220 a\r\n", "504 a\r\n", "501 b\r\n")[0].passed
     assert not judge_dialogue(raw, "220 a\r\n", "250 a\r\n", "500 b\r\n")[0].passed
+
+
+def test_dialogue_ends_with_a_web_request():
+    raw = ("c tcp_connect x:1025\nc <~ 220\nc -> GET / HTTP/1.1\nc <~ 502\nc -> NOOP\nc <~ 250\n")
+    assert judge_dialogue(raw, "220 a\r\n", "521 5.5.1 no web\r\n", "")[0].aside
+    assert not judge_dialogue(raw, "220 a\r\n", "250 a\r\n", "")[0].passed
 
 
 @pytest.mark.parametrize("expression, want", [
