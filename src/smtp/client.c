@@ -1,5 +1,6 @@
 #include "smtp/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "smtp/client_internal.h"
@@ -70,6 +71,22 @@ client_printf(struct smtp_client *client, const char *format, ...)
     }
 }
 
+struct str
+client_text_cut(struct str text, char room[SMTP_CLIENT_TEXT_MAX])
+{
+    static const char gap[] = " [...] ";
+    const size_t gap_n = sizeof gap - 1;
+    const size_t head_n = SMTP_CLIENT_TEXT_MAX / 2;
+    const size_t tail_n = SMTP_CLIENT_TEXT_MAX - head_n - gap_n;
+    if (text.n <= SMTP_CLIENT_TEXT_MAX) {
+        return text;
+    }
+    memcpy(room, text.p, head_n);
+    memcpy(room + head_n, gap, gap_n);
+    memcpy(room + head_n + gap_n, text.p + text.n - tail_n, tail_n);
+    return str_make(room, SMTP_CLIENT_TEXT_MAX);
+}
+
 void
 client_fail(struct smtp_client *client, enum smtp_client_problem problem,
             const struct smtp_reply *reply)
@@ -77,7 +94,8 @@ client_fail(struct smtp_client *client, enum smtp_client_problem problem,
     if (client->stage == SMTP_CLIENT_STAGE_CLOSED) {
         return;
     }
-    struct str text = str_head(reply->text, sizeof client->failure_text);
+    char room[SMTP_CLIENT_TEXT_MAX];
+    struct str text = client_text_cut(reply->text, room);
     if (text.n > 0) {
         memcpy(client->failure_text, text.p, text.n);
     }
@@ -95,14 +113,11 @@ void
 client_fail_reply(struct smtp_client *client, const struct smtp_reply *reply)
 {
     char text[SMTP_CLIENT_TEXT_MAX];
-    struct buf words;
-    buf_init(&words, sizeof text);
-    struct str quoted = str_head(reply->text, 200);
-    (void)!buf_printf(&words, "the server answered \"%u %.*s\", which makes no sense here",
-                      reply->code, STR_ARG(quoted));
-    struct smtp_reply own = {.enhanced = {4, 5, 0}, .text = buf_str(&words)};
+    struct str quoted = str_head(reply->text, SMTP_CLIENT_REPLY_QUOTE_MAX);
+    snprintf(text, sizeof text, "the server answered \"%u %.*s\", which makes no sense here",
+             reply->code, STR_ARG(quoted));
+    struct smtp_reply own = {.enhanced = {4, 5, 0}, .text = str_from_cstr(text)};
     client_fail(client, SMTP_CLIENT_PROTOCOL, &own);
-    buf_free(&words);
 }
 
 void
@@ -143,10 +158,15 @@ client_reply(struct smtp_client *client, const struct smtp_reply *reply)
 static void
 client_reply_broken(struct smtp_client *client, enum status status)
 {
-    struct smtp_reply syntax =
-        SMTP_REPLY(0, 4, 5, 0, "what the server answered is not an SMTP reply");
-    struct smtp_reply limit = SMTP_REPLY(0, 4, 5, 0, "the server's reply is too long");
-    client_fail(client, SMTP_CLIENT_PROTOCOL, status == STATUS_LIMIT ? &limit : &syntax);
+    char quote[SMTP_CLIENT_REPLY_QUOTE_MAX];
+    char text[SMTP_CLIENT_TEXT_MAX];
+    struct str quoted = smtp_reply_quote(&client->reader, quote);
+    snprintf(text, sizeof text,
+             status == STATUS_LIMIT ? "the server's reply has no end; its last line begins \"%.*s\""
+                                    : "the server answered \"%.*s\", which is not an SMTP reply",
+             STR_ARG(quoted));
+    struct smtp_reply own = {.enhanced = {4, 5, 0}, .text = str_from_cstr(text)};
+    client_fail(client, SMTP_CLIENT_PROTOCOL, &own);
 }
 
 enum smtp_client_action

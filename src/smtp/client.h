@@ -16,7 +16,7 @@
  * or refused before stays so. With PIPELINING a transaction is written at once, and with CHUNKING
  * its content, too.
  *
- * Replies are hostile input: bounded (client_reply.h), and one that is not SMTP ends the session.
+ * Replies are hostile input: bounded (client_reply.h), and what is no reply ends the session.
  * Plaintext behind the reply to STARTTLS ends it, too (RFC 3207 6): it may be an attacker's.
  *
  * Ownership: messages and settings are borrowed, the settings for the client's life, a message
@@ -139,6 +139,7 @@ struct smtp_client_result {
     enum smtp_client_outcome outcome;
     enum smtp_client_stage stage; /* in which it was decided */
     struct smtp_reply reply;      /* the server's; or with code 0 our own words */
+    bool lacks_feature; /* FAILED only because this server does not offer what another one may */
 };
 
 enum smtp_client_action {

@@ -4,6 +4,7 @@
  * client.c              life, feeding, output, failures
  * client_session.c      greeting, EHLO and what it offers, STARTTLS, QUIT
  * client_transaction.c  MAIL to the verdict on the content
+ * client_obstacles.c    results, and what is not sent at all
  */
 #ifndef POSTERN_SMTP_CLIENT_INTERNAL_H
 #define POSTERN_SMTP_CLIENT_INTERNAL_H
@@ -84,11 +85,26 @@ void client_fail(struct smtp_client *client, enum smtp_client_problem problem,
 /* The reply makes no sense here. */
 void client_fail_reply(struct smtp_client *client, const struct smtp_reply *reply);
 void client_ready(struct smtp_client *client);
+/*
+ * A reply's text in at most SMTP_CLIENT_TEXT_MAX octets: of a longer one the beginning and the end,
+ * which is where its reason stands. Borrowed from text or, when it was cut, from `room`.
+ */
+struct str client_text_cut(struct str text, char room[SMTP_CLIENT_TEXT_MAX]);
 
 /* ---- client_session.c ---- */
 void client_hello(struct smtp_client *client);
 /* Handles the reply in a stage that belongs to no transaction. */
 void client_session_reply(struct smtp_client *client, const struct smtp_reply *reply);
+
+/* ---- client_obstacles.c ---- */
+/* The result of a recipient that has none yet; the text is copied (cut). */
+void client_result_set(struct client_transaction *t, size_t i, enum smtp_client_outcome outcome,
+                       enum smtp_client_stage stage, const struct smtp_reply *reply);
+/* The same for all that have none. */
+void client_result_set_all(struct client_transaction *t, enum smtp_client_outcome outcome,
+                           enum smtp_client_stage stage, const struct smtp_reply *reply);
+/* Gives their results to recipients that cannot be sent to this server, or to any. */
+void client_find_obstacles(struct smtp_client *client);
 
 /* ---- client_transaction.c ---- */
 void client_transaction_reply(struct smtp_client *client, const struct smtp_reply *reply);

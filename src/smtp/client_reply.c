@@ -4,14 +4,12 @@ void
 smtp_reply_reader_init(struct smtp_reply_reader *reader)
 {
     *reader = (struct smtp_reply_reader){.lines = 0};
-    smtp_line_init(&reader->line);
     buf_init(&reader->text, SMTP_CLIENT_REPLY_TEXT_MAX);
 }
 
 void
 smtp_reply_reader_fini(struct smtp_reply_reader *reader)
 {
-    smtp_line_fini(&reader->line);
     buf_free(&reader->text);
 }
 
@@ -71,7 +69,7 @@ line_split(struct str line, uint16_t *code_out, bool *more_out, struct str *text
         return STATUS_SYNTAX;
     }
     char separator = line.n > 3 ? line.p[3] : ' ';
-    if (separator != ' ' && separator != '-') {
+    if (separator != ' ' && separator != '-' && separator != '\t') {
         return STATUS_SYNTAX;
     }
     *code_out = (uint16_t)code;
@@ -80,51 +78,68 @@ line_split(struct str line, uint16_t *code_out, bool *more_out, struct str *text
     return STATUS_OK;
 }
 
-static enum status
-text_append(struct buf *text, struct str line)
+/* Adds a line to the text; what is past the bounds is dropped. */
+static void
+text_append(struct smtp_reply_reader *reader, struct str line)
 {
-    char *to = buf_reserve(text, line.n);
+    struct buf *text = &reader->text;
+    size_t separator = reader->lines > 1 ? 1 : 0;
+    size_t length = buf_length(text);
+    if (reader->lines > SMTP_CLIENT_REPLY_LINES_MAX ||
+        length + separator > SMTP_CLIENT_REPLY_TEXT_MAX) {
+        return;
+    }
+    line = str_head(line, SMTP_CLIENT_REPLY_TEXT_MAX - length - separator);
+    char *to = buf_reserve(text, separator + line.n);
     if (to == NULL) {
-        return STATUS_LIMIT;
+        return;
+    }
+    if (separator > 0) {
+        *to++ = '\n';
     }
     for (size_t i = 0; i < line.n; i++) {
-        char c = line.p[i] == '\t' ? ' ' : line.p[i];
+        char c = char_is_blank(line.p[i]) || line.p[i] == '\r' ? ' ' : line.p[i];
         to[i] = c >= ' ' && c <= '~' ? c : '?';
     }
-    buf_commit(text, line.n);
-    return STATUS_OK;
+    buf_commit(text, separator + line.n);
 }
 
-/* Adds a line; STATUS_OK when it was the last, STATUS_AGAIN when more follow. */
+/* Takes an enhanced code out of a line; the first one of each class is kept. */
+static struct str
+take_enhanced(struct smtp_reply_reader *reader, uint16_t code, struct str text)
+{
+    struct smtp_enhanced found;
+    struct str rest;
+    if (smtp_enhanced_parse(text, &found, &rest) != STATUS_OK || found.class != code / 100 ||
+        (rest.n > 0 && !char_is_blank(rest.p[0]))) {
+        return text;
+    }
+    if (reader->enhanced[found.class].class == 0) {
+        reader->enhanced[found.class] = found;
+    }
+    return str_trim(rest);
+}
+
+/*
+ * Adds a line; STATUS_OK when it was the last, STATUS_AGAIN when more follow. Between the first
+ * line and the last there may be some without a code: their text belongs to the reply.
+ */
 static enum status
 reader_add_line(struct smtp_reply_reader *reader, struct str line, bool enhanced)
 {
     uint16_t code;
-    bool more;
-    struct str text, rest;
-    struct smtp_enhanced found;
-    if (line_split(line, &code, &more, &text) != STATUS_OK ||
-        (reader->lines > 0 && code != reader->reply.code)) {
+    bool more = true;
+    struct str text = line;
+    bool has_code = line_split(line, &code, &more, &text) == STATUS_OK;
+    if (!has_code && reader->lines == 0) {
         return STATUS_SYNTAX;
     }
-    if (++reader->lines > SMTP_CLIENT_REPLY_LINES_MAX) {
-        return STATUS_LIMIT;
+    reader->lines++;
+    if (has_code) {
+        reader->reply.code = code;
+        text = enhanced || code >= 400 ? take_enhanced(reader, code, text) : text;
     }
-    reader->reply.code = code;
-    if (enhanced && smtp_enhanced_parse(text, &found, &rest) == STATUS_OK &&
-        found.class == code / 100 && (rest.n == 0 || char_is_blank(rest.p[0]))) {
-        if (reader->reply.enhanced.class == 0) {
-            reader->reply.enhanced = found;
-        }
-        text = str_trim(rest);
-    }
-    enum status status = reader->lines > 1 ? buf_append_char(&reader->text, '\n') : STATUS_OK;
-    if (status == STATUS_OK) {
-        status = text_append(&reader->text, text);
-    }
-    if (status != STATUS_OK) {
-        return status;
-    }
+    text_append(reader, text);
     return more ? STATUS_AGAIN : STATUS_OK;
 }
 
@@ -133,8 +148,40 @@ reader_restart(struct smtp_reply_reader *reader)
 {
     buf_clear(&reader->text);
     reader->reply = (struct smtp_reply){.code = 0};
+    memset(reader->enhanced, 0, sizeof reader->enhanced);
     reader->lines = 0;
+    reader->octets = 0;
+    reader->line_n = 0;
     reader->finished = false;
+}
+
+/*
+ * Takes octets up to the end of a line; true when it is there. A line ends with LF, whether a CR
+ * stands before it or not: some servers write no CR, and what they said must still be known.
+ */
+static bool
+reader_take_line(struct smtp_reply_reader *reader, struct str input, size_t *used_out,
+                 struct str *line_out)
+{
+    size_t lf = str_find_char(input, '\n');
+    bool ended = lf != STR_NPOS;
+    struct str piece = str_head(input, ended ? lf : input.n);
+    struct str kept = str_head(piece, sizeof reader->line - reader->line_n);
+    if (kept.n > 0) {
+        memcpy(reader->line + reader->line_n, kept.p, kept.n);
+        reader->line_n += kept.n;
+    }
+    *used_out = piece.n + (ended ? 1 : 0);
+    reader->octets += *used_out;
+    if (ended) {
+        *line_out = str_make(reader->line, reader->line_n);
+        if (str_ends_with(*line_out, STR("\r"))) {
+            line_out->n--;
+        }
+        reader->ended_n = line_out->n;
+        reader->line_n = 0;
+    }
+    return ended;
 }
 
 enum status
@@ -146,27 +193,47 @@ smtp_reply_read(struct smtp_reply_reader *reader, struct str input, bool enhance
     if (reader->finished) {
         reader_restart(reader);
     }
-    while (status == STATUS_AGAIN) {
+    while (status == STATUS_AGAIN && used_in_all < input.n) {
         size_t used;
         struct str line;
-        enum smtp_line_result result = smtp_line_read(&reader->line, str_skip(input, used_in_all),
-                                                      SMTP_CLIENT_REPLY_LINE_MAX, &used, &line);
+        bool ended = reader_take_line(reader, str_skip(input, used_in_all), &used, &line);
         used_in_all += used;
-        if (result == SMTP_LINE_MORE) {
-            break;
-        }
-        if (result == SMTP_LINE_OK) {
+        if (reader->octets > SMTP_CLIENT_REPLY_OCTETS_MAX) {
+            status = STATUS_LIMIT;
+        } else if (ended) {
             status = reader_add_line(reader, line, enhanced);
-        } else {
-            bool too_long = result == SMTP_LINE_TOO_LONG || result == SMTP_LINE_FLOOD;
-            status = too_long ? STATUS_LIMIT : STATUS_SYNTAX;
         }
     }
     *used_out = used_in_all;
     if (status == STATUS_OK) {
         reader->finished = true;
+        reader->reply.enhanced = reader->enhanced[reader->reply.code / 100];
         reader->reply.text = buf_str(&reader->text);
         *reply_out = reader->reply;
     }
     return status;
+}
+
+struct str
+smtp_reply_quote(const struct smtp_reply_reader *reader, char quote[SMTP_CLIENT_REPLY_QUOTE_MAX])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t length = reader->line_n > 0 ? reader->line_n : reader->ended_n;
+    size_t n = 0;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)reader->line[i];
+        bool plain = c >= ' ' && c <= '~' && c != '\\' && c != '"';
+        if (n + 4 + 3 > SMTP_CLIENT_REPLY_QUOTE_MAX) {
+            memcpy(quote + n, "...", 3);
+            return str_make(quote, n + 3);
+        }
+        if (plain) {
+            quote[n++] = (char)c;
+        } else {
+            const char escaped[4] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
+            memcpy(quote + n, escaped, sizeof escaped);
+            n += sizeof escaped;
+        }
+    }
+    return str_make(quote, n);
 }

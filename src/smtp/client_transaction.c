@@ -6,28 +6,6 @@
 
 /* ---- results */
 
-static void
-result_set(struct client_transaction *t, size_t i, enum smtp_client_outcome outcome,
-           enum smtp_client_stage stage, const struct smtp_reply *reply)
-{
-    struct smtp_client_result *result = &t->results[i];
-    if (result->outcome != SMTP_CLIENT_PENDING) {
-        return;
-    }
-    *result = (struct smtp_client_result){.outcome = outcome, .stage = stage, .reply = *reply};
-    /* Past the ceiling the text is lost, never the outcome. */
-    result->reply.text = arena_str_dup(t->arena, str_head(reply->text, SMTP_CLIENT_TEXT_MAX));
-}
-
-static void
-result_set_all(struct client_transaction *t, enum smtp_client_outcome outcome,
-               enum smtp_client_stage stage, const struct smtp_reply *reply)
-{
-    for (size_t i = 0; i < t->message.recipient_count; i++) {
-        result_set(t, i, outcome, stage, reply);
-    }
-}
-
 /* What 2yz, 4yz and 5yz mean to the recipients they are about. */
 static enum smtp_client_outcome
 outcome_of(const struct smtp_reply *reply)
@@ -41,89 +19,8 @@ outcome_of(const struct smtp_reply *reply)
 void
 client_transaction_fail(struct smtp_client *client)
 {
-    result_set_all(&client->transaction, SMTP_CLIENT_DEFERRED, client->stage,
-                   &client->failure.reply);
-}
-
-/* ---- what this server cannot take */
-
-/*
- * The address goes into a command line: nothing in it may end the path or the line. Addresses in
- * normal form never do; this is the last place to be sure.
- */
-static bool
-address_is_safe(struct str address)
-{
-    bool quoted = false;
-    for (size_t i = 0; i < address.n; i++) {
-        char c = address.p[i];
-        if ((unsigned char)c < ' ' || c == 0x7f) {
-            return false;
-        }
-        if (quoted && c == '\\') {
-            if (++i == address.n || (unsigned char)address.p[i] < ' ') {
-                return false;
-            }
-        } else if (c == '"') {
-            quoted = !quoted;
-        } else if (!quoted && (c == ' ' || c == '<' || c == '>')) {
-            return false;
-        }
-    }
-    return !quoted;
-}
-
-/* Content that cannot go there at all: true, with the words. */
-static bool
-content_obstacle(const struct smtp_client *client, struct smtp_reply *words_out)
-{
-    const struct smtp_client_offers *offers = &client->offers;
-    const struct smtp_client_message *message = &client->transaction.message;
-    const struct smtp_content_form *form = message->form;
-    if (offers->size_max > 0 && form->size > offers->size_max) {
-        *words_out = SMTP_REPLY(0, 5, 3, 4, "the message is larger than the server takes");
-    } else if (form->has_nul) {
-        *words_out = SMTP_REPLY(0, 5, 6, 0, "the message holds a NUL octet, which mail cannot");
-    } else if (message->smtputf8 && form->header_has_8bit && !offers->smtputf8) {
-        *words_out = SMTP_REPLY(
-            0, 5, 6, 7, "the message has UTF-8 in its header and the server offers no SMTPUTF8");
-    } else if (form->has_8bit && !offers->eightbitmime) {
-        *words_out = SMTP_REPLY(0, 5, 6, 3,
-                                "the message has 8-bit content and the server offers no 8BITMIME");
-    } else {
-        return false;
-    }
-    return true;
-}
-
-/* Gives their results to recipients that cannot be sent to this server. */
-static void
-find_obstacles(struct smtp_client *client)
-{
-    struct client_transaction *t = &client->transaction;
-    const struct smtp_client_message *message = &t->message;
-    struct smtp_reply words;
-    if (!address_is_safe(message->sender)) {
-        words = SMTP_REPLY(0, 5, 1, 7, "the sender's address cannot be written in SMTP");
-        result_set_all(t, SMTP_CLIENT_FAILED, SMTP_CLIENT_STAGE_READY, &words);
-    } else if (!client->offers.smtputf8 && !str_is_ascii(message->sender)) {
-        words = SMTP_REPLY(0, 5, 6, 7,
-                           "the sender's address is not ASCII and the server offers no SMTPUTF8");
-        result_set_all(t, SMTP_CLIENT_FAILED, SMTP_CLIENT_STAGE_READY, &words);
-    } else if (!t->probe && content_obstacle(client, &words)) {
-        result_set_all(t, SMTP_CLIENT_FAILED, SMTP_CLIENT_STAGE_READY, &words);
-    }
-    for (size_t i = 0; i < message->recipient_count; i++) {
-        struct str address = message->recipients[i].address;
-        if (!address_is_safe(address) || address.n == 0) {
-            words = SMTP_REPLY(0, 5, 1, 3, "the address cannot be written in SMTP");
-            result_set(t, i, SMTP_CLIENT_FAILED, SMTP_CLIENT_STAGE_READY, &words);
-        } else if (!client->offers.smtputf8 && !str_is_ascii(address)) {
-            words = SMTP_REPLY(0, 5, 6, 7,
-                               "the address is not ASCII and the server offers no SMTPUTF8");
-            result_set(t, i, SMTP_CLIENT_FAILED, SMTP_CLIENT_STAGE_READY, &words);
-        }
-    }
+    client_result_set_all(&client->transaction, SMTP_CLIENT_DEFERRED, client->stage,
+                          &client->failure.reply);
 }
 
 /* RFC 6531 3.4: the parameter is given when an address or the header needs it. */
@@ -403,7 +300,7 @@ reply_to_mail(struct smtp_client *client, const struct smtp_reply *reply)
     struct client_transaction *t = &client->transaction;
     t->mail_accepted = smtp_reply_is_positive(reply);
     if (!t->mail_accepted) {
-        result_set_all(t, outcome_of(reply), SMTP_CLIENT_STAGE_MAIL, reply);
+        client_result_set_all(t, outcome_of(reply), SMTP_CLIENT_STAGE_MAIL, reply);
     }
 }
 
@@ -417,7 +314,7 @@ reply_to_rcpt(struct smtp_client *client, const struct smtp_reply *reply)
         t->accepted_count++;
         return;
     }
-    result_set(t, i, outcome_of(reply), SMTP_CLIENT_STAGE_RCPT, reply);
+    client_result_set(t, i, outcome_of(reply), SMTP_CLIENT_STAGE_RCPT, reply);
 }
 
 static void
@@ -438,7 +335,7 @@ reply_to_data(struct smtp_client *client, const struct smtp_reply *reply)
         client_fail_reply(client, reply);
         return;
     }
-    result_set_all(t, outcome_of(reply), SMTP_CLIENT_STAGE_DATA, reply);
+    client_result_set_all(t, outcome_of(reply), SMTP_CLIENT_STAGE_DATA, reply);
     t->next = t->awaited = (struct client_cursor){COMMAND_NONE, 0};
 }
 
@@ -454,12 +351,12 @@ reply_to_content(struct smtp_client *client, const struct smtp_reply *reply)
     }
     t->ended = true;
     if (client->settings->protocol == SMTP_CLIENT_SMTP) {
-        result_set_all(t, outcome_of(reply), SMTP_CLIENT_STAGE_END, reply);
+        client_result_set_all(t, outcome_of(reply), SMTP_CLIENT_STAGE_END, reply);
         t->awaited = none;
         return;
     }
     size_t i = next_place(t, t->awaited.index, true);
-    result_set(t, i, outcome_of(reply), SMTP_CLIENT_STAGE_END, reply);
+    client_result_set(t, i, outcome_of(reply), SMTP_CLIENT_STAGE_END, reply);
     i = next_place(t, i + 1, true);
     t->awaited = i < t->message.recipient_count ? (struct client_cursor){COMMAND_CONTENT, i} : none;
 }
@@ -469,7 +366,8 @@ static void
 reply_too_early(struct smtp_client *client, const struct smtp_reply *reply)
 {
     if (!smtp_reply_is_positive(reply)) {
-        result_set_all(&client->transaction, outcome_of(reply), SMTP_CLIENT_STAGE_CONTENT, reply);
+        client_result_set_all(&client->transaction, outcome_of(reply), SMTP_CLIENT_STAGE_CONTENT,
+                              reply);
     }
     client_fail_reply(client, reply);
 }
@@ -546,10 +444,10 @@ transaction_begin(struct smtp_client *client, const struct smtp_client_message *
     t->chunked = client->offers.chunking;
     if (client->stage != SMTP_CLIENT_STAGE_READY) {
         struct smtp_reply words = SMTP_REPLY(0, 4, 4, 2, "the session is not open");
-        result_set_all(t, SMTP_CLIENT_DEFERRED, client->stage, &words);
+        client_result_set_all(t, SMTP_CLIENT_DEFERRED, client->stage, &words);
         return;
     }
-    find_obstacles(client);
+    client_find_obstacles(client);
     for (size_t i = 0; i < n; i++) {
         t->places[i].is_sent = t->results[i].outcome == SMTP_CLIENT_PENDING;
     }

@@ -3,15 +3,13 @@
  * from top to bottom, returns when every recipient has a result.
  *
  * Recipients with the same next hop share transactions. An idle session to the hop is used first,
- * then its addresses are called in order. A recipient that a server has clearly taken or refused is
- * settled; one whose server failed before the verdict on the content goes on to the next address;
- * one whose verdict never came is deferred, because the message may have arrived.
+ * then its addresses are called in order (RFC 5321 5.1). A recipient is settled when a server has
+ * taken it or refused it for good, and deferred when the verdict on the content never came, because
+ * the message may have arrived. It goes on to the next address when the server failed before that,
+ * put it off (4yz), or cannot take the message for want of a feature.
  *
- * What TLS must be comes from the next hop (domain, route, smart host) and from the zone of the
- * address that is called, whichever is stricter. Opportunistic: when anything fails between
- * STARTTLS and the end of the handshake, the same address is called anew and used in the clear, and
- * that is recorded. Who can make a handshake fail could have taken STARTTLS out of the offer as
- * well.
+ * A reused session that answers MAIL or DATA with 4yz may have had all the messages that its server
+ * allows: it is left, and a fresh one is asked at once.
  */
 #ifndef POSTERN_ROLES_RELAY_DELIVER_H
 #define POSTERN_ROLES_RELAY_DELIVER_H
@@ -20,6 +18,8 @@
 #include "mail/downgrade.h"
 #include "mail/header_downgrade.h"
 #include "roles/relay/call.h"
+#include "roles/relay/reply_text.h"
+#include "roles/relay/standing.h"
 
 /* Memory of one delivery: results, names, answers of the DNS, commands. */
 #define DELIVERY_CEILING (16u * 1024u * 1024u)
@@ -56,10 +56,11 @@ struct relay_delivery {
 
     /* the outcome; texts in the arena or static */
     struct record_delivery_result *results; /* in the order of deliver->recipients */
-    bool connected;                         /* some server of the destination was reached */
+    bool connected; /* some server of the destination was reached and did not end with 421 */
 
     /* private */
     bool *settled;
+    struct relay_standing *standings; /* of those that are not settled */
     struct smtp_content_form form;
     struct relay_seven_bits seven_bits;
     struct relay_ascii_head ascii_head;
@@ -67,13 +68,5 @@ struct relay_delivery {
 
 /* Delivers. STATUS_LIMIT: there was no memory even for results; nothing was sent. */
 [[nodiscard]] enum status relay_delivery_run(struct relay_delivery *delivery);
-
-/*
- * "5.1.1"; {NULL, 0} where the reply has none: what is quoted as the server's words (RFC
- * 3464 2.3.6) has nothing that it did not say. In the arena; {NULL, 0} when it is full.
- */
-struct str relay_enhanced_text(struct arena *arena, const struct smtp_reply *reply);
-/* The reply's text on one line of at most SMTP_CLIENT_TEXT_MAX octets; errors as above. */
-struct str relay_reply_text(struct arena *arena, const struct smtp_reply *reply);
 
 #endif

@@ -145,13 +145,13 @@ test_greeting_is_a_refusal(void **state)
     struct world *w = *state;
     w->manners[0].greeting = "554 5.7.1 no mail from you\r\n";
     DELIVER("a@one.example");
-    EXPECT("failed 554 ");
+    EXPECT("failed 554 5.7.1");
     /* A host that could not be reached may take it later: that outweighs the refusal. */
     DELIVER("a@mx.example");
     EXPECT("deferred 0 4.4.1");
     w->manners[0].greeting = "421 4.3.2 full\r\n";
     DELIVER("a@one.example");
-    EXPECT("deferred 421 ");
+    EXPECT("deferred 421 4.3.2");
 }
 
 static void

@@ -134,7 +134,7 @@ is_worth_keeping(const struct relay_session *session)
 {
     uint32_t mail_max = smtp_client_offers(session->client)->mail_max;
     return smtp_client_stage(session->client) == SMTP_CLIENT_STAGE_READY &&
-           session->deadline_ms == 0 &&
+           session->deadline_ms == 0 && !session->spent &&
            session->transactions < session->config->queue.reuse_messages &&
            (mail_max == 0 || session->transactions < mail_max);
 }

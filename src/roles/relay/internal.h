@@ -3,7 +3,8 @@
  *
  *   role.c       start, peers, reload, stop, metrics
  *   lease.c      MSG_DELIVER: from the lease to the report
- *   callout.c    call-outs and their cache;   deliver.c  one delivery
+ *   callout.c    call-outs and their cache
+ *   deliver.c, transact.c, standing.c, reply_text.c   one delivery
  *   route.c, mx.c, next_hop.c   where to;     call.c, session.c, idle.c  over which connection
  *   crew.c       the worker threads;          memory.c   results that may not be on disk yet
  */

@@ -154,6 +154,7 @@ relay_route_next(struct relay_route *route, struct relay_target *target_out,
         return fail_self(route, failure_out);
     }
     if (route->targets++ >= ROUTE_TARGETS_MAX) {
+        route->cut_short = true;
         return ROUTE_END;
     }
     *target_out = (struct relay_target){.is_unix = is_unix,

@@ -50,6 +50,7 @@ struct relay_route {
     struct mx_addresses addresses;
     size_t address; /* the next one of hosts[host - 1] */
     unsigned targets;
+    bool cut_short; /* it ended at ROUTE_TARGETS_MAX, and there were more */
 };
 
 /* Begins; everything that is passed in is borrowed until the route is dropped. */

@@ -56,6 +56,7 @@ struct relay_session {
     char remote[SESSION_REMOTE_MAX];
     char tls_text[SESSION_TLS_MAX]; /* empty: in the clear */
     uint32_t transactions;
+    bool spent; /* the server seems to have had enough of it: not used for another message */
 
     /* what the time-out of the stage is counted from */
     enum smtp_client_stage stage;

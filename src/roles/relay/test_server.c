@@ -248,27 +248,31 @@ server_main(void *context)
 }
 
 static void
-server_listen(struct test_server *server, const char *path)
+server_listen_unix(struct test_server *server, const char *path)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    socklen_t length = sizeof in;
-    if (path != NULL) {
-        snprintf(server->path, sizeof server->path, "%s", path);
-        snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
-        server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(server->listener, (struct sockaddr *)&un, sizeof un), 0);
-    } else {
-        server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(server->listener, (struct sockaddr *)&in, length), 0);
-        assert_int_equal(getsockname(server->listener, (struct sockaddr *)&in, &length), 0);
-        server->port = ntohs(in.sin_port);
-    }
-    assert_int_equal(listen(server->listener, 16), 0);
+    snprintf(server->path, sizeof server->path, "%s", path);
+    snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+    server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server->listener, (struct sockaddr *)&un, sizeof un), 0);
 }
 
-struct test_server *
-test_server_start(test_answer *answer, void *context, const char *path)
+static void
+server_listen(struct test_server *server, uint32_t ip, uint16_t port)
+{
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_addr = {htonl(ip)}, .sin_port = htons(port)};
+    socklen_t length = sizeof in;
+    int one = 1;
+    server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    assert_int_equal(bind(server->listener, (struct sockaddr *)&in, length), 0);
+    assert_int_equal(getsockname(server->listener, (struct sockaddr *)&in, &length), 0);
+    server->port = ntohs(in.sin_port);
+}
+
+static struct test_server *
+server_create(test_answer *answer, void *context)
 {
     struct test_server *server = calloc(1, sizeof *server);
     server->answer = answer;
@@ -276,10 +280,35 @@ test_server_start(test_answer *answer, void *context, const char *path)
     pthread_mutex_init(&server->mutex, NULL);
     buf_init(&server->commands, 16u << 20);
     buf_init(&server->content, 64u << 20);
-    server_listen(server, path);
+    return server;
+}
+
+static struct test_server *
+server_start(struct test_server *server)
+{
+    assert_int_equal(listen(server->listener, 16), 0);
     assert_int_equal(pipe(server->stop), 0);
     assert_int_equal(pthread_create(&server->thread, NULL, server_main, server), 0);
     return server;
+}
+
+struct test_server *
+test_server_start_at(test_answer *answer, void *context, uint32_t ip, uint16_t port)
+{
+    struct test_server *server = server_create(answer, context);
+    server_listen(server, ip, port);
+    return server_start(server);
+}
+
+struct test_server *
+test_server_start(test_answer *answer, void *context, const char *path)
+{
+    if (path == NULL) {
+        return test_server_start_at(answer, context, INADDR_LOOPBACK, 0);
+    }
+    struct test_server *server = server_create(answer, context);
+    server_listen_unix(server, path);
+    return server_start(server);
 }
 
 uint16_t

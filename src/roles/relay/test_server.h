@@ -17,6 +17,9 @@ typedef const char *test_answer(void *context, unsigned connection, const char *
 
 /* Listens on 127.0.0.1, or on the Unix socket `path`. Aborts on failure. */
 struct test_server *test_server_start(test_answer *answer, void *context, const char *path);
+/* The same at an address (host order) and port of IPv4; port 0 is any. */
+struct test_server *test_server_start_at(test_answer *answer, void *context, uint32_t ip,
+                                         uint16_t port);
 /* The port it listens on. */
 uint16_t test_server_port(const struct test_server *server);
 /* Ends its threads; what it has recorded stays. */

@@ -1,5 +1,6 @@
 #include "roles/relay/test_world.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,7 +27,9 @@ static const char *
 answer(void *context, unsigned connection, const char *line)
 {
     struct manner *m = context;
-    (void)connection;
+    if (m->first != NULL && connection == 0) {
+        m = (struct manner *)(uintptr_t)m->first;
+    }
     if (line[0] == '\0') {
         return or_else(m->greeting, "220 mx.example\r\n");
     }
@@ -45,7 +48,10 @@ answer(void *context, unsigned connection, const char *line)
             return "452 4.5.3 enough\r\n";
         }
         m->rcpt_now++;
-        return strstr(line, "bad@") != NULL ? "550 5.1.1 no such user\r\n" : or_else(m->rcpt, OK);
+        if (strstr(line, "bad@") != NULL) {
+            return "550 5.1.1 no such user\r\n";
+        }
+        return m->rcpt_of == NULL || strstr(line, m->rcpt_of) != NULL ? or_else(m->rcpt, OK) : OK;
     }
     if (strcmp(line, "DATA") == 0) {
         return or_else(m->data, "354 go\r\n");
@@ -80,7 +86,7 @@ world_load_config(struct world *w, const char *more)
         "  - {name: self.example, delivery: \"smtp://loop.example:1\"}\n"
         "routes:\n"
         "  - {domain: one.example, to: \"smtp://127.0.0.1:%u\"}\n"
-        "  - {domain: two.example, to: \"smtp://127.0.0.1:%u\"}\n"
+        "  - {domain: two.example, to: \"smtp://127.0.0.2:%u\"}\n"
         "  - {domain: clear.example, to: \"smtp://127.0.0.1:%u\", tls: none}\n"
         "  - {domain: tls.example, to: \"smtp://127.0.0.1:%u\", tls: required}\n"
         "  - {domain: nohost.example, to: \"smtp://absent.example:25\"}\n"
@@ -99,6 +105,11 @@ static const char zone_text[] =
     "                  {\"type\": \"MX\", \"pref\": 20, \"value\": \"alive.example\"}],"
     " \"twice.example\": [{\"type\": \"MX\", \"pref\": 10, \"value\": \"alive.example\"},"
     "                     {\"type\": \"MX\", \"pref\": 20, \"value\": \"alive.example\"}],"
+    " \"pair.example\": [{\"type\": \"MX\", \"pref\": 10, \"value\": \"alive.example\"},"
+    "                    {\"type\": \"MX\", \"pref\": 20, \"value\": \"second.example\"}],"
+    " \"backup.example\": [{\"type\": \"MX\", \"pref\": 10, \"value\": \"alive.example\"},"
+    "                      {\"type\": \"MX\", \"pref\": 20, \"value\": \"dead.example\"}],"
+    " \"second.example\": [{\"type\": \"A\", \"value\": \"127.0.0.2\"}],"
     " \"alive.example\": [{\"type\": \"A\", \"value\": \"127.0.0.1\"}],"
     " \"loop.example\": [{\"type\": \"A\", \"value\": \"127.0.0.1\"}],"
     " \"dead.example\": [{\"type\": \"A\", \"value\": \"127.255.255.254\"}],"
@@ -127,9 +138,10 @@ world_setup(void **state)
     w->head = STR("Subject: s\r\n\r\n");
     w->body = STR("text\r\n");
     snprintf(w->unix_path, sizeof w->unix_path, "/tmp/postern-deliver-test-%d", (int)getpid());
-    for (size_t i = 0; i < TEST_SERVERS_MAX; i++) {
-        w->servers[i] = test_server_start(answer, &w->manners[i], i == 2 ? w->unix_path : NULL);
-    }
+    w->servers[0] = test_server_start(answer, &w->manners[0], NULL);
+    w->servers[1] = test_server_start_at(answer, &w->manners[1], INADDR_LOOPBACK + 1,
+                                         test_server_port(w->servers[0]));
+    w->servers[2] = test_server_start(answer, &w->manners[2], w->unix_path);
     world_load_config(w, "");
     assert_int_equal(tls_client_create(&tls, &w->tls, error), STATUS_OK);
     assert_int_equal(dns_zone_create(w->arena, str_from_cstr(zone_text), DNS_SECURITY_INSECURE,

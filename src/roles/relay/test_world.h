@@ -29,7 +29,8 @@ struct manner {
     const char *ehlo;     /* what EHLO is answered; NULL: plain */
     const char *mail;     /* these four: NULL is 250 */
     const char *rcpt;
-    const char *data; /* NULL: 354 */
+    const char *rcpt_of; /* `rcpt` is for recipients with this text in their command; NULL: all */
+    const char *data;    /* NULL: 354 */
     const char *verdict;
     unsigned rcpt_most;        /* more are answered 452; 0: any number */
     bool closes_after_verdict; /* the next MAIL finds the connection closed */
@@ -37,6 +38,7 @@ struct manner {
     unsigned rcpt_now;         /* counted */
     unsigned verdicts;         /* counted */
     bool lmtp;
+    const struct manner *first; /* how the first connection is answered, if it is another way */
 };
 
 struct world {
@@ -58,8 +60,8 @@ struct world {
     struct str head, body;
 };
 
-/* Setup and teardown of a test: *state is a struct world, the first two servers SMTP, the
- * third LMTP. */
+/* Setup and teardown of a test: *state is a struct world, the first two servers SMTP, at 127.0.0.1
+ * and 127.0.0.2 with the same port, the third LMTP. */
 int world_setup(void **state);
 int world_teardown(void **state);
 
