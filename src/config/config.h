@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "config/config_outgoing.h"
 #include "finding/finding.h"
 
 /* Longest configuration that is read, in octets. */
@@ -44,13 +45,6 @@ enum config_listener_kind {
     CONFIG_LISTENER_MX,         /* SMTP from other servers, usually port 25; no AUTH */
     CONFIG_LISTENER_SUBMISSION, /* from users, usually port 587; AUTH after STARTTLS (RFC 6409) */
     CONFIG_LISTENER_SMTPS,      /* from users, usually port 465; TLS at once (RFC 8314) */
-};
-
-/* How much TLS is wanted on a connection; ordered, so that the stricter of two is the larger. */
-enum config_tls_mode {
-    CONFIG_TLS_NONE,          /* none is offered or asked for */
-    CONFIG_TLS_OPPORTUNISTIC, /* used when both sides can */
-    CONFIG_TLS_REQUIRED,      /* no mail without it */
 };
 
 enum config_tls_version {
@@ -100,25 +94,6 @@ enum config_dkim_algorithms {
     CONFIG_DKIM_BOTH,    /* RSA-2048 and Ed25519 */
     CONFIG_DKIM_RSA,     /* RSA-2048 */
     CONFIG_DKIM_ED25519, /* Ed25519 (RFC 8463) */
-};
-
-enum config_delivery_kind {
-    CONFIG_DELIVERY_NONE = 0,  /* not set */
-    CONFIG_DELIVERY_LMTP_TCP,  /* lmtp://host:port */
-    CONFIG_DELIVERY_LMTP_UNIX, /* lmtp:/absolute/path */
-    CONFIG_DELIVERY_SMTP,      /* smtp://host:port; addresses of that host, no MX lookup */
-    CONFIG_DELIVERY_MX,        /* mx: the MX records of the recipient's domain */
-};
-
-/* Where mail is handed on to; written as a URL. */
-struct config_delivery {
-    enum config_delivery_kind kind;
-    struct str text;      /* as written, for logs and traces */
-    struct str host;      /* LMTP_TCP, SMTP: a name (A-labels) or an address without brackets */
-    bool host_is_ip;      /* then `ip` holds it */
-    struct ip_address ip; /* valid when host_is_ip */
-    uint16_t port;        /* LMTP_TCP [24], SMTP [25] */
-    struct str path;      /* LMTP_UNIX: at most 107 octets, the system's limit */
 };
 
 /* An address and a port, "192.0.2.1@53" or "2001:db8::1@53". */
@@ -213,9 +188,10 @@ struct config_aliases {
 
 /* A domain that mail is accepted for. */
 struct config_domain {
-    struct str name;                   /* lower case, A-labels */
-    struct config_delivery delivery;   /* required */
-    enum config_tls_mode tls;          /* [opportunistic] towards `delivery` */
+    struct str name;                 /* lower case, A-labels */
+    struct config_delivery delivery; /* required */
+    enum config_tls_mode tls;        /* [opportunistic] towards `delivery` */
+    struct config_ehlo_keywords ignore_ehlo;
     enum config_recipients recipients; /* [users] */
     struct config_mailboxes list;      /* for LIST; sorted by local part, ASCII case folded */
     struct config_aliases aliases;
@@ -227,25 +203,6 @@ struct config_domain {
 struct config_domains {
     const struct config_domain *items; /* sorted by name */
     size_t count;
-};
-
-/* Mail going out to `domain` is handed to `to` instead of its MX. */
-struct config_route {
-    struct str domain;         /* without the leading dot */
-    bool with_subdomains;      /* written ".example.com": the domains below it, not itself */
-    struct config_delivery to; /* required */
-    enum config_tls_mode tls;  /* [opportunistic] */
-};
-
-struct config_routes {
-    const struct config_route *items; /* sorted by domain */
-    size_t count;
-};
-
-/* Everything that goes out and has no route; to.kind == CONFIG_DELIVERY_NONE: not set. */
-struct config_smart_host {
-    struct config_delivery to;
-    enum config_tls_mode tls; /* [opportunistic] */
 };
 
 /* A set of networks with the same rights and duties. */
@@ -370,6 +327,7 @@ struct config_queue {
     uint32_t concurrency_max;   /* [20, 1..1000] to which it may grow */
     uint32_t connections;       /* [200, 1..10000] of the relay in all */
     uint32_t reuse_messages;    /* [100, 1..100000] over one connection */
+    struct config_ehlo_keywords ignore_ehlo; /* of all servers */
     struct config_client_timeouts timeouts;
 };
 

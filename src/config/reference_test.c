@@ -181,8 +181,10 @@ static void
 test_header(void **state)
 {
     (void)state;
-    struct arena *arena = arena_create(2 * FILE_MAX);
-    header_text = read_source(arena, "src/config/config.h");
+    struct arena *arena = arena_create(4 * FILE_MAX);
+    struct str first = read_source(arena, "src/config/config.h");
+    struct str second = read_source(arena, "src/config/config_outgoing.h");
+    header_text = arena_printf(arena, "%.*s%.*s", STR_ARG(first), STR_ARG(second));
     for_each_map(check_header);
     arena_destroy(&arena);
 }

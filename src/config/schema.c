@@ -177,6 +177,7 @@ static const struct schema_field domain_fields[] = {
         .required = true, .example = "lmtp:/run/dovecot/lmtp"),
     CHOICE(config_domain, tls, enum config_tls_mode, "opportunistic", schema_tls_modes,
            "TLS on the way there."),
+    IGNORE_EHLO(config_domain, "Keywords that its server offers in the reply to EHLO, in vain."),
     CHOICE(config_domain, recipients, enum config_recipients, "users", schema_recipients,
            "How it is known who exists; unknown recipients are refused during SMTP."),
     ROW(config_domain, list, SCHEMA_MAILBOX, struct config_mailboxes,
@@ -193,32 +194,6 @@ static const struct schema_field domain_fields[] = {
         .fallback = "+"),
 };
 static const struct schema_map domain_map = MAP_OF("A domain", config_domain, domain_fields);
-
-static const struct schema_field route_fields[] = {
-    ROW(config_route, domain, SCHEMA_ROUTE_DOMAIN, struct str,
-        "example.com is that domain alone; .example.com is every domain below it.",
-        .required = true, .example = "example.net"),
-    ROW(config_route, to, SCHEMA_DELIVERY, struct config_delivery, "As delivery of a domain.",
-        .required = true, .example = "\"smtp://relay.example.net:25\""),
-    CHOICE(config_route, tls, enum config_tls_mode, "opportunistic", schema_tls_modes,
-           "TLS on the way there."),
-};
-static const struct schema_map route_map = MAP_OF("A route", config_route, route_fields);
-
-static const struct schema_field smart_host_fields[] = {
-    ROW(config_smart_host, to, SCHEMA_DELIVERY, struct config_delivery, "As delivery of a domain.",
-        .required = true, .example = "\"smtp://smart.example.net:25\""),
-    CHOICE(config_smart_host, tls, enum config_tls_mode, "opportunistic", schema_tls_modes,
-           "TLS on the way there."),
-};
-static const struct schema_map smart_host_map = {
-    .title = "Smart host",
-    .c_struct = "config_smart_host",
-    .size = sizeof(struct config_smart_host),
-    .shorthand = "to",
-    .fields = smart_host_fields,
-    .count = sizeof smart_host_fields / sizeof smart_host_fields[0],
-};
 
 static const struct schema_field zone_fields[] = {
     ROW(config_zone, name, SCHEMA_NAME, struct str, "For logs and traces.", .required = true,
@@ -423,6 +398,11 @@ static const struct schema_field queue_fields[] = {
     COUNT(config_queue, connections, "200", 1, 10000, "Connections to all destinations."),
     COUNT(config_queue, reuse_messages, "100", 1, 100000,
           "Messages over one connection before it is closed."),
+    IGNORE_EHLO(config_queue,
+                "Keywords that are taken for not offered in the reply to EHLO, whichever server "
+                "offers them. For one that offers what does not work there, say so with its route. "
+                "A server that offers CHUNKING and does not know BDAT is found out, and gets DATA "
+                "for a day."),
     GROUP(config_queue, timeouts, struct config_client_timeouts, client_timeouts_map,
           "How long servers are waited for. The defaults are those of RFC 5321 section 4.5.3.2 "
           "or shorter where nothing can be lost."),
@@ -558,12 +538,12 @@ static const struct schema_field root_fields[] = {
         "logged in and from zones with relay.",
         .is_list = true, .most = 100000, .map = &domain_map, .unset = "none: mail only goes out"),
     ROW(config, routes, SCHEMA_MAP, struct config_routes, "Other ways out for some domains.",
-        .is_list = true, .most = 100000, .map = &route_map,
+        .is_list = true, .most = 100000, .map = &schema_route_map,
         .unset = "all mail goes to the MX of its domain or to the smart host"),
     ROW(config, smart_host, SCHEMA_MAP, struct config_smart_host,
         "A server that takes everything which goes out and has no route. May be written as the "
         "URL alone.",
-        .map = &smart_host_map, .unset = "mail goes to the MX of its domain"),
+        .map = &schema_smart_host_map, .unset = "mail goes to the MX of its domain"),
     ROW(config, zones, SCHEMA_MAP, struct config_zones,
         "Networks with rights and duties of their own.", .is_list = true, .most = 1000,
         .map = &zone_map, .unset = "none: nobody relays without logging in"),

@@ -83,5 +83,6 @@ extern const struct schema_choice schema_tls_versions[];
 extern const struct schema_choice schema_recipients[];
 extern const struct schema_choice schema_actions[];
 extern const struct schema_choice schema_seals[];
+extern const struct schema_choice schema_ehlo_keywords[];
 
 #endif

@@ -65,7 +65,14 @@
 #define TIB         (1ull << 40)
 #define PIB         (1ull << 50)
 
+/* What a server offers in vain. */
+#define IGNORE_EHLO(S, text)                                                                       \
+    ROW(S, ignore_ehlo, SCHEMA_CHOICE, struct config_ehlo_keywords, text, .is_list = true,         \
+        .most = 16, .choices = schema_ehlo_keywords, .unset = "none", .example = "[CHUNKING]")
+
 /* Parts of the table that have files of their own. */
 extern const struct schema_map schema_authentication;
+extern const struct schema_map schema_route_map;
+extern const struct schema_map schema_smart_host_map;
 
 #endif

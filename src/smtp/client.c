@@ -304,6 +304,18 @@ smtp_client_was_answered(const struct smtp_client *client)
     return client->transaction.answered;
 }
 
+bool
+smtp_client_was_chunked(const struct smtp_client *client)
+{
+    return client->transaction.chunked;
+}
+
+bool
+smtp_client_chunking_failed(const struct smtp_client *client)
+{
+    return client->transaction.chunking_failed;
+}
+
 size_t
 smtp_client_recipients_most(const struct smtp_client *client)
 {

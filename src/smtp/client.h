@@ -51,10 +51,23 @@ enum smtp_client_tls {
     SMTP_CLIENT_TLS_REQUIRED,
 };
 
+/* What EHLO may offer and this client uses. */
+enum smtp_client_keyword {
+    SMTP_CLIENT_KEYWORD_PIPELINING,
+    SMTP_CLIENT_KEYWORD_CHUNKING,
+    SMTP_CLIENT_KEYWORD_8BITMIME,
+    SMTP_CLIENT_KEYWORD_SMTPUTF8,
+    SMTP_CLIENT_KEYWORD_DSN,
+    SMTP_CLIENT_KEYWORD_STARTTLS,
+    SMTP_CLIENT_KEYWORD_SIZE,
+    SMTP_CLIENT_KEYWORD_LIMITS,
+};
+
 struct smtp_client_settings {
     enum smtp_client_protocol protocol;
     enum smtp_client_tls tls;
     struct str hostname; /* our name, for EHLO */
+    unsigned ignore;     /* set of 1 << enum smtp_client_keyword: taken for not offered */
 };
 
 /* Where a session stands; also which time-out counts, and what a trace says. */
@@ -196,6 +209,15 @@ const struct smtp_client_result *smtp_client_results(const struct smtp_client *c
  * is lost before was dead already: the message may be sent again at once over a new one.
  */
 bool smtp_client_was_answered(const struct smtp_client *client);
+
+/* True when the content of the last transaction went by BDAT. */
+bool smtp_client_was_chunked(const struct smtp_client *client);
+/*
+ * True when BDAT was answered as a command that the server does not know, although it offers
+ * CHUNKING: the session is CLOSED, because nobody knows what became of the content's octets, and
+ * the message may be sent again by DATA.
+ */
+bool smtp_client_chunking_failed(const struct smtp_client *client);
 
 /* What is waited for now. */
 enum smtp_client_stage smtp_client_stage(const struct smtp_client *client);

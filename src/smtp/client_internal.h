@@ -53,6 +53,7 @@ struct client_transaction {
     bool ended;         /* the verdict on the content has come: nothing to reset */
     bool empty_dot;     /* 354 though no recipient was accepted: only a dot is sent */
     bool answered;
+    bool chunking_failed; /* BDAT is offered and not known */
 };
 
 struct smtp_client {

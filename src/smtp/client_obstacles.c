@@ -25,6 +25,12 @@ client_result_set_all(struct client_transaction *t, enum smtp_client_outcome out
 
 /* ---- what cannot be sent */
 
+static bool
+is_control(char c)
+{
+    return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 /*
  * The address goes into a command line: nothing in it may end the path or the line. Addresses in
  * normal form never do; this is the last place to be sure.
@@ -35,11 +41,11 @@ address_is_safe(struct str address)
     bool quoted = false;
     for (size_t i = 0; i < address.n; i++) {
         char c = address.p[i];
-        if ((unsigned char)c < ' ' || c == 0x7f) {
+        if (is_control(c)) {
             return false;
         }
         if (quoted && c == '\\') {
-            if (++i == address.n || (unsigned char)address.p[i] < ' ') {
+            if (++i == address.n || is_control(address.p[i])) {
                 return false;
             }
         } else if (c == '"') {

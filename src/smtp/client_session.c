@@ -46,26 +46,35 @@ offer_limits(struct smtp_client_offers *offers, struct str args)
 
 static const struct {
     struct str keyword;
+    enum smtp_client_keyword bit;
     size_t flag; /* offset of a bool in the offers, where `read` is NULL */
     void (*read)(struct smtp_client_offers *offers, struct str args);
 } keywords[] = {
-    {STR_INIT("PIPELINING"), offsetof(struct smtp_client_offers, pipelining), NULL},
-    {STR_INIT("CHUNKING"), offsetof(struct smtp_client_offers, chunking), NULL},
-    {STR_INIT("8BITMIME"), offsetof(struct smtp_client_offers, eightbitmime), NULL},
-    {STR_INIT("SMTPUTF8"), offsetof(struct smtp_client_offers, smtputf8), NULL},
-    {STR_INIT("DSN"), offsetof(struct smtp_client_offers, dsn), NULL},
-    {STR_INIT("STARTTLS"), offsetof(struct smtp_client_offers, starttls), NULL},
-    {STR_INIT("SIZE"), 0, offer_size},
-    {STR_INIT("LIMITS"), 0, offer_limits},
+    {STR_INIT("PIPELINING"), SMTP_CLIENT_KEYWORD_PIPELINING,
+     offsetof(struct smtp_client_offers, pipelining), NULL},
+    {STR_INIT("CHUNKING"), SMTP_CLIENT_KEYWORD_CHUNKING,
+     offsetof(struct smtp_client_offers, chunking), NULL},
+    {STR_INIT("8BITMIME"), SMTP_CLIENT_KEYWORD_8BITMIME,
+     offsetof(struct smtp_client_offers, eightbitmime), NULL},
+    {STR_INIT("SMTPUTF8"), SMTP_CLIENT_KEYWORD_SMTPUTF8,
+     offsetof(struct smtp_client_offers, smtputf8), NULL},
+    {STR_INIT("DSN"), SMTP_CLIENT_KEYWORD_DSN, offsetof(struct smtp_client_offers, dsn), NULL},
+    {STR_INIT("STARTTLS"), SMTP_CLIENT_KEYWORD_STARTTLS,
+     offsetof(struct smtp_client_offers, starttls), NULL},
+    {STR_INIT("SIZE"), SMTP_CLIENT_KEYWORD_SIZE, 0, offer_size},
+    {STR_INIT("LIMITS"), SMTP_CLIENT_KEYWORD_LIMITS, 0, offer_limits},
 };
 
 static void
-offer_line(struct smtp_client_offers *offers, struct str line)
+offer_line(struct smtp_client_offers *offers, struct str line, unsigned ignore)
 {
     struct str keyword = next_word(&line);
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
         if (!str_eq_nocase(keywords[i].keyword, keyword)) {
             continue;
+        }
+        if ((ignore & 1u << keywords[i].bit) != 0) {
+            return;
         }
         if (keywords[i].read != NULL) {
             keywords[i].read(offers, line);
@@ -78,8 +87,10 @@ offer_line(struct smtp_client_offers *offers, struct str line)
 }
 
 static void
-offers_read(struct smtp_client_offers *offers, const struct smtp_reply *reply, bool esmtp)
+offers_read(struct smtp_client *client, const struct smtp_reply *reply)
 {
+    struct smtp_client_offers *offers = &client->offers;
+    bool esmtp = !client->said_helo;
     struct str line;
     struct str rest = reply->text;
     *offers = (struct smtp_client_offers){.esmtp = esmtp};
@@ -90,7 +101,7 @@ offers_read(struct smtp_client_offers *offers, const struct smtp_reply *reply, b
     }
     while (more && esmtp) {
         more = str_cut(rest, '\n', &line, &rest);
-        offer_line(offers, line);
+        offer_line(offers, line, client->settings->ignore);
     }
 }
 
@@ -144,7 +155,7 @@ reply_to_hello(struct smtp_client *client, const struct smtp_reply *reply)
         }
         return;
     }
-    offers_read(&client->offers, reply, !client->said_helo);
+    offers_read(client, reply);
     bool may_encrypt = !client->encrypted && tls != SMTP_CLIENT_TLS_NEVER;
     if (may_encrypt && client->offers.starttls) {
         client->stage = SMTP_CLIENT_STAGE_TLS;

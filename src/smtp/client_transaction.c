@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "smtp/client_internal.h"
@@ -361,6 +362,33 @@ reply_to_content(struct smtp_client *client, const struct smtp_reply *reply)
     t->awaited = i < t->message.recipient_count ? (struct client_cursor){COMMAND_CONTENT, i} : none;
 }
 
+/*
+ * BDAT is answered as if it were not known (RFC 5321 4.2.4: 500 to 504), by a server that offers it
+ * and has accepted recipients. What it makes of the octets behind it is not known either.
+ */
+static bool
+is_broken_chunking(const struct client_transaction *t, const struct smtp_reply *reply)
+{
+    return t->chunked && t->accepted_count > 0 && !t->ended && reply->code >= 500 &&
+           reply->code <= 504;
+}
+
+static void
+fail_chunking(struct smtp_client *client, const struct smtp_reply *reply)
+{
+    char text[SMTP_CLIENT_TEXT_MAX];
+    struct str quoted = str_head(reply->text, SMTP_CLIENT_REPLY_QUOTE_MAX);
+    snprintf(
+        text, sizeof text,
+        "the server offers CHUNKING and answered \"%u %.*s\" to BDAT; it gets DATA from now on",
+        reply->code, STR_ARG(quoted));
+    struct smtp_reply own = {.enhanced = {4, 5, 0}, .text = str_from_cstr(text)};
+    client_result_set_all(&client->transaction, SMTP_CLIENT_DEFERRED, SMTP_CLIENT_STAGE_CONTENT,
+                          &own);
+    client->transaction.chunking_failed = true;
+    client_fail(client, SMTP_CLIENT_PROTOCOL, &own);
+}
+
 /* A verdict before the content was sent: a refusal counts, but nothing more can be said here. */
 static void
 reply_too_early(struct smtp_client *client, const struct smtp_reply *reply)
@@ -380,6 +408,10 @@ client_transaction_reply(struct smtp_client *client, const struct smtp_reply *re
     t->answered = true;
     if (reply->code / 100 == 3 && answered.command != COMMAND_DATA) {
         client_fail_reply(client, reply);
+        return;
+    }
+    if (answered.command == COMMAND_CONTENT && is_broken_chunking(t, reply)) {
+        fail_chunking(client, reply);
         return;
     }
     if (answered.command == COMMAND_CONTENT && client->has_content) {

@@ -20,7 +20,10 @@ test_client_start(struct test_client *run, const struct client_dialogue *d)
     }
     *run = (struct test_client){
         .d = d,
-        .settings = {.protocol = d->protocol, .tls = d->tls, .hostname = STR("gw.example")},
+        .settings = {.protocol = d->protocol,
+                     .tls = d->tls,
+                     .hostname = STR("gw.example"),
+                     .ignore = d->ignore},
     };
     for (unsigned i = 0; i < d->recipients; i++) {
         run->recipients[i].address = str_from_cstr(addresses[i]);
@@ -154,4 +157,16 @@ test_client_run(const struct client_dialogue *d, size_t split, size_t at, bool b
     buf_free(&out);
     smtp_client_destroy(&run.client);
     return was_split;
+}
+
+void
+test_client_run_in_all_ways(const struct client_dialogue *d)
+{
+    test_client_run(d, SIZE_MAX, 0, false, SIZE_MAX);
+    test_client_run(d, SIZE_MAX, 0, true, SIZE_MAX);
+    test_client_run(d, SIZE_MAX, 0, false, 1);
+    for (size_t step = 0; step < CLIENT_STEPS_MAX && d->steps[step].server != NULL; step++) {
+        for (size_t at = 0; test_client_run(d, step, at, false, SIZE_MAX); at++) {
+        }
+    }
 }

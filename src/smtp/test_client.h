@@ -36,6 +36,7 @@ struct client_dialogue {
     bool probe;
     bool dsn;
     bool smtputf8;
+    unsigned ignore; /* as in the settings */
     struct client_step steps[CLIENT_STEPS_MAX];
     enum client_end end;
     enum smtp_client_problem problem;
@@ -66,5 +67,7 @@ void test_client_drain(struct test_client *run, struct buf *out, size_t step);
  */
 bool test_client_run(const struct client_dialogue *d, size_t split, size_t at, bool bytewise,
                      size_t output_step);
+/* Runs it whole, octet by octet, with output taken octet by octet, and cut at every place. */
+void test_client_run_in_all_ways(const struct client_dialogue *d);
 
 #endif

@@ -1,5 +1,7 @@
 #include "roles/relay/call.h"
 
+#include "base/clock.h"
+
 static enum config_tls_mode
 tls_mode(const struct config *config, const struct next_hop *hop, const struct relay_target *target)
 {
@@ -57,13 +59,33 @@ count_session(struct relay_counters *counters, const struct relay_session *sessi
     }
 }
 
-/* It went wrong between STARTTLS and the end of the handshake. */
+/*
+ * It went wrong between STARTTLS and the end of the EHLO behind the handshake: with TLS 1.3 a
+ * server's objection to the handshake arrives only there. A STARTTLS that is refused where TLS is
+ * required is no failure of TLS but its absence.
+ */
 static bool
 is_failure_of_tls(const struct relay_session_failure *failure)
 {
-    return str_eq(str_from_cstr(failure->stage),
-                  str_from_cstr(smtp_client_stage_name(SMTP_CLIENT_STAGE_TLS))) &&
-           failure->problem != SMTP_CLIENT_REFUSED && failure->problem != SMTP_CLIENT_TLS_MISSING;
+    struct str stage = str_from_cstr(failure->stage);
+    if (str_eq(stage, str_from_cstr(smtp_client_stage_name(SMTP_CLIENT_STAGE_HELLO)))) {
+        return failure->encrypted;
+    }
+    return str_eq(stage, str_from_cstr(smtp_client_stage_name(SMTP_CLIENT_STAGE_TLS))) &&
+           failure->problem != SMTP_CLIENT_TLS_MISSING;
+}
+
+/* What the target must not be asked for: by configuration, and because it was seen to fail. */
+static unsigned
+keywords_to_ignore(const struct relay_caller *caller, const struct relay_target *target)
+{
+    char text[SESSION_REMOTE_MAX];
+    unsigned ignore = caller->hop->ignore;
+    struct str host = relay_target_text(target, text);
+    if (relay_quirks_has(caller->world->quirks, host, clock_monotonic_ms())) {
+        ignore |= 1u << SMTP_CLIENT_KEYWORD_CHUNKING;
+    }
+    return ignore;
 }
 
 struct relay_session *
@@ -77,6 +99,7 @@ relay_call(const struct relay_caller *caller, const struct relay_target *target,
         .tls = caller->tls,
         .protocol = caller->hop->lmtp ? SMTP_CLIENT_LMTP : SMTP_CLIENT_SMTP,
         .wanted = tls_wanted(mode),
+        .ignore = keywords_to_ignore(caller, target),
         .deadline_ms = caller->deadline_ms,
     };
     if (relay_session_count() >= caller->config->queue.connections) {
@@ -96,6 +119,9 @@ relay_call(const struct relay_caller *caller, const struct relay_target *target,
             settings.wanted = SMTP_CLIENT_TLS_NEVER; /* RFC 7435: better than not at all */
             status = relay_session_open(target, &settings, &session, failure_out);
         }
+    }
+    if (session != NULL) {
+        session->tls_lost = error != NULL || smtp_client_tls_was_refused(session->client);
     }
     count_session(counters, session);
     if (status == STATUS_OK || error != NULL) {

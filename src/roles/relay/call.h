@@ -4,9 +4,9 @@
  *
  * What TLS must be comes from the next hop (domain, route, smart host) and from the zone of the
  * address that is called, whichever is stricter. Opportunistic: when anything fails between
- * STARTTLS and the end of the handshake, the same address is called anew and used in the clear, and
- * that is recorded. Who can make a handshake fail could have taken STARTTLS out of the offer as
- * well.
+ * STARTTLS and the reply to the EHLO behind the handshake, 421 included, the same address is called
+ * anew and used in the clear, and that is recorded. Who can make a handshake fail could have taken
+ * STARTTLS out of the offer as well.
  */
 #ifndef POSTERN_ROLES_RELAY_CALL_H
 #define POSTERN_ROLES_RELAY_CALL_H
@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "roles/relay/idle.h"
+#include "roles/relay/quirks.h"
 #include "roles/relay/route.h"
 #include "trace/trace.h"
 
@@ -33,6 +34,7 @@ struct relay_counters {
 struct relay_world {
     struct relay_route_world route;
     struct relay_idle *idle;
+    struct relay_quirks *quirks;
     struct relay_counters counters;
 };
 

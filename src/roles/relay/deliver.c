@@ -53,9 +53,10 @@ note_failure(struct relay_delivery *d, struct batch *batch, const struct relay_t
     } else if (str_eq(str_from_cstr(failure->stage), STR("connect"))) {
         rank = FAILURE_CONNECT;
     }
+    /* Behind TLS, who was welcome before: that is about TLS, and may be mended. */
+    bool for_good = failure->problem == SMTP_CLIENT_REFUSED && !failure->encrypted;
     const struct relay_failure noted = {.rank = rank,
-                                        .permanent = failure->problem == SMTP_CLIENT_REFUSED &&
-                                                     failure->reply.code >= 500,
+                                        .permanent = for_good && failure->reply.code >= 500,
                                         .reply = failure->reply,
                                         .remote = remote};
     delivery_trace_failure(d, target, failure->stage, &failure->reply);
@@ -135,7 +136,28 @@ target_of(const struct relay_session *session, const struct next_hop *hop)
                                  .port = session->port};
 }
 
-/* Uses a session and gives it back; true when its server seems to have had enough of it. */
+/*
+ * The server offers CHUNKING and does not know BDAT, or has not answered its first one: it is
+ * remembered. True when the message may be sent again at once; silence is no refusal, and the
+ * message may have arrived.
+ */
+static bool
+chunking_is_broken(struct relay_delivery *d, const struct relay_session *session)
+{
+    const struct smtp_client *client = session->client;
+    const struct smtp_client_failure *failure = smtp_client_failure(client);
+    bool silent =
+        smtp_client_was_chunked(client) && session->transactions == 1 &&
+        (failure->problem == SMTP_CLIENT_TIMEOUT || failure->problem == SMTP_CLIENT_LOST) &&
+        (failure->stage == SMTP_CLIENT_STAGE_CONTENT || failure->stage == SMTP_CLIENT_STAGE_END);
+    bool failed = smtp_client_chunking_failed(client);
+    bool is_news =
+        (silent || failed) &&
+        relay_quirks_add(d->world->quirks, str_from_cstr(session->remote), clock_monotonic_ms());
+    return failed && is_news;
+}
+
+/* Uses a session and gives it back; true when its server is to be asked again at once. */
 static bool
 use_session(struct relay_delivery *d, struct batch *batch, struct relay_session *session,
             bool reused)
@@ -149,15 +171,16 @@ use_session(struct relay_delivery *d, struct batch *batch, struct relay_session 
     bool stale = reused && !good && !smtp_client_was_answered(session->client);
     bool goes_down = smtp_client_failure(session->client)->reply.code == 421;
     d->connected |= batch->count < before || (!stale && !goes_down);
+    bool chunking_broken = !good && chunking_is_broken(d, session);
     if (!good && !stale && batch_active(d, batch) > 0) {
         struct relay_session_failure failure;
         relay_session_failure(session, &failure);
         note_failure(d, batch, &target, &failure, str_from_cstr(session->remote));
     }
-    bool spent = session->spent;
+    bool again = session->spent || chunking_broken;
     relay_idle_give(d->world->idle, &session, batch->hop->key, d->deliver->concurrency,
                     clock_monotonic_ms());
-    return spent;
+    return again;
 }
 
 /* Another host: who was put off by others is asked again, but nobody where he was already. */
@@ -194,10 +217,8 @@ use_target(struct relay_delivery *d, struct batch *batch, const struct relay_tar
     next_host(d, batch, &target->ip);
     while (going_on && (before = batch_active(d, batch)) > 0 && !delivery_is_over(d)) {
         struct relay_session *session = open_session(d, batch, target);
-        if (session != NULL) {
-            (void)use_session(d, batch, session, false);
-        }
-        going_on = session != NULL && batch_active(d, batch) < before;
+        bool again = session != NULL && use_session(d, batch, session, false);
+        going_on = again || (session != NULL && batch_active(d, batch) < before);
     }
     next_host(d, batch, NULL);
 }

@@ -1,6 +1,28 @@
 #include "roles/relay/next_hop.h"
 
 #include "smtp/address.h"
+#include "smtp/client.h"
+
+/* The configuration's keywords are the client's. */
+_Static_assert((int)CONFIG_EHLO_PIPELINING == (int)SMTP_CLIENT_KEYWORD_PIPELINING &&
+                   (int)CONFIG_EHLO_CHUNKING == (int)SMTP_CLIENT_KEYWORD_CHUNKING &&
+                   (int)CONFIG_EHLO_8BITMIME == (int)SMTP_CLIENT_KEYWORD_8BITMIME &&
+                   (int)CONFIG_EHLO_SMTPUTF8 == (int)SMTP_CLIENT_KEYWORD_SMTPUTF8 &&
+                   (int)CONFIG_EHLO_DSN == (int)SMTP_CLIENT_KEYWORD_DSN &&
+                   (int)CONFIG_EHLO_STARTTLS == (int)SMTP_CLIENT_KEYWORD_STARTTLS &&
+                   (int)CONFIG_EHLO_SIZE == (int)SMTP_CLIENT_KEYWORD_SIZE &&
+                   (int)CONFIG_EHLO_LIMITS == (int)SMTP_CLIENT_KEYWORD_LIMITS,
+               "one order of keywords");
+
+static unsigned
+keyword_set(const struct config_ehlo_keywords *keywords)
+{
+    unsigned set = 0;
+    for (size_t i = 0; i < keywords->count; i++) {
+        set |= 1u << keywords->items[i];
+    }
+    return set;
+}
 
 /* What a delivery, route or smart host says. */
 static enum status
@@ -45,8 +67,30 @@ hop_key(struct arena *arena, const struct next_hop *hop)
     if (hop->kind == NEXT_HOP_ADDRESS) {
         name = str_from_cstr(ip_format(&hop->ip, ip));
     }
-    return arena_printf(arena, "%s:%s:%.*s:%u:%s", hop->lmtp ? "lmtp" : "smtp", kinds[hop->kind],
-                        STR_ARG(name), hop->port, config_tls_mode_name(hop->tls));
+    return arena_printf(arena, "%s:%s:%.*s:%u:%s:%x", hop->lmtp ? "lmtp" : "smtp", kinds[hop->kind],
+                        STR_ARG(name), hop->port, config_tls_mode_name(hop->tls), hop->ignore);
+}
+
+/* Which entry of the configuration is for the domain. */
+static const struct config_delivery *
+find_delivery(const struct config *config, struct str domain, struct next_hop *hop)
+{
+    const struct config_domain *own = config_domain_find(config, domain);
+    const struct config_route *route = own == NULL ? config_route_find(config, domain) : NULL;
+    const struct config_smart_host *smart = &config->smart_host;
+    if (own != NULL) {
+        hop->tls = own->tls;
+        hop->ignore = keyword_set(&own->ignore_ehlo);
+        return &own->delivery;
+    }
+    if (route != NULL) {
+        hop->tls = route->tls;
+        hop->ignore = keyword_set(&route->ignore_ehlo);
+        return &route->to;
+    }
+    hop->tls = smart->to.kind == CONFIG_DELIVERY_NONE ? CONFIG_TLS_OPPORTUNISTIC : smart->tls;
+    hop->ignore = keyword_set(&smart->ignore_ehlo);
+    return &smart->to;
 }
 
 enum status
@@ -55,23 +99,13 @@ next_hop_find(struct arena *arena, const struct config *config, struct str addre
 {
     size_t at = str_rfind_char(address, '@');
     struct str domain = at == STR_NPOS ? config->hostname : str_skip(address, at + 1);
-    const struct config_domain *own = config_domain_find(config, domain);
-    const struct config_route *route = own == NULL ? config_route_find(config, domain) : NULL;
-    const struct config_delivery *delivery = &config->smart_host.to;
-    struct next_hop hop = {.tls = config->smart_host.tls};
-    if (own != NULL) {
-        delivery = &own->delivery;
-        hop.tls = own->tls;
-    } else if (route != NULL) {
-        delivery = &route->to;
-        hop.tls = route->tls;
-    } else if (delivery->kind == CONFIG_DELIVERY_NONE) {
-        hop.tls = CONFIG_TLS_OPPORTUNISTIC;
-    }
+    struct next_hop hop = {.tls = CONFIG_TLS_OPPORTUNISTIC};
+    const struct config_delivery *delivery = find_delivery(config, domain, &hop);
     enum status status = hop_from_delivery(delivery, domain, &hop);
     if (status != STATUS_OK) {
         return status;
     }
+    hop.ignore |= keyword_set(&config->queue.ignore_ehlo);
     hop.key = hop_key(arena, &hop);
     if (hop.key.p == NULL) {
         return STATUS_LIMIT;

@@ -67,17 +67,17 @@ static void
 test_hops(void **state)
 {
     static const struct hop_case cases[] = {
-        {"a@ours.example", "lmtp:host:inner.example:24:none", true},
-        {"\"a@b\"@ours.example", "lmtp:host:inner.example:24:none", true},
-        {"postmaster", "lmtp:host:inner.example:24:none", true},
-        {"a@sock.example", "lmtp:unix:/run/lmtp:0:opportunistic", true},
-        {"a@ip.example", "lmtp:address:2001:db8::5:24:opportunistic", true},
-        {"a@hosted.example", "smtp:mx:hosted.example:0:opportunistic", false},
-        {"a@partner.example", "smtp:host:relay.example:2025:required", true},
-        {"a@sub.partner.example", "smtp:mx:sub.partner.example:0:required", false},
-        {"a@world.example", "smtp:mx:world.example:0:opportunistic", false},
-        {"a@[192.0.2.9]", "smtp:address:192.0.2.9:0:opportunistic", false},
-        {"a@[IPv6:2001:db8::1]", "smtp:address:2001:db8::1:0:opportunistic", false},
+        {"a@ours.example", "lmtp:host:inner.example:24:none:0", true},
+        {"\"a@b\"@ours.example", "lmtp:host:inner.example:24:none:0", true},
+        {"postmaster", "lmtp:host:inner.example:24:none:0", true},
+        {"a@sock.example", "lmtp:unix:/run/lmtp:0:opportunistic:0", true},
+        {"a@ip.example", "lmtp:address:2001:db8::5:24:opportunistic:0", true},
+        {"a@hosted.example", "smtp:mx:hosted.example:0:opportunistic:0", false},
+        {"a@partner.example", "smtp:host:relay.example:2025:required:0", true},
+        {"a@sub.partner.example", "smtp:mx:sub.partner.example:0:required:0", false},
+        {"a@world.example", "smtp:mx:world.example:0:opportunistic:0", false},
+        {"a@[192.0.2.9]", "smtp:address:192.0.2.9:0:opportunistic:0", false},
+        {"a@[IPv6:2001:db8::1]", "smtp:address:2001:db8::1:0:opportunistic:0", false},
         {"a@[nonsense]", NULL, false},
         {"a@", NULL, false},
     };
@@ -89,10 +89,10 @@ static void
 test_smart_host(void **state)
 {
     static const struct hop_case cases[] = {
-        {"a@world.example", "smtp:host:smart.example:25:required", true},
-        {"a@[192.0.2.9]", "smtp:host:smart.example:25:required", true},
-        {"a@partner.example", "smtp:host:relay.example:2025:required", true},
-        {"a@ours.example", "lmtp:host:inner.example:24:none", true},
+        {"a@world.example", "smtp:host:smart.example:25:required:0", true},
+        {"a@[192.0.2.9]", "smtp:host:smart.example:25:required:0", true},
+        {"a@partner.example", "smtp:host:relay.example:2025:required:0", true},
+        {"a@ours.example", "lmtp:host:inner.example:24:none:0", true},
     };
     (void)state;
     check("smart_host: {to: \"smtp://smart.example\", tls: required}\n", cases,

@@ -233,6 +233,7 @@ relay_start(struct role_runtime *runtime, void *state)
     relay->world.route.random_below = random_below;
     relay->world.route.smtp_port = SMTP_PORT;
     relay->world.idle = relay_idle_create();
+    relay->world.quirks = relay_quirks_create();
     relay->crew = relay_crew_create(0, DELIVERY_CEILING);
     relay->memory = relay_memory_create();
     relay->callouts = relay_callout_cache_create();
@@ -458,6 +459,7 @@ relay_close(void *state)
     }
     relay_crew_destroy(&relay->crew);
     relay_idle_destroy(&relay->world.idle);
+    relay_quirks_destroy(&relay->world.quirks);
     relay_memory_destroy(&relay->memory);
     relay_callout_cache_destroy(&relay->callouts);
     trace_sender_destroy(&relay->traces);

@@ -327,6 +327,7 @@ relay_session_failure(const struct relay_session *session,
     struct str text = str_head(failure->reply.text, sizeof failure_out->text);
     failure_out->stage = smtp_client_stage_name(failure->stage);
     failure_out->problem = failure->problem;
+    failure_out->encrypted = smtp_client_is_encrypted(session->client);
     failure_out->reply = failure->reply;
     if (text.n > 0) {
         memcpy(failure_out->text, text.p, text.n);
@@ -382,25 +383,35 @@ connect_socket(struct relay_session *session, const struct relay_target *target)
     return error;
 }
 
+struct str
+relay_target_text(const struct relay_target *target, char text[SESSION_REMOTE_MAX])
+{
+    char ip[IP_TEXT_MAX];
+    struct str host =
+        str_head(target->host, target->is_unix ? SESSION_REMOTE_MAX : SMTP_DOMAIN_MAX);
+    if (target->is_unix) {
+        snprintf(text, SESSION_REMOTE_MAX, "%.*s", STR_ARG(host));
+        return str_from_cstr(text);
+    }
+    ip_format(&target->ip, ip);
+    if (str_eq(host, str_from_cstr(ip))) {
+        snprintf(text, SESSION_REMOTE_MAX, "[%s]:%u", ip, target->port);
+    } else {
+        snprintf(text, SESSION_REMOTE_MAX, "%.*s[%s]:%u", STR_ARG(host), ip, target->port);
+    }
+    return str_from_cstr(text);
+}
+
 static void
 describe_target(struct relay_session *session, const struct relay_target *target)
 {
-    char ip[IP_TEXT_MAX];
     struct str host = str_head(target->host, SMTP_DOMAIN_MAX);
     session->ip = target->ip;
     session->port = target->port;
-    if (target->is_unix) {
-        snprintf(session->remote, sizeof session->remote, "%.*s", STR_ARG(target->host));
-        return;
+    if (!target->is_unix && host.n > 0) {
+        memcpy(session->host, host.p, host.n);
     }
-    memcpy(session->host, host.p, host.n);
-    ip_format(&target->ip, ip);
-    if (str_eq(host, str_from_cstr(ip))) {
-        snprintf(session->remote, sizeof session->remote, "[%s]:%u", ip, target->port);
-    } else {
-        snprintf(session->remote, sizeof session->remote, "%s[%s]:%u", session->host, ip,
-                 target->port);
-    }
+    (void)relay_target_text(target, session->remote);
 }
 
 static struct relay_session *
@@ -419,6 +430,7 @@ session_create(const struct relay_target *target, const struct relay_session_set
         .protocol = settings->protocol,
         .tls = settings->wanted,
         .hostname = session->config->hostname,
+        .ignore = settings->ignore,
     };
     session->client = smtp_client_create(&session->client_settings);
     describe_target(session, target);
@@ -436,6 +448,7 @@ relay_session_open(const struct relay_target *target, const struct relay_session
         int n = snprintf(failure_out->text, sizeof failure_out->text, "%s: %s", session->remote,
                          reason != NULL ? reason : "unknown error");
         failure_out->stage = "connect";
+        failure_out->encrypted = false;
         failure_out->problem = error == ETIMEDOUT ? SMTP_CLIENT_TIMEOUT : SMTP_CLIENT_LOST;
         failure_out->reply = (struct smtp_reply){.enhanced = {4, 4, 1}};
         failure_out->reply.text = str_head(str_from_cstr(failure_out->text), (size_t)n);

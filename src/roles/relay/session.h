@@ -30,6 +30,7 @@ struct relay_session_settings {
     struct tls_client *tls;      /* the same */
     enum smtp_client_protocol protocol;
     enum smtp_client_tls wanted;
+    unsigned ignore;     /* what EHLO offers in vain: smtp_client_settings */
     int64_t deadline_ms; /* monotonic: all of it ends then; 0: no limit but those of the stages */
 };
 
@@ -37,6 +38,7 @@ struct relay_session_settings {
 struct relay_session_failure {
     const char *stage; /* connect, or smtp_client_stage_name; static */
     enum smtp_client_problem problem;
+    bool encrypted;          /* TLS was in use */
     struct smtp_reply reply; /* the server's, or our own words with code 0; text in `text` */
     char text[SMTP_CLIENT_TEXT_MAX];
 };
@@ -56,7 +58,8 @@ struct relay_session {
     char remote[SESSION_REMOTE_MAX];
     char tls_text[SESSION_TLS_MAX]; /* empty: in the clear */
     uint32_t transactions;
-    bool spent; /* the server seems to have had enough of it: not used for another message */
+    bool tls_lost; /* in the clear because STARTTLS was refused or failed */
+    bool spent;    /* the server seems to have had enough of it: not used for another message */
 
     /* what the time-out of the stage is counted from */
     enum smtp_client_stage stage;
@@ -69,6 +72,9 @@ struct relay_session {
     struct relay_session *newer;
     int64_t idle_since_ms;
 };
+
+/* "mx.example.com[192.0.2.1]:25" or the path of a Unix socket, into `text`. */
+struct str relay_target_text(const struct relay_target *target, char text[SESSION_REMOTE_MAX]);
 
 /*
  * Connects, takes the greeting, says EHLO, starts TLS if it is wanted and offered. On success the

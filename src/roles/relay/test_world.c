@@ -31,13 +31,19 @@ answer(void *context, unsigned connection, const char *line)
         m = (struct manner *)(uintptr_t)m->first;
     }
     if (line[0] == '\0') {
+        m->said_ehlo = false;
         return or_else(m->greeting, "220 mx.example\r\n");
     }
     if (strncmp(line, "EHLO", 4) == 0 || strncmp(line, "LHLO", 4) == 0) {
-        return or_else(m->ehlo, PLAIN_EHLO);
+        bool second = m->said_ehlo;
+        m->said_ehlo = true;
+        return second && m->ehlo_tls != NULL ? m->ehlo_tls : or_else(m->ehlo, PLAIN_EHLO);
+    }
+    if (strncmp(line, "HELO", 4) == 0) {
+        return or_else(m->ehlo_tls, OK);
     }
     if (strcmp(line, "STARTTLS") == 0) {
-        return m->tls_fails ? "220 go\r\n" : "<TLS>";
+        return m->tls_fails ? "220 go\r\n" : or_else(m->starttls, "<TLS>");
     }
     if (strncmp(line, "MAIL", 4) == 0) {
         m->rcpt_now = 0;
@@ -56,6 +62,9 @@ answer(void *context, unsigned connection, const char *line)
     if (strcmp(line, "DATA") == 0) {
         return or_else(m->data, "354 go\r\n");
     }
+    if (strcmp(line, "BDAT") == 0 && m->bdat != NULL) {
+        return m->bdat;
+    }
     if (strcmp(line, ".") == 0 || strcmp(line, "BDAT") == 0) {
         return answer_verdict(m);
     }
@@ -73,27 +82,28 @@ answer(void *context, unsigned connection, const char *line)
 void
 world_load_config(struct world *w, const char *more)
 {
-    struct str text = arena_printf(
-        w->arena,
-        "hostname: gw.ours.example\n"
-        "bounce: {postmaster: bob@ours.example}\n"
-        "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
-        "queue: {connections: %u, timeouts: {connect: 2s, greeting: 1s, command: 1s, data_init: 1s,"
-        " data_end: 1s, tls_handshake: 1s, idle: 1m}}\n"
-        "domains:\n"
-        "  - {name: ours.example, delivery: \"lmtp://127.0.0.1:%u\"}\n"
-        "  - {name: unix.example, delivery: \"lmtp:%s\"}\n"
-        "  - {name: self.example, delivery: \"smtp://loop.example:1\"}\n"
-        "routes:\n"
-        "  - {domain: one.example, to: \"smtp://127.0.0.1:%u\"}\n"
-        "  - {domain: two.example, to: \"smtp://127.0.0.2:%u\"}\n"
-        "  - {domain: clear.example, to: \"smtp://127.0.0.1:%u\", tls: none}\n"
-        "  - {domain: tls.example, to: \"smtp://127.0.0.1:%u\", tls: required}\n"
-        "  - {domain: nohost.example, to: \"smtp://absent.example:25\"}\n"
-        "%s",
-        w->connections, test_server_port(w->servers[0]), w->unix_path,
-        test_server_port(w->servers[0]), test_server_port(w->servers[1]),
-        test_server_port(w->servers[0]), test_server_port(w->servers[0]), more);
+    struct str text =
+        arena_printf(w->arena,
+                     "hostname: gw.ours.example\n"
+                     "bounce: {postmaster: bob@ours.example}\n"
+                     "listeners: [{address: 127.0.0.1, port: 1, kind: mx}]\n"
+                     "queue: {%sconnections: %u, timeouts: {connect: 2s, greeting: 1s, command: "
+                     "1s, data_init: 1s,"
+                     " data_end: 1s, tls_handshake: 1s, idle: 1m}}\n"
+                     "domains:\n"
+                     "  - {name: ours.example, delivery: \"lmtp://127.0.0.1:%u\"}\n"
+                     "  - {name: unix.example, delivery: \"lmtp:%s\"}\n"
+                     "  - {name: self.example, delivery: \"smtp://loop.example:1\"}\n"
+                     "routes:\n"
+                     "  - {domain: one.example, to: \"smtp://127.0.0.1:%u\"}\n"
+                     "  - {domain: two.example, to: \"smtp://127.0.0.2:%u\"}\n"
+                     "  - {domain: clear.example, to: \"smtp://127.0.0.1:%u\", tls: none}\n"
+                     "  - {domain: tls.example, to: \"smtp://127.0.0.1:%u\", tls: required}\n"
+                     "  - {domain: nohost.example, to: \"smtp://absent.example:25\"}\n"
+                     "%s",
+                     w->in_queue, w->connections, test_server_port(w->servers[0]), w->unix_path,
+                     test_server_port(w->servers[0]), test_server_port(w->servers[1]),
+                     test_server_port(w->servers[0]), test_server_port(w->servers[0]), more);
     static struct config_errors errors;
     if (config_load_text(w->arena, text, &w->config, &errors) != STATUS_OK) {
         fail_msg("%.*s", STR_ARG(config_error_format(w->arena, STR("test"), &errors.items[0])));
@@ -134,6 +144,7 @@ world_setup(void **state)
     w->arena = arena_create(DELIVERY_CEILING);
     w->manners[2].lmtp = true;
     w->connections = 200;
+    w->in_queue = "";
     w->time_ms = 60000;
     w->head = STR("Subject: s\r\n\r\n");
     w->body = STR("text\r\n");
@@ -151,6 +162,7 @@ world_setup(void **state)
                                                 .random_below = pick_last,
                                                 .smtp_port = test_server_port(w->servers[0])};
     w->relay.idle = relay_idle_create();
+    w->relay.quirks = relay_quirks_create();
     relay_idle_set(w->relay.idle, 10, 60000);
     trace_init(&w->trace, NULL);
     *state = w;
@@ -162,6 +174,7 @@ world_teardown(void **state)
 {
     struct world *w = *state;
     relay_idle_destroy(&w->relay.idle);
+    relay_quirks_destroy(&w->relay.quirks);
     for (size_t i = 0; i < TEST_SERVERS_MAX; i++) {
         test_server_stop(&w->servers[i]);
     }

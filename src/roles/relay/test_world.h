@@ -27,16 +27,20 @@
 struct manner {
     const char *greeting; /* NULL: "220 mx.example" */
     const char *ehlo;     /* what EHLO is answered; NULL: plain */
+    const char *ehlo_tls; /* the second one, behind TLS; NULL: the same */
+    const char *starttls; /* NULL: a handshake */
     const char *mail;     /* these four: NULL is 250 */
     const char *rcpt;
     const char *rcpt_of; /* `rcpt` is for recipients with this text in their command; NULL: all */
     const char *data;    /* NULL: 354 */
     const char *verdict;
+    const char *bdat;          /* NULL: as verdict */
     unsigned rcpt_most;        /* more are answered 452; 0: any number */
     bool closes_after_verdict; /* the next MAIL finds the connection closed */
     bool tls_fails;            /* STARTTLS is answered with nonsense */
     unsigned rcpt_now;         /* counted */
     unsigned verdicts;         /* counted */
+    bool said_ehlo;            /* on this connection */
     bool lmtp;
     const struct manner *first; /* how the first connection is answered, if it is another way */
 };
@@ -55,8 +59,9 @@ struct world {
     struct record_delivery_recipient recipients[TEST_RECIPIENTS_MAX];
     char unix_path[64];
     unsigned connections;
-    uint32_t flags;  /* of the message */
-    int64_t time_ms; /* for a delivery */
+    const char *in_queue; /* more of `queue` in the configuration, with ", " at its end */
+    uint32_t flags;       /* of the message */
+    int64_t time_ms;      /* for a delivery */
     struct str head, body;
 };
 

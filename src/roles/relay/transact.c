@@ -202,6 +202,16 @@ was_interrupted(const struct smtp_client_result *result)
     return result->outcome == SMTP_CLIENT_DEFERRED && (lost || result->reply.code == 421);
 }
 
+/*
+ * "530 Must issue a STARTTLS command first" (RFC 3207 4) from a server with which TLS did not work:
+ * that may be mended there.
+ */
+static bool
+wants_lost_tls(const struct relay_session *session, const struct smtp_client_result *result)
+{
+    return session->tls_lost && result->outcome == SMTP_CLIENT_FAILED && result->reply.code == 530;
+}
+
 /* A refusal after which another host may take it; an interruption is the session's failure. */
 static bool
 is_refusal(const struct smtp_client_result *result)
@@ -282,7 +292,7 @@ take_result(struct relay_delivery *d, struct relay_session *session, size_t inde
         note_obstacle(d, session, &index, 1, &result->reply);
     } else if (may_be_session_limit(session, result)) {
         session->spent = true;
-    } else if (is_refusal(result)) {
+    } else if (is_refusal(result) || wants_lost_tls(session, result)) {
         take_refusal(d, session, index, result);
     } else {
         delivery_settle(d, index, outcome_of(session, result), &result->reply,
