@@ -186,6 +186,34 @@ cli_load_config(const char *file_name)
     return config;
 }
 
+bool
+cli_complete_address(const char *command, const char *config_file, const char *name,
+                     char name_out[static CLI_ADDRESS_MAX])
+{
+    int n = snprintf(name_out, CLI_ADDRESS_MAX, "%s", name);
+    if (n < 0 || (size_t)n >= CLI_ADDRESS_MAX) {
+        cli_fail(command, CLI_USAGE, "an address has at most %u octets", CLI_ADDRESS_MAX - 1);
+        return false;
+    }
+    if (strchr(name, '@') != NULL || name[0] == '\0') {
+        return true;
+    }
+    const struct config *config = cli_load_config(config_file);
+    if (config == NULL) {
+        return false;
+    }
+    size_t count = config->domains.count;
+    struct str domain = count > 0 ? config->domains.items[0].name : STR("example.com");
+    n = snprintf(name_out, CLI_ADDRESS_MAX, "%s@%.*s", name, STR_ARG(domain));
+    bool complete = count == 1 && n > 0 && (size_t)n < CLI_ADDRESS_MAX;
+    if (!complete) {
+        cli_fail(command, CLI_USAGE, "'%s' has no domain; write the whole address, such as %s",
+                 name, name_out);
+    }
+    config_unref(&config);
+    return complete;
+}
+
 /* ---- the running program */
 
 static void

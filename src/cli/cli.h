@@ -28,6 +28,8 @@ int cli_status(int argc, char **argv);
 int cli_reload(int argc, char **argv);
 int cli_queue(int argc, char **argv);
 int cli_user(int argc, char **argv);
+int cli_address(int argc, char **argv);
+int cli_completion(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 int cli_explain(int argc, char **argv);
@@ -71,6 +73,14 @@ int cli_fail(const char *name, int exit_status, const char *format, ...)
  * returns NULL. The caller ends it with config_unref.
  */
 const struct config *cli_load_config(const char *file_name);
+
+/*
+ * The whole address of a user or recipient: without a domain that of the only domain is meant.
+ * False after a message where there are several, or none. `name_out` may not overlap `name`.
+ */
+#define CLI_ADDRESS_MAX 512u
+bool cli_complete_address(const char *command, const char *config_file, const char *name,
+                          char name_out[static CLI_ADDRESS_MAX]);
 
 /*
  * Connects to a running Postern: the parent (status, reload), the spool (queue), the ledger

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "cli/config_show.h"
 #include "config/config.h"
 #include "config/reference.h"
 #include "policy/findings_page.h"
@@ -23,8 +24,10 @@
 typedef enum status page_writer(struct buf *out);
 
 static const char general_help[] =
-    "usage: postern config check|defaults|schema|reference|findings [OPTIONS]\n"
+    "usage: postern config check|show|get|defaults|schema|reference|findings [OPTIONS]\n"
     "\n"
+    "  show [FILE]   print every key with its value and where that comes from\n"
+    "  get KEY       the same of one key, or of all below it\n"
     "  check [FILE]  say whether a configuration is right, and where it is not\n"
     "  defaults      print a configuration with every key, its meaning and its default\n"
     "  schema        print the JSON schema, for editors\n"
@@ -59,6 +62,21 @@ static const char check_help[] =
     "Example:\n"
     "  postern config check /etc/postern/postern.yaml && systemctl reload postern\n"
     "  postern config check --syntax-only ./postern.yaml\n";
+
+static const char show_help[] =
+    "usage: postern config show [--json] [FILE]\n"
+    "       postern config get KEY [--json]\n"
+    "\n"
+    "Prints the configuration that holds: every key with its value, as in the file, and where it\n"
+    "comes from: file:line, or \"default\" for what is not in the file. Secrets are not printed.\n"
+    "get prints one key, or all keys below a group; its exit status is 1 when there is none.\n"
+    "This is the file as it is now; a running Postern has it after postern reload.\n"
+    "\n"
+    "  --json  a list of {\"key\", \"value\", \"origin\", \"file\", \"line\"}\n"
+    "\n"
+    "Example:\n"
+    "  postern config get queue.lifetime\n"
+    "  postern config show | grep -v '# default'\n";
 
 static const char defaults_help[] =
     "usage: postern config defaults\n"
@@ -247,6 +265,60 @@ run_check(int argc, char **argv, const struct cli_common *common)
     return check_file(argc > 1 ? argv[1] : common->config_file, common->json, syntax_only);
 }
 
+/* Shows what is below `prefix` in a file that is right; its errors otherwise. */
+static int
+show_file(const char *name, const char *prefix, bool json)
+{
+    struct buf text;
+    buf_init(&text, CONFIG_TEXT_MAX + (64u << 10));
+    if (read_file(name, &text) != STATUS_OK) {
+        fprintf(stderr, "postern config: cannot read %s: %s\n", name, strerror(errno));
+        buf_free(&text);
+        return EXIT_INPUT_OUTPUT;
+    }
+    struct arena *arena = arena_create(MESSAGES_MAX);
+    const struct config *config = NULL;
+    struct config_errors errors;
+    int result = CLI_FAILED;
+    if (config_load_text(arena, buf_str(&text), &config, &errors) != STATUS_OK) {
+        print_errors(arena, name, &errors);
+    } else if (config_show_print(buf_str(&text), name, prefix, json) > 0) {
+        result = CLI_DONE;
+    } else {
+        fprintf(stderr, "postern config get: there is no key \"%s\"; see postern config show\n",
+                prefix);
+    }
+    config_unref(&config);
+    arena_destroy(&arena);
+    buf_free(&text);
+    return result;
+}
+
+static int
+run_show(int argc, char **argv, const struct cli_common *common)
+{
+    if (argc > 1 && argv[1][0] == '-' && argv[1][1] != '\0') {
+        return wrong_use("show", argv[1]);
+    }
+    if (argc > 2) {
+        return wrong_use("show", argv[2]);
+    }
+    return show_file(argc > 1 ? argv[1] : common->config_file, "", common->json);
+}
+
+static int
+run_get(int argc, char **argv, const struct cli_common *common)
+{
+    if (argc < 2) {
+        fputs("postern config get: which key? see postern config show\n", stderr);
+        return CLI_USAGE;
+    }
+    if (argc > 2 || argv[1][0] == '-') {
+        return wrong_use("get", argv[argc > 2 ? 2 : 1]);
+    }
+    return show_file(common->config_file, argv[1], common->json);
+}
+
 static int
 print_page(page_writer *write_page)
 {
@@ -297,8 +369,12 @@ static const struct {
     int (*run)(int argc, char **argv, const struct cli_common *common);
     const char *help;
 } commands[] = {
-    {"check", run_check, check_help},          {"defaults", run_defaults, defaults_help},
-    {"schema", run_schema, schema_help},       {"reference", run_reference, reference_help},
+    {"check", run_check, check_help},
+    {"show", run_show, show_help},
+    {"get", run_get, show_help},
+    {"defaults", run_defaults, defaults_help},
+    {"schema", run_schema, schema_help},
+    {"reference", run_reference, reference_help},
     {"findings", run_findings, findings_help},
 };
 

@@ -26,7 +26,15 @@ static const char usage[] =
     "  --config FILE     the configuration of the running Postern\n"
     "  --json            summary, recipients and events as JSON\n"
     "\n"
+    "Exit status: 0 everybody has it (or will get a copy of its own); 3 somebody does not get it:\n"
+    "refused, bounced, expired or removed; 4 somebody still waits for it; 1 nothing is known of\n"
+    "ID, or it cannot be told; 2 wrong use.\n"
+    "\n"
     "example: postern explain 01KB2M9QJ8T3XW7A\n";
+
+/* Beside CLI_DONE, CLI_FAILED and CLI_USAGE. */
+#define EXIT_MISSED  3
+#define EXIT_WAITING 4
 
 /* The columns of the terminal, within reason. */
 static unsigned
@@ -67,6 +75,21 @@ print_text(const struct timeline *timeline, struct str id)
                                : cli_fail("explain", CLI_FAILED, "the story is too long");
 }
 
+/* What became of it, as an exit status. */
+static int
+result_of(const struct timeline *timeline, struct str id)
+{
+    struct explain_summary summary;
+    if (explain_summarise(timeline, id, &summary) != STATUS_OK) {
+        return CLI_FAILED;
+    }
+    enum explain_result result = explain_result(&summary);
+    explain_summary_fini(&summary);
+    return result == EXPLAIN_RESULT_MISSED    ? EXIT_MISSED
+           : result == EXPLAIN_RESULT_WAITING ? EXIT_WAITING
+                                              : CLI_DONE;
+}
+
 static int
 explain(const struct cli_common *common, struct str id)
 {
@@ -92,6 +115,9 @@ explain(const struct cli_common *common, struct str id)
     }
     int result =
         common->json ? print_json(&timeline, fetched.id) : print_text(&timeline, fetched.id);
+    if (result == CLI_DONE) {
+        result = result_of(&timeline, fetched.id);
+    }
     timeline_fini(&timeline);
     trace_fetched_free(&fetched);
     return result;

@@ -22,7 +22,7 @@ static const char usage[] =
     "       postern key import   DOMAIN --selector S FILE   a key in PEM form; - for standard "
     "input\n"
     "       postern key list     [DOMAIN] [--records]       with --records: as a zone snippet\n"
-    "       postern key publish  DOMAIN [SELECTOR]          look in the DNS now\n"
+    "       postern key check    DOMAIN [SELECTOR]          look in the DNS now\n"
     "       postern key rotate   DOMAIN                     make successors of the keys in use\n"
     "       postern key retire   DOMAIN SELECTOR [--now]    stop using a key\n"
     "\n"
@@ -31,6 +31,9 @@ static const char usage[] =
     "and kind becomes active, it is retiring: mail on its way still needs its record. After\n"
     "retire_after it is retired: its private half is destroyed, its record may go. Private keys\n"
     "never leave Postern; there is no export.\n"
+    "\n"
+    "check asks the DNS past all that is cached, and its exit status is 1 when it does not show\n"
+    "a key that it should. It was called publish, which still works.\n"
     "\n"
     "  --algorithm A   rsa, ed25519 or both; authentication.dkim.algorithms when not given\n"
     "  --selector S    a name for the key; made from the month when not given\n"
@@ -41,7 +44,7 @@ static const char usage[] =
     "  --json          the result as JSON\n"
     "\n"
     "examples: postern key generate kartapuce.com\n"
-    "          postern key publish kartapuce.com\n"
+    "          postern key check kartapuce.com\n"
     "          postern key import kartapuce.com --selector mail2023 "
     "/etc/dkimkeys/mail2023.private\n"
     "          postern key retire kartapuce.com p202611r --now\n";
@@ -81,14 +84,14 @@ keys_to_json(const struct record_key_record *keys, size_t count)
     return list;
 }
 
-/* What a reply to generate, import, rotate, publish or retire looks like. */
+/* What a reply to generate, import, rotate, check or retire looks like. */
 typedef void show_keys(const struct msg_key_reply *reply);
 
 static void
 show_new_keys(const struct msg_key_reply *reply)
 {
     puts("; Publish these records. Each key signs when the DNS has shown it for long enough:\n"
-         "; see postern key publish and postern key list.");
+         "; see postern key check and postern key list.");
     for (size_t i = 0; i < reply->keys.n; i++) {
         key_print_record(&reply->keys.items[i]);
     }
@@ -109,6 +112,19 @@ show_table(const struct msg_key_reply *reply)
     for (size_t i = 0; i < reply->keys.n; i++) {
         key_print_row(&reply->keys.items[i]);
     }
+}
+
+/* Whether the DNS shows every key that is to be there. */
+static bool
+all_are_shown(const struct msg_key_reply *reply)
+{
+    for (size_t i = 0; i < reply->keys.n; i++) {
+        const struct record_key_record *key = &reply->keys.items[i];
+        if (key->state < KEY_RETIRED && !key_seen_is_shown((enum key_seen)key->seen)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Sends the request and shows its reply. */
@@ -136,8 +152,9 @@ ask(const struct key_command *command, enum msg_type type, const void *fields, s
     if (done && reply->text.n > 0) {
         fprintf(stderr, "%.*s\n", STR_ARG(reply->text));
     }
+    bool const well = done && (show != show_comparisons || all_are_shown(reply));
     ipc_message_free(&message);
-    return done ? CLI_DONE : CLI_FAILED;
+    return well ? CLI_DONE : CLI_FAILED;
 }
 
 /* ---- verbs */
@@ -217,7 +234,7 @@ rotate(const struct key_command *command)
 }
 
 static int
-publish(const struct key_command *command)
+check(const struct key_command *command)
 {
     return act(command, KEY_ACTION_PUBLISH, show_comparisons);
 }
@@ -306,7 +323,8 @@ static const struct {
     {"generate", generate, 1, 1, OPTION_ALGORITHM | OPTION_SELECTOR | OPTION_BITS, 0},
     {"import", import, 2, 2, OPTION_SELECTOR, OPTION_SELECTOR},
     {"list", list, 0, 1, OPTION_RECORDS, 0},
-    {"publish", publish, 1, 2, 0, 0},
+    {"check", check, 1, 2, 0, 0},
+    {"publish", check, 1, 2, 0, 0}, /* its former name */
     {"rotate", rotate, 1, 1, 0, 0},
     {"retire", retire, 2, 2, OPTION_NOW, 0},
 };

@@ -2,40 +2,20 @@
  * postern - one program: the gateway and the commands to work with it.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/version.h"
 #include "cli/cli.h"
-
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *meaning; /* NULL: not for people */
-} commands[] = {
-    {"run", cli_run, "run the gateway"},
-    {"status", cli_status, "show roles, queue and rates of the running gateway"},
-    {"reload", cli_reload, "read the configuration and certificates again"},
-    {"config", cli_config, "check, print and explain the configuration"},
-    {"user", cli_user, "add, change, list and remove users"},
-    {"key", cli_key, "make, list and change the keys that sign for our domains"},
-    {"queue", cli_queue, "look at the queue and act on it"},
-    {"trace", cli_trace, "find messages and print what happened to them"},
-    {"explain", cli_explain, "tell the story of one message in plain words"},
-    {"dmarc", cli_dmarc, "show what was seen of mail from domains that ask for reports"},
-    {"check", cli_check, "try the checks on a sender, a message or a domain"},
-    {"dns", cli_dns, "print the DNS records that a domain needs, and verify them"},
-    {"dovecot-config", cli_dovecot_config, "write a Dovecot configuration for the mailboxes"},
-    {"role", cli_role, NULL},
-};
-
-#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+#include "cli/commands.h"
+#include "config/suggest.h"
 
 static void
 print_usage(FILE *to)
 {
     fputs("Postern, a secure e-mail gateway.\n\nusage: postern COMMAND [OPTIONS]\n\n", to);
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (commands[i].meaning != NULL) {
-            fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].meaning);
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (cli_commands[i].meaning != NULL) {
+            fprintf(to, "  %-16s %s\n", cli_commands[i].name, cli_commands[i].meaning);
         }
     }
     fputs("\n"
@@ -47,6 +27,48 @@ print_usage(FILE *to)
           to);
 }
 
+static const char *
+command_name(const void *commands, size_t i)
+{
+    const struct cli_command *command = (const struct cli_command *)commands + i;
+    return command->meaning != NULL ? command->name : "";
+}
+
+static int
+no_such_command(const char *name)
+{
+    const char *nearest =
+        suggest_name(str_from_cstr(name), cli_commands, cli_command_count, command_name);
+    fprintf(stderr, "postern: there is no command '%s'%s%s%s; see postern --help\n", name,
+            nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+            nearest != NULL ? "'?" : "");
+    return CLI_USAGE;
+}
+
+/* How many words of argv before the command are options that all commands take. */
+static int
+leading_options(int argc, char **argv)
+{
+    int i = 1;
+    while (i < argc && (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "--config") == 0 ||
+                        strcmp(argv[i], "-c") == 0 || strncmp(argv[i], "--config=", 9) == 0)) {
+        i += 1 + (strcmp(argv[i], "--config") == 0 || strcmp(argv[i], "-c") == 0);
+    }
+    return i - 1;
+}
+
+/* `postern --config FILE status` is `postern status --config FILE`: the command goes first. */
+static void
+command_first(int argc, char **argv)
+{
+    int leading = leading_options(argc, argv);
+    if (leading > 0 && leading + 1 < argc) {
+        char *command = argv[leading + 1];
+        memmove(argv + 2, argv + 1, (size_t)leading * sizeof *argv);
+        argv[1] = command;
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -54,10 +76,13 @@ main(int argc, char **argv)
         print_usage(stderr);
         return CLI_USAGE;
     }
+    command_first(argc, argv);
     struct str name = str_from_cstr(argv[1]);
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (str_eq(name, str_from_cstr(commands[i].name))) {
-            return commands[i].run(argc - 1, argv + 1);
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (str_eq(name, str_from_cstr(cli_commands[i].name))) {
+            return cli_verb_is_known(&cli_commands[i], argc - 1, argv + 1)
+                       ? cli_commands[i].run(argc - 1, argv + 1)
+                       : CLI_USAGE;
         }
     }
     if (str_eq(name, STR("--version")) || str_eq(name, STR("version"))) {
@@ -68,6 +93,5 @@ main(int argc, char **argv)
         print_usage(stdout);
         return CLI_DONE;
     }
-    fprintf(stderr, "postern: there is no command '%s'; see postern --help\n", argv[1]);
-    return CLI_USAGE;
+    return no_such_command(argv[1]);
 }

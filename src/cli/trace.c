@@ -26,8 +26,7 @@
 #define TABLE_OCTETS  (16u << 20)
 
 static const char usage[] =
-    "Find messages, and sessions that began none (newest first), or print all that happened\n"
-    "to one of them.\n"
+    "Find messages (newest first), or print all that happened to one of them.\n"
     "\n"
     "usage: postern trace [OPTIONS]\n"
     "       postern trace ID\n"
@@ -37,6 +36,11 @@ static const char usage[] =
     "  --subject TEXT        part of the subject\n"
     "  --message-id PATTERN  the Message-ID field\n"
     "  --client ADDRESS      address or network (192.0.2.0/24) of the client\n"
+    "  --outcome OUTCOME     how it stands: delivered, deferred, rejected, bounced, queued, held,\n"
+    "                        removed or open; several with commas\n"
+    "  --id ID               this message or session only, as one line\n"
+    "  --connections         connections that brought no mail too, with what became of them:\n"
+    "                        failed handshakes and logins, port scans\n"
     "  --since TIME          " MOMENT_FORMS "\n"
     "  --until TIME          the same; all times are UTC\n"
     "  --limit N             at most so many (20)\n"
@@ -44,7 +48,11 @@ static const char usage[] =
     "  --config FILE         the configuration of the running Postern\n"
     "  --json                one JSON object a line; with ID one array\n"
     "\n"
+    "Identifiers may be written in small letters too. Exit status: 0 done, also when nothing was\n"
+    "found; 1 nothing is known of ID, or it cannot be told; 2 wrong use.\n"
+    "\n"
     "examples: postern trace --recipient 'bob@*' --since 2h\n"
+    "          postern trace --outcome bounced,rejected --since 1d\n"
     "          postern trace --follow\n"
     "          postern trace 01KB2M9QJ8T3XW7A\n";
 
@@ -57,6 +65,7 @@ struct trace_command {
     struct trace_table table;
     uint64_t found; /* rows so far */
     char subject[SUMMARY_TEXT_MAX];
+    char id[ID_LENGTH + 1]; /* of query.id */
 };
 
 /* ---- rows */
@@ -104,7 +113,11 @@ print_row_json(const struct record_trace_row *row)
     set_text(json, "sender", row->sender);
     set_text(json, "recipients", row->recipients);
     json_object_set_new(json, "recipient_count", json_integer(row->recipient_count));
-    set_text(json, "subject", row->subject);
+    bool is_session = row->kind == TRACE_ROW_SESSION;
+    set_text(json, "subject", is_session ? STR("") : row->subject);
+    if (is_session) { /* it has none, but what it came to */
+        set_text(json, "reason", row->subject);
+    }
     set_text(json, "message_id", row->message_id);
     json_dumpf(json, stdout, JSON_COMPACT);
     putchar('\n');
@@ -307,6 +320,9 @@ enum option_id {
     OPTION_UNTIL,
     OPTION_LIMIT,
     OPTION_FOLLOW,
+    OPTION_OUTCOME,
+    OPTION_ID,
+    OPTION_CONNECTIONS,
 };
 
 static bool
@@ -340,6 +356,60 @@ take_subject(struct trace_command *command, const char *text)
     return n > 0 && (size_t)n < sizeof command->subject;
 }
 
+static const struct {
+    const char *word;
+    uint32_t states;
+} outcomes[] = {
+    {"delivered", 1u << TRACE_STATE_DELIVERED | 1u << TRACE_STATE_PARTLY},
+    {"deferred", 1u << TRACE_STATE_DEFERRED},
+    {"rejected",
+     1u << TRACE_STATE_REFUSED | 1u << TRACE_STATE_TRY_LATER | 1u << TRACE_STATE_TURNED_AWAY},
+    {"refused",
+     1u << TRACE_STATE_REFUSED | 1u << TRACE_STATE_TRY_LATER | 1u << TRACE_STATE_TURNED_AWAY},
+    {"bounced", 1u << TRACE_STATE_FAILED | 1u << TRACE_STATE_PARTLY},
+    {"failed", 1u << TRACE_STATE_FAILED | 1u << TRACE_STATE_PARTLY},
+    {"expired", 1u << TRACE_STATE_FAILED | 1u << TRACE_STATE_PARTLY},
+    {"queued", 1u << TRACE_STATE_QUEUED},
+    {"held", 1u << TRACE_STATE_HELD},
+    {"quarantined", 1u << TRACE_STATE_HELD},
+    {"removed", 1u << TRACE_STATE_REMOVED | 1u << TRACE_STATE_DISCARDED},
+    {"open", 1u << TRACE_STATE_OPEN | 1u << TRACE_STATE_CLOSED},
+};
+
+/* 0: there is no such outcome. */
+static uint32_t
+states_of(struct str word)
+{
+    for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
+        if (str_eq_nocase(word, str_from_cstr(outcomes[i].word))) {
+            return outcomes[i].states;
+        }
+    }
+    return 0;
+}
+
+/* One outcome, or several with commas between. */
+static bool
+take_outcome(struct trace_command *command, const char *text)
+{
+    struct str rest = str_from_cstr(text);
+    bool more = true;
+    while (more) {
+        struct str word;
+        more = str_cut(rest, ',', &word, &rest);
+        uint32_t states = states_of(str_trim(word));
+        if (states == 0) {
+            cli_fail("trace", CLI_USAGE,
+                     "--outcome: there is no '%.*s'; it is delivered, deferred, rejected, bounced, "
+                     "queued, held, removed or open",
+                     STR_ARG(word));
+            return false;
+        }
+        command->query.states |= states;
+    }
+    return true;
+}
+
 static bool
 take_option(struct trace_command *command, int option, const char *value)
 {
@@ -368,6 +438,17 @@ take_option(struct trace_command *command, int option, const char *value)
     case OPTION_FOLLOW:
         command->follow = true;
         return true;
+    case OPTION_OUTCOME:
+        return take_outcome(command, value);
+    case OPTION_ID:
+        query->id = trace_id_normal(str_from_cstr(value), command->id);
+        if (query->id.n != ID_LENGTH) {
+            cli_fail("trace", CLI_USAGE, "--id: '%s' is no identifier", value);
+        }
+        return query->id.n == ID_LENGTH;
+    case OPTION_CONNECTIONS:
+        query->connections = true;
+        return true;
     default:
         return false; /* cli_next_option has said why */
     }
@@ -386,6 +467,9 @@ parse(int argc, char **argv, struct trace_command *command)
         {"until", required_argument, NULL, OPTION_UNTIL},
         {"limit", required_argument, NULL, OPTION_LIMIT},
         {"follow", no_argument, NULL, OPTION_FOLLOW},
+        {"outcome", required_argument, NULL, OPTION_OUTCOME},
+        {"id", required_argument, NULL, OPTION_ID},
+        {"connections", no_argument, NULL, OPTION_CONNECTIONS},
         {NULL, 0, NULL, 0},
     };
     int option;

@@ -24,6 +24,20 @@ take_parts(struct trace_fetched *fetched, const struct msg_trace_get_reply *repl
     return STATUS_OK;
 }
 
+struct str
+trace_id_normal(struct str id, char out[static ID_LENGTH + 1])
+{
+    id = str_trim(id);
+    if (id.n != ID_LENGTH) {
+        return id;
+    }
+    for (size_t i = 0; i < id.n; i++) {
+        out[i] = id.p[i] >= 'a' && id.p[i] <= 'z' ? (char)(id.p[i] - 'a' + 'A') : id.p[i];
+    }
+    out[id.n] = '\0';
+    return str_make(out, id.n);
+}
+
 /* One reply of the ledger; *more_out: ask again. */
 static enum status
 fetch_some(int fd, struct str id, struct trace_fetched *fetched, bool *more_out)
@@ -44,9 +58,11 @@ fetch_some(int fd, struct str id, struct trace_fetched *fetched, bool *more_out)
 enum status
 trace_fetch(int fd, struct str id, struct trace_fetched *fetched_out)
 {
+    char normal[ID_LENGTH + 1];
     struct trace_fetched fetched = {.arena = arena_create(ARENA_MAX)};
     bool more = true;
     enum status status = STATUS_OK;
+    id = trace_id_normal(id, normal);
     fetched.parts = arena_alloc_array(fetched.arena, TRACE_FETCH_PARTS_MAX, sizeof *fetched.parts);
     if (fetched.parts == NULL) {
         status = STATUS_LIMIT;

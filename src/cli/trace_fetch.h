@@ -4,6 +4,7 @@
 #ifndef POSTERN_CLI_TRACE_FETCH_H
 #define POSTERN_CLI_TRACE_FETCH_H
 
+#include "base/random.h"
 #include "trace/timeline.h"
 
 /* Parts of one trace; each reply of the ledger has up to five. */
@@ -23,5 +24,11 @@ struct trace_fetched {
  */
 [[nodiscard]] enum status trace_fetch(int fd, struct str id, struct trace_fetched *fetched_out);
 void trace_fetched_free(struct trace_fetched *fetched);
+
+/*
+ * An id as it is kept, of one that somebody typed: in capital letters, without blanks around it. In
+ * `out`, or (where it has not the length of one) as it was given.
+ */
+struct str trace_id_normal(struct str id, char out[static ID_LENGTH + 1]);
 
 #endif

@@ -25,6 +25,7 @@ static const char usage[] =
     "  --config FILE     the configuration of the running Postern\n"
     "  --json            the result as JSON\n"
     "\n"
+    "ADDRESS is the whole address; where there is only one domain, the part before the @ will do.\n"
     "A disabled user may not log in, neither to send nor to read; mail for the address still\n"
     "arrives and waits in the mailbox. To refuse it, remove the user.\n"
     "\n"
@@ -262,6 +263,10 @@ static const struct {
     {"disable", USER_DISABLE, "disabled"},
     {"enable", USER_ENABLE, "enabled"},
     {"remove", USER_REMOVE, "removed"},
+    /* what fingers type */
+    {"del", USER_REMOVE, "removed"},
+    {"delete", USER_REMOVE, "removed"},
+    {"rm", USER_REMOVE, "removed"},
 };
 
 /* False when the words make no command. */
@@ -303,5 +308,13 @@ cli_user(int argc, char **argv)
         fputs(usage, stderr);
         return CLI_USAGE;
     }
-    return command.name != NULL ? change_user(&command) : list_users(&command);
+    if (command.name == NULL) {
+        return list_users(&command);
+    }
+    char name[CLI_ADDRESS_MAX];
+    if (!cli_complete_address("user", command.common.config_file, command.name, name)) {
+        return CLI_USAGE;
+    }
+    command.name = name;
+    return change_user(&command);
 }

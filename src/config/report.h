@@ -7,6 +7,7 @@
 #define POSTERN_CONFIG_REPORT_H
 
 #include "config/config.h"
+#include "config/suggest.h"
 
 struct report {
     struct arena *arena; /* the caller's; holds the texts */
@@ -32,12 +33,5 @@ void report_sort(struct report *report);
  * after 60 octets. In the report's arena.
  */
 struct str report_quote(struct report *report, struct str input);
-
-/*
- * The one of `count` names that `input` was probably meant to be (few edits away, case ignored), or
- * NULL. `name_of(names, i)` gives the i-th.
- */
-const char *suggest_name(struct str input, const void *names, size_t count,
-                         const char *(*name_of)(const void *names, size_t i));
 
 #endif

@@ -203,6 +203,23 @@ add_conditions(struct statement_text *text, const struct trace_query *query)
         add_client(text, &query->client);
     }
     add_times(text, query);
+    if (query->only_mail) {
+        text->failed |= buf_append(&text->sql, STR(" AND m.kind <> 0")) != STATUS_OK;
+    }
+}
+
+/* States that a later part, perhaps in a later segment, changes. */
+#define STATES_UNDER_WAY                                                                           \
+    (1u << TRACE_STATE_OPEN | 1u << TRACE_STATE_QUEUED | 1u << TRACE_STATE_HELD |                  \
+     1u << TRACE_STATE_DEFERRED)
+
+static void
+add_states(struct statement_text *text, uint32_t states)
+{
+    if (states != 0) {
+        add_condition(text, "((1 << m.state) & ?) <> 0",
+                      (struct parameter){.number = states, .is_number = true});
+    }
 }
 
 static void
@@ -227,6 +244,7 @@ make_find_sql(struct statement_text *text, const struct trace_query *query)
         add_condition(text, "m.id < ?", (struct parameter){.text = query->before});
     }
     add_conditions(text, query);
+    add_states(text, query->states != 0 ? query->states | STATES_UNDER_WAY : 0);
     add_end(text, "m.id DESC", query->limit);
 }
 
@@ -240,6 +258,7 @@ make_changed_sql(struct statement_text *text, const struct trace_query *query, i
                                                "WHERE 1" WITHOUT_BUSY_SESSIONS)) != STATUS_OK;
     text->parameters[text->count++] = (struct parameter){.number = from, .is_number = true};
     add_conditions(text, query);
+    add_states(text, query->states);
     add_end(text, "c.newest", query->limit);
 }
 
@@ -305,14 +324,45 @@ query_segment(struct trace_search *search, size_t index, const struct statement_
     return all;
 }
 
-static bool
-find_in_segment(struct trace_search *search, size_t index, const struct statement_text *text,
-                uint32_t limit)
+/* How the rows from `first` on stand now; those of other states than are looked for go. */
+static void
+refresh_rows(struct trace_search *search, size_t first, size_t own, uint32_t states)
 {
-    size_t before = search->count;
-    bool all = query_segment(search, index, text, limit);
-    for (size_t i = before; i < search->count; i++) {
-        refresh_row(search, &search->rows[i], index);
+    size_t kept = first;
+    for (size_t i = first; i < search->count; i++) {
+        refresh_row(search, &search->rows[i], own);
+        if (states == 0 || (states >> search->rows[i].state & 1u) != 0) {
+            if (kept != i) {
+                search->rows[kept] = search->rows[i];
+            }
+            kept++;
+        }
+    }
+    search->count = kept;
+}
+
+/* Adds what fits of one segment; false when it has more. */
+static bool
+find_in_segment(struct trace_search *search, size_t index, const struct trace_query *query)
+{
+    char before[ID_LENGTH + 1];
+    struct trace_query rest = *query;
+    bool all = false;
+    bool failed = false;
+    while (!all && !failed && search->count < query->limit) {
+        struct statement_text text = {.arena = arena_create(16384)};
+        size_t first = search->count;
+        buf_init(&text.sql, SQL_MAX);
+        make_find_sql(&text, &rest);
+        failed = text.failed;
+        all = failed || query_segment(search, index, &text, query->limit);
+        if (search->count > first) {
+            memcpy(before, search->rows[search->count - 1].id, sizeof before);
+            rest.before = str_from_cstr(before);
+        }
+        refresh_rows(search, first, index, query->states);
+        buf_free(&text.sql);
+        arena_destroy(&text.arena);
     }
     return all;
 }
@@ -334,19 +384,14 @@ enum status
 trace_search_find(struct trace_search *search, const struct trace_query *query,
                   const struct summary **rows_out, size_t *count_out, bool *more_out)
 {
-    struct statement_text text = {.arena = arena_create(16384)};
     bool all = true;
     search->count = 0;
-    buf_init(&text.sql, SQL_MAX);
-    make_find_sql(&text, query);
-    enum status status = text.failed ? STATUS_LIMIT : refresh(search);
+    enum status status = refresh(search);
     for (size_t i = search->list.count; status == STATUS_OK && all && i > 0; i--) {
         if (!is_outside(search, i - 1, query)) {
-            all = find_in_segment(search, i - 1, &text, query->limit);
+            all = find_in_segment(search, i - 1, query);
         }
     }
-    buf_free(&text.sql);
-    arena_destroy(&text.arena);
     *rows_out = search->rows;
     *count_out = search->count;
     *more_out = !all;

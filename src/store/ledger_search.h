@@ -30,6 +30,8 @@ struct trace_query {
     int64_t since_ms;  /* first event at this time or later */
     int64_t until_ms;  /* ... before this time */
     struct str before; /* only ids before this one */
+    uint32_t states;   /* a set of bits, 1 << enum trace_row_state; 0: any */
+    bool only_mail;    /* no sessions at all, unless by their id */
     uint32_t limit;    /* 1 to TRACE_SEARCH_ROWS_MAX */
 };
 

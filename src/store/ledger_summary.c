@@ -1,5 +1,7 @@
 #include "store/ledger_summary.h"
 
+#include <stdio.h>
+
 const char *
 trace_row_state_name(enum trace_row_state state)
 {
@@ -110,6 +112,26 @@ take_closed(struct taking *taking, const struct trace_event *event)
                    trace_event_number(event, "messages") == 0;
     set_state(taking->summary, refused ? TRACE_STATE_TURNED_AWAY : TRACE_STATE_CLOSED,
               event->time_ms);
+    if (taking->summary->kind == TRACE_ROW_SESSION && taking->summary->subject.n == 0) {
+        set_text(&taking->summary->subject, reason, SUMMARY_TEXT_MAX);
+    }
+}
+
+/* A connection without mail has, for its subject, why it came to nothing. */
+static void
+take_session_failure(struct taking *taking, const struct trace_event *event)
+{
+    char text[SUMMARY_TEXT_MAX];
+    struct str what = trace_event_text(event, "error");
+    const char *before = "TLS: ";
+    if (event->number == TRACE_AUTH_FAILED) {
+        before = "login failed: ";
+        what = trace_event_text(event, "user");
+    }
+    if (taking->summary->kind == TRACE_ROW_SESSION) {
+        int n = snprintf(text, sizeof text, "%s%.*s", before, STR_ARG(str_head(what, 300)));
+        set_text(&taking->summary->subject, str_make(text, (size_t)n), SUMMARY_TEXT_MAX);
+    }
 }
 
 static void
@@ -284,6 +306,8 @@ take_finished(struct taking *taking, const struct trace_event *event)
 static void (*const handlers[])(struct taking *taking, const struct trace_event *event) = {
     [TRACE_CONNECTION_OPENED] = take_opened,
     [TRACE_CONNECTION_CLOSED] = take_closed,
+    [TRACE_TLS_FAILED] = take_session_failure,
+    [TRACE_AUTH_FAILED] = take_session_failure,
     [TRACE_MAIL_ACCEPTED] = take_mail,
     [TRACE_MAIL_REFUSED] = take_mail,
     [TRACE_RECIPIENT_ACCEPTED] = take_recipient_accepted,

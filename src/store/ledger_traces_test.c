@@ -175,7 +175,14 @@ sessions_and_messages_belong_together(void **state)
     traces_test_append_closed(store, lonely);
     assert_int_equal(trace_store_commit(store), STATUS_OK);
     assert_string_equal(traces_test_find(directory, (struct trace_query){.limit = 10}),
-                        "|three_x|two 100%|one");
+                        "quit|three_x|two 100%|one"); /* it has why it ended for a subject */
+    assert_string_equal(
+        traces_test_find(directory, (struct trace_query){.limit = 10, .only_mail = true}),
+        "three_x|two 100%|one");
+    assert_string_equal(
+        traces_test_find(directory,
+                         (struct trace_query){.limit = 10, .states = 1u << TRACE_STATE_CLOSED}),
+        "quit");
     assert_int_equal(traces_test_get_row(directory, session).kind, TRACE_ROW_SESSION);
     assert_int_equal(traces_test_count_parts(directory, ids[0]), 2);
     assert_int_equal(traces_test_count_parts(directory, "0000000000NOBODY"), 0);

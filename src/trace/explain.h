@@ -10,9 +10,11 @@
 #include "trace/timeline.h"
 
 /* Columns of the text when nothing else is known. */
-#define EXPLAIN_WIDTH    96u
+#define EXPLAIN_WIDTH     96u
 /* Recipients whose end is told one by one; more are counted. */
-#define EXPLAIN_ENDS_MAX 2000u
+#define EXPLAIN_ENDS_MAX  2000u
+/* Hosts whose last attempt is told at the top. */
+#define EXPLAIN_HOSTS_MAX 8u
 
 /* How a recipient ended, or stands. */
 enum explain_end {
@@ -55,6 +57,9 @@ struct explain_summary {
     size_t recipient_count;
     size_t recipients_left_out;
     const struct trace_event *verdict; /* the event that refused or ended the whole */
+    /* The last attempt at each host, the latest host first; of a message that somebody lacks. */
+    const struct timeline_event *attempts[EXPLAIN_HOSTS_MAX];
+    size_t attempt_count;
 };
 
 /*
@@ -64,6 +69,14 @@ struct explain_summary {
 [[nodiscard]] enum status explain_summarise(const struct timeline *timeline, struct str id,
                                             struct explain_summary *summary_out);
 void explain_summary_fini(struct explain_summary *summary);
+
+/* How a message stands as a whole, or a session. */
+enum explain_result {
+    EXPLAIN_RESULT_DELIVERED, /* everybody has it, or gets a copy; a session that ended in peace */
+    EXPLAIN_RESULT_MISSED,    /* somebody does not get it */
+    EXPLAIN_RESULT_WAITING,   /* somebody does not have it yet */
+};
+enum explain_result explain_result(const struct explain_summary *summary);
 
 /* Whether the story of the summary's id has this event. */
 bool explain_is_told(const struct explain_summary *summary, const struct timeline_event *item);

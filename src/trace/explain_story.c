@@ -84,6 +84,21 @@ write_times(struct story *story, const struct explain_summary *summary)
     buf_free(&text);
 }
 
+/* What the hosts said last, the latest first. */
+static void
+write_attempts(struct story *story, const struct explain_summary *summary)
+{
+    for (size_t i = 0; i < summary->attempt_count; i++) {
+        struct buf text;
+        buf_init(&text, SENTENCE_MAX);
+        TRY(story, text_append_time(&text, summary->attempts[i]->event.time_ms));
+        TRY(story, buf_append(&text, STR(": ")));
+        TRY(story, explain_event(&summary->attempts[i]->event, &text));
+        write_fact(story, i == 0 ? "Last try" : "", buf_str(&text));
+        buf_free(&text);
+    }
+}
+
 static void
 write_summary(struct story *story, const struct explain_summary *summary)
 {
@@ -91,6 +106,10 @@ write_summary(struct story *story, const struct explain_summary *summary)
     buf_init(&outcome, SENTENCE_MAX);
     TRY(story, buf_printf(story->out, "%s %.*s\n\n", summary->is_session ? "Session" : "Message",
                           STR_ARG(summary->id)));
+    TRY(story, explain_outcome(summary, &outcome));
+    write_fact(story, "Outcome", buf_str(&outcome));
+    buf_free(&outcome);
+    write_attempts(story, summary);
     if (!summary->is_session) {
         write_foreign_fact(story, "From", summary->from);
         write_foreign_fact(story, "Sender",
@@ -101,9 +120,6 @@ write_summary(struct story *story, const struct explain_summary *summary)
     }
     write_origin(story, summary);
     write_times(story, summary);
-    TRY(story, explain_outcome(summary, &outcome));
-    write_fact(story, "Outcome", buf_str(&outcome));
-    buf_free(&outcome);
 }
 
 /* ---- recipients */
@@ -370,6 +386,11 @@ summary_json(const struct explain_summary *summary)
         json_object_set_new(json, "outcome", trace_json_text(buf_str(&outcome)));
     }
     buf_free(&outcome);
+    json_t *attempts = json_array();
+    for (size_t i = 0; i < summary->attempt_count; i++) {
+        json_array_append_new(attempts, event_json(summary->attempts[i]));
+    }
+    json_object_set_new(json, "last_attempts", attempts);
     return json;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "trace/explain.h"
+#include "trace/explain_attempts.h"
 #include "trace/explain_text.h"
 
 /* A recipient in the index by address (lower case is not assumed: addresses come in one form). */
@@ -371,6 +372,7 @@ explain_summarise(const struct timeline *timeline, struct str id,
         summary.has_mail |= is_about_a_message(&item->event);
     }
     HASH_FREE_ALL(reading.index);
+    explain_find_attempts(timeline, &summary);
     if (reading.no_memory) {
         explain_summary_fini(&summary);
         return STATUS_LIMIT;

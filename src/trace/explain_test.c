@@ -179,6 +179,9 @@ a_delivered_message(void **state)
     assert_string_equal(
         got, "Message 0000000000MESSAG\n"
              "\n"
+             "  Outcome     Of 3 recipients, 2 have it, 1 was refused.\n"
+             "  Last try    2026-11-24 17:48:14: Delivered to <jack@kartapuce.com>: 127.0.10.2\n"
+             "              answered 250 Saved; encrypted with TLSv1.3.\n"
              "  From        Tom <tom@provider.example>\n"
              "  Sender      tom@provider.example\n"
              "  Subject     Two pianos\n"
@@ -186,7 +189,6 @@ a_delivered_message(void **state)
              "  Came from   192.0.2.7, calling itself mail.provider.example, encrypted with\n"
              "              TLSv1.3 TLS_AES_256_GCM_SHA384\n"
              "  When        2026-11-23 17:48:14 UTC\n"
-             "  Outcome     Of 3 recipients, 2 have it, 1 was refused.\n"
              "\n"
              "Recipients\n"
              "\n"

@@ -37,6 +37,11 @@ class Keys:
     def json(self, *words):
         return json.loads(self.command(*words, "--json").stdout)
 
+    def check(self, *selector):
+        """(exit status, keys) of `postern key check`."""
+        done = self.command("check", self.domain, *selector, "--json", check=False)
+        return done.returncode, json.loads(done.stdout)
+
     def list(self):
         return {key["selector"]: key for key in self.json("list", self.domain)}
 
@@ -75,12 +80,13 @@ def test_life_of_keys(keys):
     assert all(key["state"] == "pending" for key in keys.list().values())
 
     # What is not in the DNS does not come into use.
-    text = keys.command("publish", keys.domain).stdout
-    assert text.count("the DNS has no such record") == 2 and "should be: v=DKIM1; k=rsa; p=" in text
+    done = keys.command("check", keys.domain, check=False)
+    text = done.stdout
+    assert done.returncode == 1 and text.count("the DNS has no such record") == 2 and "should be: v=DKIM1; k=rsa; p=" in text
 
     keys.publish(*made)
-    shown = keys.json("publish", keys.domain)
-    assert {key["state"] for key in shown} <= {"published", "active"}
+    status, shown = keys.check()
+    assert status == 0 and {key["state"] for key in shown} <= {"published", "active"}
     for key in made:
         keys.wait_state(key["selector"], "active")
         assert keys.list()[key["selector"]]["dns"] == "shown"
@@ -103,7 +109,7 @@ def test_life_of_keys(keys):
     keys.command("retire", keys.domain, old["selector"], "--now")
     assert keys.state(old["selector"]) in ("retired", "gone")
     keys.withdraw(old)
-    wait_for(lambda: keys.command("publish", keys.domain) and keys.state(old["selector"]) == "gone",
+    wait_for(lambda: keys.check() and keys.state(old["selector"]) == "gone",
              20, "forgotten", step=1)
     # Its selector is never given again.
     again = keys.command("generate", keys.domain, "--algorithm", old["algorithm"], "--selector",
@@ -123,13 +129,23 @@ def test_an_active_key_vanishes_from_the_dns(keys):
     keys.wait_state(key["selector"], "active")
     assert not [w for w in keys.gateway.status()["warnings"] if "key" in w]
     keys.withdraw(key)
-    wait_for(lambda: keys.json("publish", keys.domain)[0]["dns"] == "absent", 10, step=0.5)
+    wait_for(lambda: keys.check()[1][0]["dns"] == "absent", 10, step=0.5)
     assert keys.state(key["selector"]) == "active"     # one answer stops nothing
     warning, = [w for w in keys.gateway.status()["warnings"] if key["selector"] in w]
     assert "signs, but is not in the DNS since" in warning
     keys.publish(key)
-    wait_for(lambda: keys.json("publish", keys.domain)[0]["dns"] == "shown", 10, step=0.5)
+    wait_for(lambda: keys.check()[1][0]["dns"] == "shown", 10, step=0.5)
     assert not [w for w in keys.gateway.status()["warnings"] if key["selector"] in w]
+
+
+def test_a_record_is_seen_as_soon_as_it_is_there(keys):
+    """The answer of the moment after `generate` is not kept for who asks again."""
+    key, = keys.json("generate", keys.domain, "--algorithm", "ed25519")
+    keys.world.peers.txt(keys._label(key["selector"]), "v=DKIM1; k=ed25519; p=", ttl=600)
+    keys.world.dns.update()
+    assert keys.check()[0] == 1
+    keys.publish(key)
+    wait_for(lambda: keys.check()[0] == 0, 5, "the key in the DNS", step=0.3)
 
 
 @pytest.mark.parametrize("text, dns", [
@@ -140,9 +156,11 @@ def test_an_active_key_vanishes_from_the_dns(keys):
 def test_another_record_in_its_place(keys, text, dns):
     key, = keys.json("generate", keys.domain, "--algorithm", "ed25519")
     keys.publish(key, text=text)
-    shown, = keys.json("publish", keys.domain, key["selector"])
+    status, (shown,) = keys.check(key["selector"])
+    assert status == 1
     assert (shown["state"], shown["dns"], shown["dns_shows"]) == ("pending", dns, text)
-    assert text in keys.command("publish", keys.domain, key["selector"]).stdout
+    # under its former name too
+    assert text in keys.command("publish", keys.domain, key["selector"], check=False).stdout
 
 
 def test_records_are_zone_file_lines(keys):

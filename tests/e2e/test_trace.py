@@ -186,6 +186,7 @@ def test_who_is_turned_away_has_a_state_of_its_own(world):
         first.ehlo()
         with strict.dialogue() as second:
             assert second.greeting.code == 421
-    rows = wait_for(lambda: [row for row in strict.gateway.trace("--client", "127.0.0.1")
+    rows = wait_for(lambda: [row for row in strict.gateway.trace("--connections", "--client",
+                                                                   "127.0.0.1")
                              if row["state"] == "turned away"], 10)
     strict.explained(rows[0]["id"], "421")

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Every relative link of README.md and doc/*.md leads to a file of the tree, and to a heading of it.
+"""Every relative link of README.md and doc/*.md leads to a file of the tree, and to a heading of it;
+every test that doc/rfc.md names is there.
 
     tests/tools/check_links.py [FILE...]
 """
@@ -49,10 +50,22 @@ def faults(file):
             yield f"{file}:{line}: {link}: there is no such heading"
 
 
+def missing_tests(file):
+    """"FILE:LINE: text" for each `name_test`, `folder/name_test` or `e2e/name.py` that is none."""
+    sources = [str(path.relative_to(ROOT)) for folder in ("src", "tests")
+               for path in (ROOT / folder).rglob("*") if path.suffix in (".c", ".py")]
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        for name in re.findall(r"`((?:\w+/)?\w+_test|e2e/[\w.]+)`", line):
+            wanted = f"/{name}" if name.startswith("e2e/") else f"/{name}.c"
+            if not any(source.endswith(wanted) for source in sources):
+                yield f"{file}:{number}: {name}: there is no such test"
+
+
 def main():
     files = [Path(name) for name in sys.argv[1:]]
     found = [fault for file in files or [ROOT / "README.md", *sorted((ROOT / "doc").rglob("*.md"))]
              for fault in faults(file)]
+    found += [] if files else missing_tests(ROOT / "doc/rfc.md")
     print(*found, sep="\n", end="\n" if found else "")
     sys.exit(1 if found else 0)
 

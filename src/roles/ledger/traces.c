@@ -243,6 +243,8 @@ make_query(const struct msg_trace_find *fields, struct trace_query *query_out)
         .since_ms = fields->since_ms,
         .until_ms = fields->until_ms,
         .before = fields->before,
+        .states = fields->states,
+        .only_mail = !fields->connections && fields->id.n == 0,
         .limit = fields->limit < 1                       ? 1
                  : fields->limit > TRACE_SEARCH_ROWS_MAX ? TRACE_SEARCH_ROWS_MAX
                                                          : fields->limit,

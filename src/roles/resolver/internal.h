@@ -19,6 +19,8 @@
 #define REPLY_OCTETS_MAX     (300u * 1024u)
 /* How long a batch waits for its slowest question before it goes without. */
 #define BATCH_HOLD_MS        100
+/* Questions past the cache share a context for so long. */
+#define FRESH_MS             1000
 /* How often deadlines are looked at. */
 #define SWEEP_MS             50
 
@@ -65,6 +67,8 @@ struct resolver {
     struct anchors *anchors;
     struct context *current;
     struct dns_table *table; /* answers of the current context, for others to read */
+    struct context *fresh;   /* for questions past the cache; NULL: none lately. It holds one use */
+    int64_t fresh_ms;        /* when it was made */
     struct context *retired;
     struct event *clean_up;
     struct event *sweep;
@@ -109,6 +113,9 @@ void query_detach(struct query *query);
 void resolver_count(struct resolver *resolver, const struct dns_answer *answer);
 /* Gives back one use of a context. */
 void resolver_release(struct resolver *resolver, struct context *context);
+/* A context that knows nothing yet, or nothing older than FRESH_MS; the current one when there is
+ * no room for another. */
+struct context *resolver_fresh_context(struct resolver *resolver);
 /* Makes a new context of what is configured and trusted now; false: the old one stays. */
 bool resolver_renew_context(struct resolver *resolver);
 

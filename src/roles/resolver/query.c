@@ -34,6 +34,7 @@ struct asker {
     uint64_t request;
     struct batch *batch;
     size_t index;
+    bool fresh; /* it does not want what is cached */
 };
 
 /* ---- answers */
@@ -88,7 +89,7 @@ answer_asker(struct resolver *resolver, const struct asker *asker, struct dns_an
 static struct asker
 asker_of(const struct query *query)
 {
-    return (struct asker){query->channel, query->request, query->batch, query->index};
+    return (struct asker){query->channel, query->request, query->batch, query->index, false};
 }
 
 static struct str
@@ -115,7 +116,7 @@ answer_query(struct query *query, const struct unbound_result *result)
     struct asker asker = asker_of(query);
     struct dns_answer answer;
     unbound_read_answer(resolver->scratch, result, query_name(query), query->type, &answer);
-    if (query->context == resolver->current && answer_octets(&answer) <= REPLY_OCTETS_MAX) {
+    if (!query->context->retired && answer_octets(&answer) <= REPLY_OCTETS_MAX) {
         dns_table_put(resolver->table, query_name(query), query->type, &answer,
                       clock_monotonic_ms());
     }
@@ -145,17 +146,18 @@ query_create(struct resolver *resolver, const struct asker *asker, struct str na
     if (query == NULL) {
         return NULL;
     }
+    struct context *context = asker->fresh ? resolver_fresh_context(resolver) : resolver->current;
     *query = (struct query){
         .next = resolver->queries,
         .link = &resolver->queries,
         .resolver = resolver,
-        .context = resolver->current,
+        .context = context,
         .channel = asker->channel,
         .load = load_of(resolver, asker->channel),
         .request = asker->request,
         .batch = asker->batch,
         .index = asker->index,
-        .deadline_ms = clock_monotonic_ms() + resolver->current->config->resolver.timeout_ms,
+        .deadline_ms = clock_monotonic_ms() + context->config->resolver.timeout_ms,
         .type = type,
         .name_length = name.n,
     };
@@ -278,7 +280,8 @@ query_ask(struct resolver *resolver, struct channel *channel, struct ipc_message
 {
     const struct msg_resolve *fields = MSG_BODY(message, resolve);
     if (is_asked_for(fields->type)) {
-        struct asker asker = {.channel = channel, .request = message->request};
+        struct asker asker = {
+            .channel = channel, .request = message->request, .fresh = fields->fresh};
         ask(resolver, &asker, fields->name, fields->type);
     } else {
         role_peer_misbehaved(resolver->runtime, channel);
@@ -302,7 +305,7 @@ query_ask_batch(struct resolver *resolver, struct channel *channel, struct ipc_m
     struct batch *batch = batch_create(resolver, channel, message->request, fields);
     resolver->batches_asked++;
     for (size_t i = 0; i < fields->questions.n; i++) {
-        struct asker asker = {channel, message->request, batch, i};
+        struct asker asker = {channel, message->request, batch, i, false};
         ask(resolver, &asker, fields->questions.items[i].name, fields->questions.items[i].type);
     }
     batch_close(batch);

@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "roles/resolver.h"
 #include "roles/resolver/internal.h"
@@ -53,10 +54,48 @@ make_context(struct resolver *resolver, const struct config *config)
     return context_create(role_loop(resolver->runtime), config, zones, count);
 }
 
+/* It goes when its last question has been answered. */
+static void
+retire_context(struct resolver *resolver, struct context *context)
+{
+    struct timeval now = {0, 0};
+    context->retired = true;
+    context->next = resolver->retired;
+    resolver->retired = context;
+    event_add(resolver->clean_up, &now);
+}
+
+static void
+drop_fresh(struct resolver *resolver)
+{
+    struct context *fresh = resolver->fresh;
+    resolver->fresh = NULL;
+    if (fresh != NULL) {
+        fresh->users--;
+        retire_context(resolver, fresh);
+    }
+}
+
+struct context *
+resolver_fresh_context(struct resolver *resolver)
+{
+    int64_t const now = clock_monotonic_ms();
+    if (resolver->fresh != NULL && now - resolver->fresh_ms < FRESH_MS) {
+        return resolver->fresh;
+    }
+    drop_fresh(resolver);
+    resolver->fresh = make_context(resolver, resolver->current->config);
+    if (resolver->fresh == NULL) {
+        return resolver->current;
+    }
+    resolver->fresh->users++;
+    resolver->fresh_ms = now;
+    return resolver->fresh;
+}
+
 bool
 resolver_renew_context(struct resolver *resolver)
 {
-    struct timeval now = {0, 0};
     struct context *next = make_context(resolver, role_config(resolver->runtime));
     if (next == NULL) {
         return false;
@@ -64,10 +103,8 @@ resolver_renew_context(struct resolver *resolver)
     struct context *old = resolver->current;
     resolver->current = next;
     dns_table_clear(resolver->table);
-    old->retired = true;
-    old->next = resolver->retired;
-    resolver->retired = old;
-    event_add(resolver->clean_up, &now);
+    retire_context(resolver, old);
+    drop_fresh(resolver);
     return true;
 }
 

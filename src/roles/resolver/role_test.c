@@ -325,6 +325,29 @@ test_a_peer_has_its_share(void **state)
     assert_true(metric(world, "dns_over_limit_total") >= 2100 - 2048);
 }
 
+/* Who waits for a record hears of it at once, and then the others do too. */
+static void
+test_a_question_past_the_cache(void **state)
+{
+    struct world *world = *state;
+    struct msg_resolve fresh = {STR("a.zone.example"), DNS_TYPE_A, true};
+    struct ipc_message *message = ask(world, "a.zone.example", DNS_TYPE_A);
+    ipc_message_free(&message);
+    message = ask(world, "a.zone.example", DNS_TYPE_A);
+    ipc_message_free(&message);
+    assert_int_equal(atomic_load(&world->server.udp), 1);
+    for (unsigned i = 0; i < 2; i++) { /* those of one moment share what they hear */
+        message = test_process_call(&world->process, MSG_RESOLVE, &fresh);
+        assert_int_equal(MSG_BODY(message, resolve_reply)->outcome, DNS_OUTCOME_ANSWER);
+        ipc_message_free(&message);
+    }
+    assert_int_equal(atomic_load(&world->server.udp), 2);
+    test_process_reload(&world->process, world->settings);
+    message = test_process_call(&world->process, MSG_RESOLVE, &fresh);
+    ipc_message_free(&message);
+    assert_int_equal(atomic_load(&world->server.udp), 3);
+}
+
 /* ---- validation */
 
 static enum status
@@ -419,6 +442,7 @@ main(void)
         TEST(test_truncated_answers_come_over_tcp),
         TEST(test_too_many_records_are_no_answer),
         TEST(test_the_cache),
+        TEST(test_a_question_past_the_cache),
         TEST(test_a_time_limit),
         TEST(test_a_batch),
         TEST(test_a_batch_does_not_wait_for_the_slowest),

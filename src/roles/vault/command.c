@@ -404,7 +404,7 @@ rotate(struct command *command, const char *domain)
         command_refuse(command, KEY_OUTCOME_STATE,
                        arena_printf(command->arena,
                                     "new keys of %s wait for the DNS already; see postern key "
-                                    "publish %s",
+                                    "check %s",
                                     domain, domain));
     } else {
         command_make(command, &order);

@@ -190,7 +190,10 @@ bool
 vault_check(struct vault *vault, struct entry *entry, vault_on_checked *on_checked, void *context)
 {
     struct channel *resolver = role_channel(vault->runtime, ROLE_RESOLVER, 0);
-    struct msg_resolve question = {.name = str_from_cstr(entry->name), .type = DNS_TYPE_TXT};
+    /* That a record is not there yet is worth keeping for everybody but for who waits for it. */
+    bool const awaited = on_checked != NULL || entry->key.state < KEY_ACTIVE;
+    struct msg_resolve question = {
+        .name = str_from_cstr(entry->name), .type = DNS_TYPE_TXT, .fresh = awaited};
     int const timeout = (int)role_config(vault->runtime)->resolver.timeout_ms + EXTRA_TIMEOUT_MS;
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL) {
