@@ -73,9 +73,12 @@ put_date(struct composer *c, const char *field, int64_t wall_ms)
 /* ---- what is said */
 
 static struct str
-subject_of(enum dsn_kind kind)
+subject_of(const struct dsn_request *q)
 {
-    switch (kind) {
+    if (q->why_postmaster.n > 0) {
+        return STR("Undelivered: a message whose sender is not told");
+    }
+    switch (q->kind) {
     case DSN_DELAY:
         return STR("Delayed: your message has not been delivered yet");
     case DSN_SUCCESS:
@@ -101,6 +104,10 @@ all_wait_for_somebody(const struct dsn_request *q)
 static const char *
 intro_of(const struct dsn_request *q)
 {
+    if (q->why_postmaster.n > 0) {
+        return "a message could not be delivered to the recipients below, and its sender is\r\n"
+               "not told. You get this notice so that it does not go unseen.\r\n";
+    }
     switch (q->kind) {
     case DSN_DELAY:
         if (all_wait_for_somebody(q)) {
@@ -236,6 +243,11 @@ put_text_part(struct composer *c)
     put_part_start(c, "Notification",
                    c->utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii");
     putf(c, "This is the mail system of %.*s:\r\n%s", STR_ARG(q->hostname), intro_of(q));
+    if (q->why_postmaster.n > 0) {
+        put(c, STR("\r\nSender: <"));
+        put_quoted(c, q->original_sender);
+        putf(c, ">\r\nWhy:    %.*s\r\n", STR_ARG(q->why_postmaster));
+    }
     size_t listed = q->recipient_count < LISTED_MAX ? q->recipient_count : LISTED_MAX;
     for (size_t i = 0; i < listed; i++) {
         put_for_people(c, &q->recipients[i]);
@@ -332,7 +344,7 @@ put_status_part(struct composer *c)
 static bool
 returns_all(const struct dsn_request *q)
 {
-    return q->kind == DSN_FAILURE && !q->return_headers &&
+    return q->kind == DSN_FAILURE && !q->return_headers && q->why_postmaster.n == 0 &&
            q->head.n + q->content.n <= q->returned_max &&
            (q->return_full || str_is_ascii(q->content));
 }
@@ -361,7 +373,10 @@ put_original_part(struct composer *c)
     const char *type = all ? (global ? "message/global" : "message/rfc822")
                            : (global ? "message/global-headers" : "text/rfc822-headers");
     putf(c, "\r\n--%.*s\r\nContent-Description: %s\r\nContent-Type: %s\r\n", STR_ARG(c->boundary),
-         all ? "Your message" : "The header of your message", type);
+         q->why_postmaster.n > 0 ? "The header of the message"
+         : all                   ? "Your message"
+                                 : "The header of your message",
+         type);
     putf(c, "Content-Transfer-Encoding: %s\r\n\r\n", ascii ? "7bit" : "8bit");
     put(c, all ? q->head : headers_of(q->head));
     if (all) {
@@ -374,7 +389,8 @@ put_original_part(struct composer *c)
 static bool
 needs_utf8(const struct dsn_request *q)
 {
-    bool utf8 = !str_is_ascii(q->sender) || !str_is_ascii(q->postmaster) || !str_is_ascii(q->head);
+    bool utf8 = !str_is_ascii(q->sender) || !str_is_ascii(q->postmaster) ||
+                !str_is_ascii(q->head) || !str_is_ascii(q->original_sender);
     for (size_t i = 0; !utf8 && i < q->recipient_count; i++) {
         utf8 = !str_is_ascii(q->recipients[i].address) || !str_is_ascii(q->recipients[i].original);
     }
@@ -429,7 +445,7 @@ enum status
 dsn_compose(struct arena *arena, const struct dsn_request *request, struct dsn_message *message_out)
 {
     struct composer c = {.request = request, .arena = arena, .utf8 = needs_utf8(request)};
-    struct dsn_message message = {.subject = subject_of(request->kind)};
+    struct dsn_message message = {.subject = subject_of(request)};
     buf_init(&c.out, TEXT_CEILING + (size_t)request->returned_max);
     message.message_id =
         arena_printf(arena, "<%.*s@%.*s>", STR_ARG(request->id), STR_ARG(request->hostname));

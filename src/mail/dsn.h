@@ -57,13 +57,17 @@ struct dsn_request {
     struct str about_id;   /* of the message that it speaks of */
     int64_t now_ms;        /* wall clock */
     int64_t arrival_ms;    /* wall clock; when the original was received */
-    struct str sender;     /* of the original: who is told; not empty */
-    struct str envid;      /* ENVID, decoded; empty: none */
-    bool return_full;      /* RET=FULL */
-    bool return_headers;   /* RET=HDRS */
-    struct str head;       /* the original's header section with its empty line */
-    struct str content;    /* the original's body */
-    uint64_t returned_max; /* octets of the original that may be returned; above: its header */
+    struct str sender;     /* who is told, usually the sender of the original; not empty */
+    /* Why it is the postmaster who is told of a failure, in words behind "because"; empty: it is
+     * the sender who is told. */
+    struct str why_postmaster;
+    struct str original_sender; /* for the postmaster; empty: the null path */
+    struct str envid;           /* ENVID, decoded; empty: none */
+    bool return_full;           /* RET=FULL */
+    bool return_headers;        /* RET=HDRS */
+    struct str head;            /* the original's header section with its empty line */
+    struct str content;         /* the original's body */
+    uint64_t returned_max;      /* octets of the original that may be returned; above: its header */
     const struct dsn_recipient *recipients;
     size_t recipient_count; /* at least 1 */
 };

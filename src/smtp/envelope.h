@@ -79,6 +79,9 @@ enum smtp_message_flag {
     SMTP_MESSAGE_SENDER_PROVEN = 1 << 5,
     /* The return path is our own rewriting (SRS) of the one that it came with. */
     SMTP_MESSAGE_SENDER_REWRITTEN = 1 << 6,
+    /* A notice of our own to the postmaster: when it fails there is nobody left who could be told.
+     */
+    SMTP_MESSAGE_TO_POSTMASTER = 1 << 7,
 };
 
 #endif

@@ -95,14 +95,23 @@ def test_envid_and_orcpt_come_back(out):
     assert of_recipients[0]["Original-Recipient"].replace(" ", "") == "rfc822;alias+x@far.example"
 
 
-def test_notify_never_and_null_sender_make_no_report(out):
+def test_notify_never_makes_no_report(out):
     before = len(out.mailboxes.mails)
     quiet = out.submit("no@far.example", rcpt_parameters="NOTIFY=NEVER")
-    null = out.submit("no@far.example", sender="")
-    for queue_id in (quiet, null):
-        out.explained(queue_id, "550")
+    out.explained(quiet, "550")
     out.empty_queue()
     assert len(out.mailboxes.mails) == before
+
+
+def test_of_a_null_sender_the_postmaster_is_told(out):
+    before = len(out.mailboxes.mails)
+    null = out.submit("no@far.example", "Subject: lost\n\nthe body\n", sender="")
+    mail = out.mailboxes.wait(before + 1)[-1]
+    assert b"To: <postmaster@mx.kartapuce.com>" in mail.content and b"the body" not in mail.content
+    assert report(mail)[2][0]["Final-Recipient"] == "rfc822; no@far.example"
+    out.explained(null, "550", "No notice of failure was sent", "postmaster@mx.kartapuce.com")
+    out.empty_queue()
+    assert len(out.mailboxes.mails) == before + 1
 
 
 def test_notify_success_is_told_when_the_next_host_cannot(world):
@@ -150,7 +159,7 @@ def test_no_backscatter(out):
 
 
 def test_bounce_of_a_bounce_ends(world):
-    """The report to an unreachable sender is dropped, with a trace."""
+    """The report to an unreachable sender ends at the postmaster."""
     nowhere = world.sink(Script(replies={"rcpt": "550 5.1.1 nobody"}))
     running = world.gateway({"routes": [{"domain": "nowhere.example",
                                          "to": f"smtp://{nowhere.address}:{nowhere.port}"}],
@@ -164,7 +173,10 @@ def test_bounce_of_a_bounce_ends(world):
     running.empty_queue()
     time.sleep(0.5)
     assert sum("RCPT" in c for c in nowhere.commands()) == 2
-    assert not running.mailboxes.mails
+    assert len(running.mailboxes.mails) == 1
+    content = running.mailboxes.mails[0].content
+    assert b"a notice could not be delivered" in content
+    assert b"Final-Recipient: rfc822; ghost@nowhere.example" in content
 
 
 def test_utf8_in_the_report(out, far):

@@ -113,8 +113,8 @@ static uint32_t
 flags_of(const struct work *work)
 {
     const struct msg_submit *submit = work->job->content.submit;
-    const uint32_t own =
-        SMTP_MESSAGE_STRANGER | SMTP_MESSAGE_SENDER_PROVEN | SMTP_MESSAGE_SENDER_REWRITTEN;
+    const uint32_t own = SMTP_MESSAGE_STRANGER | SMTP_MESSAGE_SENDER_PROVEN |
+                         SMTP_MESSAGE_SENDER_REWRITTEN | SMTP_MESSAGE_TO_POSTMASTER;
     uint32_t flags = submit->flags & ~own;
     if (work->input.direction == CHECK_INBOUND) {
         flags |= SMTP_MESSAGE_STRANGER;

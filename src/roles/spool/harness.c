@@ -408,6 +408,7 @@ harness_commit_send(struct harness *harness, const struct harness_mail *mail, ch
         .sender = text_or(mail->sender, "sender@out.example"),
         .ret = mail->ret,
         .envid = text_or(mail->envid, ""),
+        .flags = mail->flags,
         .priority = mail->priority,
         .hold = text_or(mail->hold, ""),
         .recipients = {recipients, n},

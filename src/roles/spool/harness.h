@@ -61,6 +61,7 @@ struct harness_mail {
     const char *orcpt;
     const char *hold;
     uint8_t priority;
+    uint32_t flags;     /* set of enum smtp_message_flag */
     struct str content; /* empty: a short one */
 };
 

@@ -9,7 +9,8 @@
  *   destination.c  destinations are taken up, their windows filled, and let go
  *   load.c      a message is read from the database; who works on which message
  *   damage.c    a message that cannot be read is put aside
- *   outcome.c   what became of recipients is written down, the sender is told
+ *   outcome.c   what became of recipients is written down
+ *   tell.c      who is told of it
  *   outcome_log.c  one line of the log for each recipient and outcome
  *   notice.c    makes the notices (RFC 3464)
  *   age.c       delay warnings and expiry for mail that nobody tries
@@ -303,10 +304,17 @@ void outcome_log_quarantined(struct spool_role *role, const struct spool_message
 
 /* ---- notice.c */
 
-/* A notice to the sender of `about`, as a parcel with one recipient; NULL (logged) when it cannot
- * be made. */
-struct parcel *notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind kind,
-                           const struct dsn_recipient *recipients, size_t count);
+/* What one notice speaks of. */
+struct notice_subject {
+    const struct parcel *about;
+    enum dsn_kind kind;
+    struct str why_postmaster; /* empty: to the sender of `about`; else to the postmaster (dsn.h) */
+    const struct dsn_recipient *recipients;
+    size_t count;
+};
+
+/* A notice as a parcel; NULL (logged) when it cannot be made. */
+struct parcel *notice_make(struct spool_role *role, const struct notice_subject *subject);
 
 /* A mail to our postmaster, as a parcel with its recipients; NULL (logged) when it cannot be made.
  */

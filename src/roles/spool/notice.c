@@ -30,11 +30,12 @@ sender_of(struct arena *arena, const struct spool_message *m)
 
 /* Fills in the request what comes from the message that it is about, and composes. */
 static enum status
-compose(struct spool_role *role, struct arena *arena, const struct parcel *about,
+compose(struct spool_role *role, struct arena *arena, const struct notice_subject *subject,
         struct dsn_request *request, struct dsn_message *out)
 {
     const struct config *config = role_config(role->runtime);
-    const struct spool_message *m = &about->m;
+    const struct spool_message *m = &subject->about->m;
+    bool for_postmaster = subject->why_postmaster.n > 0;
     /* Always accepted here, and leads to bounce.postmaster without telling everybody who that is.
      */
     struct str postmaster = arena_printf(arena, "postmaster@%.*s", STR_ARG(config->hostname));
@@ -43,7 +44,9 @@ compose(struct spool_role *role, struct arena *arena, const struct parcel *about
     request->about_id = m->id;
     request->now_ms = clock_wall_ms();
     request->arrival_ms = m->received_ms;
-    request->sender = sender_of(arena, m);
+    request->sender = for_postmaster ? postmaster : sender_of(arena, m);
+    request->why_postmaster = subject->why_postmaster;
+    request->original_sender = for_postmaster ? sender_of(arena, m) : str_make(NULL, 0);
     request->envid = m->envid;
     bool whole = notice_extent_of(config, m->flags) == NOTICE_EXTENT_FULL;
     request->return_full = whole && m->ret == SMTP_DSN_RET_FULL;
@@ -143,6 +146,7 @@ notice_to_postmaster(struct spool_role *role, struct str subject, struct str tex
         .id = arena_str_dup(arena, str_make(id, ID_LENGTH)),
         .received_ms = now,
         .priority = SPOOL_PRIORITY_HIGH,
+        .flags = SMTP_MESSAGE_TO_POSTMASTER,
         .content = arena_str_dup(arena, text),
     };
     struct str postmaster = arena_printf(arena, "postmaster@%.*s", STR_ARG(host));
@@ -170,9 +174,9 @@ notice_to_postmaster(struct spool_role *role, struct str subject, struct str tex
 }
 
 struct parcel *
-notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind kind,
-            const struct dsn_recipient *recipients, size_t count)
+notice_make(struct spool_role *role, const struct notice_subject *subject)
 {
+    const struct parcel *about = subject->about;
     char id[ID_LENGTH + 1];
     struct dsn_message dsn;
     struct arena *arena =
@@ -184,13 +188,17 @@ notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind k
         .priority = SPOOL_PRIORITY_BULK, /* the mail of people goes first */
     };
     struct dsn_request request = {
-        .kind = kind, .id = notice.id, .recipients = recipients, .recipient_count = count};
-    enum status status = compose(role, arena, about, &request, &dsn);
+        .kind = subject->kind,
+        .id = notice.id,
+        .recipients = subject->recipients,
+        .recipient_count = subject->count,
+    };
+    enum status status = compose(role, arena, subject, &request, &dsn);
     if (status == STATUS_OK) {
         status = address_notice(role, arena, request.sender, &notice);
     }
     if (status != STATUS_OK) {
-        LOG_ERROR("a notice to the sender cannot be made", LOG_STR("id", about->m.id),
+        LOG_ERROR("a notice of a message cannot be made", LOG_STR("id", about->m.id),
                   LOG_CSTR("status", status_name(status)));
         arena_destroy(&arena);
         return NULL;
@@ -200,13 +208,14 @@ notice_make(struct spool_role *role, const struct parcel *about, enum dsn_kind k
     notice.size = dsn.head.n + dsn.content.n;
     notice.flags = (dsn.utf8_header || !str_is_ascii(request.sender) ? SMTP_MESSAGE_SMTPUTF8 : 0) |
                    (dsn.utf8_header ? SMTP_MESSAGE_HEADER_8BIT : 0) |
-                   (dsn.has_8bit ? SMTP_MESSAGE_8BITMIME | SMTP_MESSAGE_HAS_8BIT : 0);
+                   (dsn.has_8bit ? SMTP_MESSAGE_8BITMIME | SMTP_MESSAGE_HAS_8BIT : 0) |
+                   (subject->why_postmaster.n > 0 ? SMTP_MESSAGE_TO_POSTMASTER : 0);
     struct parcel *parcel = parcel_from_arena(arena, &notice);
     if (parcel_prepare(parcel, -1) != STATUS_OK) {
         parcel_unref(&parcel);
         return NULL;
     }
-    trace_notice(role, kind, about, &notice, &dsn);
+    trace_notice(role, subject->kind, about, &notice, &dsn);
     role->counts.notices++;
     return parcel;
 }

@@ -3,13 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "policy/notice.h"
-#include "roles/spool/internal.h"
-#include "smtp/envelope.h"
+#include "roles/spool/tell.h"
 
 /* Copies of the texts of one report. */
 #define OUTCOME_CEILING (16u * 1024u * 1024u)
-#define NOTICE_KINDS    3u
 
 /* A destination that gets something to do by an outcome: a later attempt, or one now. */
 struct comeback {
@@ -32,19 +29,13 @@ struct outcome_job {
     struct spool_end end;
     bool marks; /* whether the message is known to be damaged changes */
     bool damaged;
-    struct intake notices[NOTICE_KINDS];
+    struct intake notices[NOTICE_SLOTS];
     size_t notice_count;
     struct comeback *comebacks;
     size_t comeback_count;
     struct trace trace;
     outcome_done *done;
     void *context;
-};
-
-/* The recipients of one kind of notice, while they are collected. */
-struct notice_list {
-    struct dsn_recipient *items;
-    size_t n;
 };
 
 struct outcome {
@@ -54,9 +45,8 @@ struct outcome {
     int64_t now_ms;
     int64_t age_ms;
     struct str by;
-    struct notice_list lists[NOTICE_KINDS];
+    struct teller teller;
     const struct config_queue *queue;
-    enum notice_extent extent;
 };
 
 static void *
@@ -66,137 +56,6 @@ need(void *p)
         abort(); /* the ceilings have room for what one report can bring */
     }
     return p;
-}
-
-/* ---- who is told (RFC 3461 4.1) */
-
-static bool
-wants_notice(const struct spool_recipient *r, enum dsn_kind kind)
-{
-    static const unsigned bits[] = {[DSN_FAILURE] = SMTP_DSN_NOTIFY_FAILURE,
-                                    [DSN_DELAY] = SMTP_DSN_NOTIFY_DELAY,
-                                    [DSN_SUCCESS] = SMTP_DSN_NOTIFY_SUCCESS};
-    if ((r->notify & SMTP_DSN_NOTIFY_NEVER) != 0) {
-        return false;
-    }
-    if (r->notify == 0) {
-        return kind != DSN_SUCCESS;
-    }
-    return (r->notify & bits[kind]) != 0;
-}
-
-static const char *
-kind_name(enum dsn_kind kind)
-{
-    static const char *const names[] = {
-        [DSN_FAILURE] = "failure", [DSN_DELAY] = "delay", [DSN_SUCCESS] = "success"};
-    return names[kind];
-}
-
-/* Why nobody is told, or NULL. */
-static const char *
-suppression(const struct outcome *o, const struct spool_recipient *r, enum dsn_kind kind)
-{
-    if (o->m->sender.n == 0) {
-        return "null_sender"; /* RFC 5321 6.1: never a bounce of a bounce */
-    }
-    if (o->m->altered) {
-        return "damaged"; /* the address may be somebody else's by now */
-    }
-    if (!wants_notice(r, kind)) {
-        return (r->notify & SMTP_DSN_NOTIFY_NEVER) != 0 ? "notify_never" : "notify_not_asked";
-    }
-    if (o->extent == NOTICE_EXTENT_FAILURES) {
-        return kind == DSN_FAILURE ? NULL : "stranger";
-    }
-    return notice_extent_reason(o->extent);
-}
-
-static void
-suppress(struct outcome *o, const struct spool_recipient *r, enum dsn_kind kind, const char *why)
-{
-    /* That nobody is told what nobody asked for is not worth a line. */
-    if (kind != DSN_FAILURE && (o->extent == NOTICE_EXTENT_FULL || !wants_notice(r, kind))) {
-        return;
-    }
-    TRACE(&o->job->trace, notice_suppressed, .kind = str_from_cstr(kind_name(kind)),
-          .recipient = r->address, .why = str_from_cstr(why));
-    o->role->counts.notices_suppressed++;
-    if (kind == DSN_FAILURE) {
-        LOG_WARN("undeliverable, and nobody is told", LOG_STR("id", o->m->id),
-                 LOG_STR("recipient", r->address), LOG_CSTR("why", why));
-    }
-}
-
-/* The name in "name[address]:port"; nothing of a socket's path, which is nobody's business. */
-static struct str
-host_of(struct str remote)
-{
-    size_t end = str_find_char(remote, '[');
-    if (end == 0) {
-        end = str_find_char(remote, ']');
-        end = end != STR_NPOS ? end + 1 : STR_NPOS; /* an address alone */
-    }
-    if (str_starts_with(remote, STR("/"))) {
-        return str_make(NULL, 0);
-    }
-    return end != STR_NPOS ? str_head(remote, end) : remote;
-}
-
-/*
- * What a stranger may know: that the address it wrote to was not reached. Neither which address
- * that leads to, nor the servers behind and their words; a status only where it is about the same
- * address (RFC 3464 4.2: a forwarding address may be confidential).
- */
-static void
-tell_stranger(struct notice_list *list, const struct spool_recipient *r,
-              const struct spool_result *result)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (str_eq(list->items[i].address, r->original)) {
-            return; /* another target of the same alias */
-        }
-    }
-    bool sent_on = !str_eq_nocase(r->address, r->original);
-    list->items[list->n++] = (struct dsn_recipient){
-        .address = r->original,
-        .original = r->original,
-        .orcpt = r->orcpt,
-        .action = DSN_FAILED,
-        .status = sent_on ? str_make(NULL, 0) : result->last.enhanced,
-        .expired = result->state == SPOOL_EXPIRED,
-    };
-}
-
-static void
-tell(struct outcome *o, const struct spool_recipient *r, const struct spool_result *result,
-     enum dsn_kind kind, enum dsn_action action)
-{
-    const char *why_not = suppression(o, r, kind);
-    if (why_not != NULL) {
-        suppress(o, r, kind, why_not);
-        return;
-    }
-    struct notice_list *list = &o->lists[kind];
-    if (o->extent == NOTICE_EXTENT_FAILURES) {
-        tell_stranger(list, r, result);
-        return;
-    }
-    list->items[list->n++] = (struct dsn_recipient){
-        .address = r->address,
-        .original = r->original,
-        .orcpt = r->orcpt,
-        .action = action,
-        .status = result->last.enhanced,
-        .expired = result->state == SPOOL_EXPIRED,
-        .code = result->last.code,
-        .text = result->last.text,
-        .remote = host_of(result->last.remote),
-        .attempt_ms = result->last.at_ms > 0 ? role_wall(o->role, result->last.at_ms) : 0,
-        .retry_until_ms = result->state == SPOOL_HELD
-                              ? 0
-                              : role_wall(o->role, o->m->queued_ms + o->queue->lifetime_ms),
-    };
 }
 
 /* ---- verdicts */
@@ -215,11 +74,10 @@ trace_attempt_later(struct outcome *o, const struct spool_recipient *r,
 static void
 expire(struct outcome *o, const struct spool_recipient *r, struct spool_result *result)
 {
-    result->state = SPOOL_EXPIRED;
     o->role->counts.expired++;
     TRACE(&o->job->trace, expired, .recipient = r->address, .age_ms = o->age_ms,
           .attempts = result->attempts);
-    tell(o, r, result, DSN_FAILURE, DSN_FAILED);
+    teller_end(&o->teller, r, result, SPOOL_EXPIRED);
 }
 
 static void
@@ -227,7 +85,7 @@ warn_if_late(struct outcome *o, const struct spool_recipient *r, struct spool_re
 {
     if (!result->warned && o->queue->warn_after_ms > 0 && o->age_ms >= o->queue->warn_after_ms) {
         result->warned = true;
-        tell(o, r, result, DSN_DELAY, DSN_DELAYED);
+        teller_tell(&o->teller, r, result, DSN_DELAY, DSN_DELAYED);
     }
 }
 
@@ -254,19 +112,18 @@ finish(struct outcome *o, const struct spool_recipient *r, struct spool_result *
     switch ((int)kind) {
     case VERDICT_DELIVERED:
         result->state = SPOOL_DELIVERED;
-        tell(o, r, result, DSN_SUCCESS, DSN_DELIVERED);
+        teller_tell(&o->teller, r, result, DSN_SUCCESS, DSN_DELIVERED);
         break;
     case VERDICT_RELAYED:
         result->state = SPOOL_RELAYED;
         break;
     case VERDICT_RELAYED_WITHOUT_DSN:
         result->state = SPOOL_RELAYED;
-        tell(o, r, result, DSN_SUCCESS, DSN_RELAYED);
+        teller_tell(&o->teller, r, result, DSN_SUCCESS, DSN_RELAYED);
         break;
     default:
-        result->state = SPOOL_FAILED;
-        tell(o, r, result, DSN_FAILURE, DSN_FAILED);
         o->role->counts.failed++;
+        teller_end(&o->teller, r, result, SPOOL_FAILED);
         return;
     }
     o->role->counts.delivered++;
@@ -370,38 +227,6 @@ note_comeback(struct outcome_job *job, const struct verdict *v, const struct spo
     if (v->kind == VERDICT_FLUSHED) {
         comeback->flush = true;
         comeback->wake = true; /* also when it is blocked there */
-    }
-}
-
-/* ---- notices */
-
-static void
-trace_notice_sent(struct outcome *o, enum dsn_kind kind, const struct parcel *notice)
-{
-    const struct notice_list *list = &o->lists[kind];
-    size_t n = list->n < TRACE_TEXTS_MAX ? list->n : TRACE_TEXTS_MAX;
-    struct str *names = need(arena_alloc_array(o->job->arena, n, sizeof *names));
-    for (size_t i = 0; i < n; i++) {
-        names[i] = list->items[i].address;
-    }
-    TRACE(&o->job->trace, notice_sent, .kind = str_from_cstr(kind_name(kind)), .id = notice->m.id,
-          .to = notice->m.recipients[0].original, .recipients = {names, n});
-}
-
-static void
-make_notices(struct outcome *o)
-{
-    for (unsigned kind = 0; kind < NOTICE_KINDS; kind++) {
-        const struct notice_list *list = &o->lists[kind];
-        if (list->n == 0) {
-            continue;
-        }
-        struct parcel *notice =
-            notice_make(o->role, o->job->parcel, (enum dsn_kind)kind, list->items, list->n);
-        if (notice != NULL) {
-            trace_notice_sent(o, (enum dsn_kind)kind, notice);
-            intake_prepare(o->role, &o->job->notices[o->job->notice_count++], notice);
-        }
     }
 }
 
@@ -523,16 +348,20 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                         .m = &parcel->m,
                         .now_ms = role_now(role),
                         .by = verdicts->by,
-                        .queue = &role_config(role->runtime)->queue,
-                        .extent = notice_extent_of(role_config(role->runtime), parcel->m.flags)};
+                        .queue = &role_config(role->runtime)->queue};
+    o.teller = (struct teller){
+        .role = role,
+        .about = parcel,
+        .arena = job->arena,
+        .trace = &job->trace,
+        .extent = notice_extent_of(role_config(role->runtime), parcel->m.flags),
+        .by_command = verdicts->by.n > 0,
+    };
     o.age_ms = o.now_ms - parcel->m.queued_ms;
     bool some_stay = false;
     job->damaged = verdicts->items[0].kind == VERDICT_DAMAGED;
     job->marks = job->damaged || (parcel->m.damaged && verdicts->items[0].kind == VERDICT_RELEASED);
-    for (unsigned kind = 0; kind < NOTICE_KINDS; kind++) {
-        o.lists[kind].items =
-            need(arena_alloc_array(job->arena, count, sizeof *o.lists[kind].items));
-    }
+    teller_start(&o.teller, count);
     trace_command(&o, verdicts);
     for (size_t i = 0; i < count; i++) {
         decide(&o, &verdicts->items[i], &job->results[i]);
@@ -541,11 +370,13 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                                              .result = &job->results[i],
                                              .now_ms = o.now_ms};
         note_comeback(job, &verdicts->items[i], &job->results[i]);
-        some_stay = some_stay || !spool_state_is_final(job->results[i].state);
+    }
+    job->notice_count = teller_make(&o.teller, job->notices);
+    for (size_t i = 0; i < count && !some_stay; i++) {
+        some_stay = !spool_state_is_final(job->results[i].state);
     }
     if (some_stay) {
         cache_drop(role, parcel->m.key); /* the database knows better from now on */
     }
-    make_notices(&o);
     worker_submit(role->worker, &job->job);
 }

@@ -5,6 +5,9 @@
 static const char *
 event_name(enum verdict_kind kind, enum spool_state state)
 {
+    if (state == SPOOL_HELD && kind != VERDICT_WARN) {
+        return "held";
+    }
     switch (kind) {
     case VERDICT_DELIVERED:
     case VERDICT_RELAYED:

@@ -116,8 +116,16 @@ test_bounces_once(void **state)
         harness_has(d->content.octets, "\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
     assert_true(harness_has(d->content.octets, "The body of a message."));
     assert_int_equal(harness_count(h), 1); /* the notice only */
-    /* The notice fails too: that is the end of it (RFC 5321 6.1). */
+    /* The notice fails too: its sender is nobody (RFC 5321 6.1), the postmaster is told. */
     harness_report(h, message, DELIVERY_FAILED, 550, "5.1.1", "no such user");
+    message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    d = harness_deliver_of(message);
+    harness_assert_str(d->recipients.items[0].address, "postmaster@inside.example");
+    assert_true(harness_has(d->content.octets, "a notice could not be delivered"));
+    assert_true(
+        harness_has(d->content.octets, "\r\nFinal-Recipient: rfc822; sender@out.example\r\n"));
+    assert_false(harness_has(d->content.octets, "The body of a message."));
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
     harness_wait_count(h, 0);
     assert_null(harness_deliver(h, 300));
 }

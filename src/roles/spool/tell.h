@@ -1,0 +1,59 @@
+/*
+ * tell.h - who is told what of the ends and delays of one message's recipients: the notices of one
+ * outcome are collected here and made together, one for all recipients that share a fate.
+ *
+ * Called by outcome.c, in the loop's thread. What each end asks for is in policy/end.h.
+ */
+#ifndef POSTERN_ROLES_SPOOL_TELL_H
+#define POSTERN_ROLES_SPOOL_TELL_H
+
+#include "policy/end.h"
+#include "roles/spool/internal.h"
+
+/* The notices that one outcome can bring: those of enum dsn_kind to the sender, and one of a
+ * failure that the sender is not told, to the postmaster. */
+enum notice_slot {
+    NOTICE_FAILURE = DSN_FAILURE,
+    NOTICE_DELAY = DSN_DELAY,
+    NOTICE_SUCCESS = DSN_SUCCESS,
+    NOTICE_POSTMASTER,
+    NOTICE_SLOTS,
+};
+
+/* The recipients of one kind of notice, while they are collected. */
+struct notice_list {
+    struct dsn_recipient *items;
+    size_t n;
+    struct spool_result **failed; /* the ends that it tells of */
+    size_t failed_n;
+    enum end why; /* of the first of them */
+};
+
+struct teller {
+    struct spool_role *role;
+    const struct parcel *about;
+    struct arena *arena; /* of the outcome; what is told lives there */
+    struct trace *trace; /* of the message */
+    enum notice_extent extent;
+    bool by_command; /* an administrator asked for this */
+    struct notice_list lists[NOTICE_SLOTS];
+};
+
+/* For an outcome with at most `count` recipients; the first five members are the caller's. */
+void teller_start(struct teller *teller, size_t count);
+/* Of delivery (kind SUCCESS) or delay, when the sender asked and may be told. */
+void teller_tell(struct teller *teller, const struct spool_recipient *recipient,
+                 const struct spool_result *result, enum dsn_kind kind, enum dsn_action action);
+/*
+ * The end of a recipient that failed or expired; `state` says which. Sets result->state, to HELD
+ * where nobody can be told.
+ */
+void teller_end(struct teller *teller, const struct spool_recipient *recipient,
+                struct spool_result *result, enum spool_state state);
+/*
+ * Makes the notices, at most NOTICE_SLOTS, ready to be inserted; how many. What a notice that
+ * cannot be made would have told of is held instead.
+ */
+size_t teller_make(struct teller *teller, struct intake notices_out[NOTICE_SLOTS]);
+
+#endif
