@@ -1,6 +1,7 @@
 #include "mail/downgrade.h"
 
 #include "base/encode.h"
+#include "mail/long_lines.h"
 #include "mail/token.h"
 
 /* RFC 2046 5.1.1: of a boundary. */
@@ -14,6 +15,7 @@ struct job {
     struct arena *arena;
     const char *why;
     unsigned parts;
+    bool lines; /* it is long lines that must go, not 8-bit octets */
 };
 
 /* What an entity is: the part of Content-Type that decides. */
@@ -35,6 +37,13 @@ struct entity {
 };
 
 static enum status convert_entity(struct job *job, struct entity *entity);
+
+/* Whether octets may stay as they are. */
+static bool
+is_fit(const struct job *job, struct str octets)
+{
+    return job->lines ? !mail_has_long_line(octets) : str_is_ascii(octets);
+}
 
 static enum status
 deny(struct job *job, const char *why)
@@ -198,6 +207,53 @@ encode_quoted(struct str text, struct buf *out)
 
 /* ---- the header section of an entity */
 
+/* Octets of base 64 on lines that are short enough. */
+static enum status
+rewrap_base64(struct str text, struct buf *out)
+{
+    size_t column = 0;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '\r' || c == '\n' || char_is_blank(c)) {
+            continue;
+        }
+        if (column == ENCODED_LINE) {
+            status = buf_append(out, STR("\r\n"));
+            column = 0;
+        }
+        if (status == STATUS_OK) {
+            status = buf_append_char(out, c);
+        }
+        column++;
+    }
+    return status == STATUS_OK ? buf_append(out, STR("\r\n")) : status;
+}
+
+/* Quoted-printable with soft line breaks where lines are too long (RFC 2045 6.7 (5)). */
+static enum status
+rewrap_quoted(struct str text, struct buf *out)
+{
+    size_t column = 0;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < text.n;) {
+        size_t n = text.p[i] == '=' && i + 2 < text.n && text.p[i + 1] != '\r' ? 3 : 1;
+        bool ends = str_starts_with(str_skip(text, i), STR("\r\n"));
+        bool is_soft = text.p[i] == '=' && n == 1;
+        n = ends ? 2 : n;
+        if (!ends && !is_soft && column + n > ENCODED_LINE - 1) {
+            status = buf_append(out, STR("=\r\n"));
+            column = 0;
+        }
+        if (status == STATUS_OK) {
+            status = buf_append(out, str_head(str_skip(text, i), n));
+        }
+        column = ends ? 0 : column + n;
+        i += n;
+    }
+    return status;
+}
+
 /* All fields but Content-Transfer-Encoding, then `encoding`, then the empty line. */
 static enum status
 write_head(const struct mail_head *head, struct str encoding, struct str more, struct buf *out)
@@ -205,7 +261,7 @@ write_head(const struct mail_head *head, struct str encoding, struct str more, s
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < head->field_count; i++) {
         if (head->fields[i].id != MAIL_FIELD_CONTENT_TRANSFER_ENCODING) {
-            status = buf_append(out, head->fields[i].raw);
+            status = mail_fold_long_lines(head->fields[i].raw, out);
         }
     }
     if (status == STATUS_OK) {
@@ -227,7 +283,7 @@ parse_head(struct job *job, struct str text, struct mail_head *head)
     if (status != STATUS_OK) {
         return status;
     }
-    if (!str_is_ascii(text)) {
+    if (!job->lines && !str_is_ascii(text)) {
         return deny(job, "its header has 8-bit octets");
     }
     for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
@@ -254,6 +310,25 @@ check_encoding(struct job *job, const struct mail_head *head)
     return deny(job, "a part has 8-bit octets in spite of its encoding");
 }
 
+/* A leaf with long lines that is encoded already gets other line breaks: true when it was. */
+static bool
+rewrap_leaf(struct job *job, const struct entity *e, enum status *status_out)
+{
+    const struct mail_field *field = e->head.first[MAIL_FIELD_CONTENT_TRANSFER_ENCODING];
+    struct str value = field != NULL ? mail_field_unfold(job->arena, field) : STR("");
+    bool base64 = str_eq_nocase(value, STR("base64"));
+    bool is_leaf = !str_eq_nocase(e->media.type, STR("multipart"));
+    if (!job->lines || !is_leaf || (!base64 && !str_eq_nocase(value, STR("quoted-printable")))) {
+        return false;
+    }
+    enum status status = mail_fold_long_lines(e->head_text, e->head_out);
+    if (status == STATUS_OK) {
+        status = (base64 ? rewrap_base64 : rewrap_quoted)(e->body, e->body_out);
+    }
+    *status_out = status;
+    return true;
+}
+
 /* ---- entities */
 
 static enum status
@@ -276,7 +351,7 @@ convert_part(struct job *job, struct str part, unsigned depth, struct buf *out)
     if (++job->parts > MAIL_DOWNGRADE_PARTS_MAX) {
         return deny(job, "it has too many parts");
     }
-    if (str_is_ascii(part)) {
+    if (is_fit(job, part)) {
         return buf_append(out, part);
     }
     /* An empty line at once: a part without header fields. */
@@ -339,8 +414,10 @@ convert_parts(struct job *job, struct str body, struct str boundary, unsigned de
     enum status status = STATUS_OK;
     struct str before = str_head(body, at);
     while (status == STATUS_OK && !last) {
-        status = str_is_ascii(before) ? buf_append(out, before)
-                                      : deny(job, "there are 8-bit octets between the parts");
+        status = is_fit(job, before)
+                     ? buf_append(out, before)
+                     : deny(job, job->lines ? "there are long lines between the parts"
+                                            : "there are 8-bit octets between the parts");
         if (status == STATUS_OK) {
             status = buf_append(out, str_head(str_skip(body, at), length + 2));
         }
@@ -355,13 +432,22 @@ convert_parts(struct job *job, struct str body, struct str boundary, unsigned de
         }
         before = str_head(str_skip(body, end), at - end);
     }
-    if (status == STATUS_OK && !str_is_ascii(str_skip(body, at))) {
-        status = deny(job, "there are 8-bit octets behind the parts");
+    if (status == STATUS_OK && !is_fit(job, str_skip(body, at))) {
+        status = deny(job, job->lines ? "there are long lines behind the parts"
+                                      : "there are 8-bit octets behind the parts");
     }
     if (status == STATUS_OK) {
         status = buf_append(out, before);
     }
     return status == STATUS_OK ? buf_append(out, str_skip(body, at)) : status;
+}
+
+/* The head of what encloses others: with 8-bit octets gone everywhere below it has 7 bits. */
+static enum status
+write_outer_head(const struct job *job, const struct entity *e)
+{
+    return job->lines ? mail_fold_long_lines(e->head_text, e->head_out)
+                      : write_head(&e->head, STR("7bit"), STR(""), e->head_out);
 }
 
 static enum status
@@ -374,7 +460,7 @@ convert_multipart(struct job *job, const struct entity *e)
     if (e->media.boundary.n == 0) {
         return deny(job, "a multipart names no boundary");
     }
-    enum status status = write_head(&e->head, STR("7bit"), STR(""), e->head_out);
+    enum status status = write_outer_head(job, e);
     return status == STATUS_OK
                ? convert_parts(job, e->body, e->media.boundary, e->depth, e->body_out)
                : status;
@@ -394,7 +480,7 @@ convert_message(struct job *job, const struct entity *e)
     if (!str_eq_nocase(e->media.subtype, STR("rfc822"))) {
         return deny(job, "a part of this kind may only have 7-bit content");
     }
-    enum status status = write_head(&e->head, STR("7bit"), STR(""), e->head_out);
+    enum status status = write_outer_head(job, e);
     return status == STATUS_OK ? convert_part(job, e->body, e->depth, e->body_out) : status;
 }
 
@@ -406,9 +492,6 @@ convert_entity(struct job *job, struct entity *e)
         return deny(job, "its parts are nested too deep");
     }
     enum status status = parse_head(job, e->head_text, &e->head);
-    if (status == STATUS_OK) {
-        status = check_encoding(job, &e->head);
-    }
     if (status != STATUS_OK) {
         return status;
     }
@@ -419,9 +502,18 @@ convert_entity(struct job *job, struct entity *e)
             return deny(job, "it has MIME fields without being MIME");
         }
         /* RFC 1428 3: text in a character set that nobody told. */
-        more = STR("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n");
+        more = str_is_ascii(e->body)
+                   ? STR("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n")
+                   : STR("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n");
     } else if (type != NULL && media_parse(type->value, &e->media) != STATUS_OK) {
         return deny(job, "a part does not say clearly what it is");
+    }
+    if (rewrap_leaf(job, e, &status)) {
+        return status;
+    }
+    status = check_encoding(job, &e->head);
+    if (status != STATUS_OK) {
+        return status;
     }
     if (str_eq_nocase(e->media.type, STR("multipart"))) {
         return convert_multipart(job, e);
@@ -432,6 +524,16 @@ convert_entity(struct job *job, struct entity *e)
     return convert_leaf(e, more);
 }
 
+static enum status
+convert(struct job *job, struct entity *message, const char **why_out)
+{
+    enum status status = convert_entity(job, message);
+    if (status == STATUS_DENIED) {
+        *why_out = job->why;
+    }
+    return status;
+}
+
 enum status
 mail_downgrade(struct arena *arena, struct str head, struct str body, struct buf *head_out,
                struct buf *body_out, const char **why_out)
@@ -439,9 +541,15 @@ mail_downgrade(struct arena *arena, struct str head, struct str body, struct buf
     struct job job = {.arena = arena};
     struct entity message = {
         .head_text = head, .body = body, .head_out = head_out, .body_out = body_out};
-    enum status status = convert_entity(&job, &message);
-    if (status == STATUS_DENIED) {
-        *why_out = job.why;
-    }
-    return status;
+    return convert(&job, &message, why_out);
+}
+
+enum status
+mail_shorten_lines(struct arena *arena, struct str head, struct str body, struct buf *head_out,
+                   struct buf *body_out, const char **why_out)
+{
+    struct job job = {.arena = arena, .lines = true};
+    struct entity message = {
+        .head_text = head, .body = body, .head_out = head_out, .body_out = body_out};
+    return convert(&job, &message, why_out);
 }

@@ -7,6 +7,9 @@
  * done: signed or encrypted parts, header fields with 8-bit octets, structures that could be read
  * in two ways. The message bounces then, with the reason.
  *
+ * The same is done for leaves with lines of more than 998 octets, which no server has to take (RFC
+ * 5321 4.5.3.1.6): what is base 64 or quoted-printable already gets other line breaks.
+ *
  * A DKIM signature does not survive the encoding: what we sign is encoded before, and of what
  * others have signed a message that arrives without is worth more than one that does not arrive.
  */
@@ -30,5 +33,13 @@
 [[nodiscard]] enum status mail_downgrade(struct arena *arena, struct str head, struct str body,
                                          struct buf *head_out, struct buf *body_out,
                                          const char **why_out);
+
+/*
+ * The same message without long lines in its body; 8-bit octets elsewhere stay as they are. Errors
+ * as above; long lines of a header section are folded before (mail/long_lines.h).
+ */
+[[nodiscard]] enum status mail_shorten_lines(struct arena *arena, struct str head, struct str body,
+                                             struct buf *head_out, struct buf *body_out,
+                                             const char **why_out);
 
 #endif

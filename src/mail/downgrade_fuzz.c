@@ -22,6 +22,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
          !str_ends_with(buf_str(&head_out), STR("\r\n\r\n")))) {
         abort();
     }
+    buf_clear(&head_out);
+    buf_clear(&body_out);
+    if (mail_shorten_lines(arena, head, str_skip(message, head.n), &head_out, &body_out, &why) ==
+            STATUS_OK &&
+        !str_ends_with(buf_str(&head_out), STR("\r\n\r\n"))) {
+        abort();
+    }
     buf_free(&head_out);
     buf_free(&body_out);
     arena_destroy(&arena);

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "mail/long_lines.h"
+
 #define UE "\xc3\xbc"
 #define MV "MIME-Version: 1.0\r\n"
 
@@ -130,6 +132,74 @@ test_messages(void **state)
     }
 }
 
+/* A word of 1000 octets, too long for a line. */
+#define TEN      "0123456789"
+#define HUNDRED  TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define THOUSAND HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED
+
+static const struct {
+    const char *name;
+    const char *head, *body;
+    const char *encoding; /* what the result says of the part; NULL: denied */
+    const char *has, *why;
+} long_cases[] = {
+    {"text", MV "\r\n", THOUSAND "\r\n", "quoted-printable", "0123456789=\r\n", ""},
+    {"no MIME at all", "Subject: s\r\n\r\n", THOUSAND "\r\n", "quoted-printable", "=\r\n", ""},
+    {"not text", MV "Content-Type: application/x\r\n\r\n", THOUSAND "\r\n", "base64", "MDEy", ""},
+    {"base64 on one line",
+     MV "Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n", THOUSAND "\r\n",
+     "base64", "012345\r\n678901", ""},
+    {"quoted-printable on one line", MV "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+     "=3D=\r\na=3D" THOUSAND "\r\n", "quoted-printable", "=3D=\r\na=3D0123", ""},
+    {"one part of two; the other keeps its octets",
+     MV "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+     "--b\r\n\r\n" UE "\r\n--b\r\n\r\n" THOUSAND "\r\n--b--\r\n", "quoted-printable",
+     "--b\r\n\r\n" UE "\r\n--b\r\n", ""},
+    {"an enclosed message with a long field", MV "Content-Type: message/rfc822\r\n\r\n",
+     MV "References: <a> <" THOUSAND ">\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n",
+     "base64", "References: <a>\r\n <0123", ""},
+    {"signed", MV "Content-Type: multipart/signed; boundary=b\r\n\r\n",
+     "--b\r\n\r\n" THOUSAND "\r\n--b--\r\n", NULL, "", "a part is signed"},
+    {"between the parts", MV "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+     THOUSAND "\r\n--b\r\n\r\nx\r\n--b--\r\n", NULL, "", "there are long lines between"},
+    {"behind the parts", MV "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+     "--b\r\n\r\nx\r\n--b--\r\n" THOUSAND, NULL, "", "there are long lines behind"},
+};
+
+static void
+test_long_lines(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof long_cases / sizeof long_cases[0]; i++) {
+        struct arena *arena = arena_create(1 << 20);
+        struct buf head, body;
+        const char *why = "";
+        buf_init(&head, 65536);
+        buf_init(&body, 65536);
+        enum status status =
+            mail_shorten_lines(arena, str_from_cstr(long_cases[i].head),
+                               str_from_cstr(long_cases[i].body), &head, &body, &why);
+        if (long_cases[i].encoding == NULL) {
+            assert_int_equal(status, STATUS_DENIED);
+            assert_true(str_starts_with(str_from_cstr(why), str_from_cstr(long_cases[i].why)));
+        } else {
+            struct str all =
+                arena_printf(arena, "%.*s%.*s", STR_ARG(buf_str(&head)), STR_ARG(buf_str(&body)));
+            struct str says = arena_printf(arena, "Content-Transfer-Encoding: %s\r\n\r\n",
+                                           long_cases[i].encoding);
+            assert_int_equal(status, STATUS_OK);
+            assert_false(mail_has_long_line(all));
+            if (str_find(all, says) == STR_NPOS ||
+                str_find(all, str_from_cstr(long_cases[i].has)) == STR_NPOS) {
+                fail_msg("%s: %.*s", long_cases[i].name, STR_ARG(all));
+            }
+        }
+        buf_free(&head);
+        buf_free(&body);
+        arena_destroy(&arena);
+    }
+}
+
 static void
 test_bounds(void **state)
 {
@@ -177,6 +247,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

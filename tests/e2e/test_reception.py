@@ -303,6 +303,13 @@ def test_smtputf8(plain):
     assert "SMTPUTF8" in mail.mail_parameters
 
 
+def test_long_lines_of_others_keep_their_octets(plain):
+    """What comes in may be signed: no line of it is folded or encoded."""
+    before, text = len(plain.mailboxes.mails), b"Subject: " + b"x" * 1500 + b"\r\n\r\n" + b"y" * 1500
+    assert plain.receive(BOB[0], (b"From: someone@peers.example\r\n" + text).decode()).code == 250
+    assert text in plain.mailboxes.wait(before + 1)[-1].content
+
+
 def test_order_of_commands(plain):
     with plain.dialogue() as client:
         client.expect(503, "MAIL FROM:<a@b.example>")

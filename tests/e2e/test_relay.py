@@ -1,5 +1,7 @@
 """The way out: which host gets the mail, over what, and what is done when it cannot take it."""
 
+import email
+import email.policy
 import socket
 import time
 
@@ -256,6 +258,19 @@ def test_eight_bit_to_a_seven_bit_host(out, world):
         assert max(content) < 128 and b"caf=C3=A9" in content
     else:
         assert b"Status: 5.6.3" in out.mailboxes.mails[-1].content
+
+
+def test_long_lines_are_made_to_fit(out, world):
+    """RFC 5322 section 2.1.1: what users send has no line of more than 998 octets when it leaves."""
+    sink, domain = world.peer()
+    references = " ".join(f"<{i:040}@kartapuce.com>" for i in range(60))
+    one = out.submit(f"tom@{domain}", f"References: {references}\nSubject: long\n\n{'y' * 3000}\n")
+    content = sink.wait()[0].content
+    assert max(len(line) for line in content.split(b"\r\n")) <= 998
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    assert message.get_payload(decode=True) == b"y" * 3000 + b"\r\n"
+    assert str(message["References"]).split() == references.split()
+    out.explained(one, "Lines of more than 998 octets in its header were made to fit")
 
 
 def test_smtputf8_to_a_host_without_it_is_refused_at_once(out, world):

@@ -2,6 +2,7 @@
 
 #include "mail/downgrade.h"
 #include "mail/header_downgrade.h"
+#include "mail/long_lines.h"
 #include "smtp/client_content.h"
 #include "smtp/envelope.h"
 
@@ -68,18 +69,21 @@ encode_body(const struct outgoing_input *input, struct outgoing_copy *copy, stru
     if (str_is_ascii(copy->body)) {
         return STATUS_OK;
     }
+    struct buf body;
     buf_init(&head, copy->head.n + HEAD_GROWS);
-    buf_init(&copy->encoded, input->config->limits.message_size);
-    const char *problem = encode(input, copy, &head, &copy->encoded);
+    buf_init(&body, input->config->limits.message_size);
+    const char *problem = encode(input, copy, &head, &body);
     enum status status = STATUS_OK;
     if (problem == NULL) {
         struct str text = arena_str_dup(input->arena, buf_str(&head));
         status = text.p != NULL ? STATUS_OK : STATUS_LIMIT;
         copy->head = text;
+        buf_free(&copy->encoded); /* the body was read from it, if its lines were long */
+        copy->encoded = body;
         copy->body = buf_str(&copy->encoded);
         copy->flags &= ~(uint32_t)(SMTP_MESSAGE_8BITMIME | SMTP_MESSAGE_HAS_8BIT);
     } else {
-        buf_free(&copy->encoded);
+        buf_free(&body);
     }
     buf_free(&head);
     TRACE(trace, content_encoded, .why = STR("signing"),
@@ -95,4 +99,67 @@ filter_encode(const struct outgoing_input *input, struct outgoing_copy *copy, st
     }
     enum status status = encode_head(input, copy, trace);
     return status == STATUS_OK ? encode_body(input, copy, trace) : status;
+}
+
+/* ---- long lines */
+
+static enum status
+fold_head(const struct outgoing_input *input, struct outgoing_copy *copy, struct trace *trace)
+{
+    struct buf head;
+    if (!mail_has_long_line(copy->head)) {
+        return STATUS_OK;
+    }
+    buf_init(&head, 2 * copy->head.n + HEAD_GROWS);
+    enum status status = mail_fold_long_lines(copy->head, &head);
+    struct str text = arena_str_dup(input->arena, buf_str(&head));
+    buf_free(&head);
+    if (status != STATUS_OK || text.p == NULL) {
+        return STATUS_LIMIT;
+    }
+    copy->head = text;
+    TRACE(trace, lines_fitted, .where = STR("header"));
+    return STATUS_OK;
+}
+
+/* Why it cannot be done; NULL: it is done, into both buffers. */
+static const char *
+shorten(const struct outgoing_input *input, const struct outgoing_copy *copy, struct buf *head,
+        struct buf *body)
+{
+    const char *why = "it would be too large";
+    struct smtp_content_form form;
+    smtp_content_look(copy->head, copy->body, &form);
+    if (form.has_bare) {
+        return "it has bare line ends";
+    }
+    return mail_shorten_lines(input->arena, copy->head, copy->body, head, body, &why) == STATUS_OK
+               ? NULL
+               : why;
+}
+
+enum status
+filter_fit_lines(const struct outgoing_input *input, struct outgoing_copy *copy,
+                 struct trace *trace)
+{
+    struct buf head;
+    enum status status = fold_head(input, copy, trace);
+    if (status != STATUS_OK || !mail_has_long_line(copy->body)) {
+        return status;
+    }
+    buf_init(&head, copy->head.n + HEAD_GROWS);
+    buf_init(&copy->encoded, input->config->limits.message_size);
+    const char *problem = shorten(input, copy, &head, &copy->encoded);
+    if (problem == NULL) {
+        struct str text = arena_str_dup(input->arena, buf_str(&head));
+        status = text.p != NULL ? STATUS_OK : STATUS_LIMIT;
+        copy->head = text;
+        copy->body = buf_str(&copy->encoded);
+    } else {
+        buf_free(&copy->encoded);
+    }
+    buf_free(&head);
+    TRACE(trace, lines_fitted, .where = STR("body"),
+          .problem = str_from_cstr(problem != NULL ? problem : ""));
+    return status;
 }

@@ -17,4 +17,13 @@
 [[nodiscard]] enum status filter_encode(const struct outgoing_input *input,
                                         struct outgoing_copy *copy, struct trace *trace);
 
+/*
+ * Makes lines of more than 998 octets fit (RFC 5322 2.1.1): fields are folded, parts of the body
+ * are encoded, before anything is signed. For what our users send; mail of others that comes in, or
+ * goes on, keeps its octets, which its signatures cover. What may not be changed stays as it is,
+ * and `trace` tells why. STATUS_LIMIT: the arena is full.
+ */
+[[nodiscard]] enum status filter_fit_lines(const struct outgoing_input *input,
+                                           struct outgoing_copy *copy, struct trace *trace);
+
 #endif

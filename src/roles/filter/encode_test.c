@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "mail/long_lines.h"
 #include "smtp/envelope.h"
 
 #define TEXT "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -132,6 +133,46 @@ test_headers(void **state)
     }
 }
 
+/* Lines of more than 998 octets: folded and encoded, also when 8-bit octets are encoded afterwards.
+ */
+static void
+test_long_lines(void **state)
+{
+    static char line[2001];
+    struct arena *arena = arena_create(1u << 20);
+    struct config config = {.limits.message_size = 100000, .authentication.dkim.encode_8bit = true};
+    struct outgoing_input input = {.arena = arena, .config = &config};
+    struct trace trace;
+    (void)state;
+    memset(line, 'x', 2000);
+    struct outgoing_copy copy = {
+        .head = arena_printf(arena,
+                             "MIME-Version: 1.0\r\nReferences: <%s>\r\n"
+                             "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+                             line),
+        .body = arena_printf(arena, "--b\r\n\r\n%s\r\n--b\r\n\r\n" EACH "\r\n--b--\r\n", line)};
+    trace_init(&trace, NULL);
+    assert_int_equal(filter_fit_lines(&input, &copy, &trace), STATUS_OK);
+    assert_false(mail_has_long_line(copy.head));
+    assert_false(mail_has_long_line(copy.body));
+    assert_false(str_is_ascii(copy.body));
+    assert_int_equal(filter_encode(&input, &copy, &trace), STATUS_OK);
+    assert_false(mail_has_long_line(copy.body));
+    assert_true(str_is_ascii(copy.body));
+    assert_true(str_find(copy.body, STR("xxx=\r\nxxx")) != STR_NPOS);
+    assert_true(str_find(copy.body, STR("\r\n=C3=A9\r\n")) != STR_NPOS);
+    outgoing_free(&copy, 1);
+    /* What fits is not touched, what must not be changed stays. */
+    struct str head = STR(HAND "\r\n");
+    struct outgoing_copy hand = {.head = head,
+                                 .body = arena_printf(arena, "--b\r\n\r\n%s\r\n--b--\r\n", line)};
+    struct str body = hand.body;
+    assert_int_equal(filter_fit_lines(&input, &hand, &trace), STATUS_OK);
+    assert_true(hand.head.p == head.p && hand.body.p == body.p);
+    trace_free(&trace);
+    arena_destroy(&arena);
+}
+
 static void
 test_an_arena_that_is_full(void **state)
 {
@@ -161,6 +202,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_encoded),
         cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_an_arena_that_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "roles/filter/encode.h"
 #include "roles/filter/header.h"
 #include "roles/filter/record.h"
 #include "roles/filter/sign.h"
@@ -160,7 +161,10 @@ outgoing_make(const struct outgoing_input *input, struct outgoing_copy *copy, st
     if (copy->is_forwarded) {
         record_forward(input, copy, trace);
     }
-    return filter_sign(input, copy, trace);
+    if (input->checked->direction == CHECK_OUTBOUND) {
+        status = filter_fit_lines(input, copy, trace);
+    }
+    return status == STATUS_OK ? filter_sign(input, copy, trace) : status;
 }
 
 void
