@@ -197,7 +197,7 @@ role_to_json(const struct record_role_status *role)
     json_t *metrics = json_object();
     for (size_t i = 0; i < role->metrics.n; i++) {
         struct str name = role->metrics.items[i].name;
-        char key[65];
+        char key[97];
         snprintf(key, sizeof key, "%.*s", STR_ARG(name));
         json_object_set_new(metrics, key, json_integer(role->metrics.items[i].value));
     }

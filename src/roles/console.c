@@ -35,20 +35,56 @@ struct scrape {
 
 /* ---- the text */
 
-/* The same name must stand together: so every metric is written when its first role has it. */
+/* What stands together under one head: the values of a metric with all its labels, a histogram. */
+static struct str
+family_of(struct str name)
+{
+    const struct role_metric_row *row = role_metric_find(name);
+    size_t labels = str_find_char(name, '{');
+    return row != NULL ? str_from_cstr(row->name)
+                       : str_head(name, labels != STR_NPOS ? labels : name.n);
+}
+
+/* A family must stand together: so it is written when its first value comes. */
 static bool
 already_written(const struct msg_status_report *report, size_t role, size_t metric)
 {
-    struct str name = report->roles.items[role].metrics.items[metric].name;
-    for (size_t i = 0; i < role; i++) {
+    struct str family = family_of(report->roles.items[role].metrics.items[metric].name);
+    for (size_t i = 0; i <= role; i++) {
         const struct record_role_status *earlier = &report->roles.items[i];
-        for (size_t k = 0; k < earlier->metrics.n; k++) {
-            if (str_eq(earlier->metrics.items[k].name, name)) {
+        size_t until = i < role ? earlier->metrics.n : metric;
+        for (size_t k = 0; k < until; k++) {
+            if (str_starts_with(earlier->metrics.items[k].name, family) &&
+                str_eq(family_of(earlier->metrics.items[k].name), family)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+/* A value whose name has labels, or that is a part of a histogram (its sum is in milliseconds). */
+static enum status
+write_member(const struct record_role_status *role, const struct record_metric *metric,
+             struct buf *out)
+{
+    struct str name = metric->name;
+    size_t at = str_find_char(name, '{');
+    struct str bare = at != STR_NPOS ? str_head(name, at) : name;
+    struct str labels = at != STR_NPOS ? str_skip(name, at + 1) : STR("}");
+    const struct role_metric_row *row = role_metric_find(name);
+    size_t own = row != NULL ? strlen(row->name) : bare.n;
+    bool in_ms = row != NULL && row->type == ROLE_METRIC_TYPE_HISTOGRAM &&
+                 str_eq(str_skip(bare, own), STR("_sum"));
+    enum status status = buf_printf(out, "postern_%.*s{role=\"%s\",instance=\"%u\"%s%.*s ",
+                                    STR_ARG(bare), ipc_role_name((enum role)role->role),
+                                    role->instance, labels.n > 1 ? "," : "", STR_ARG(labels));
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return in_ms ? buf_printf(out, "%lld.%03lld\n", (long long)metric->value / 1000,
+                              (long long)metric->value % 1000)
+                 : buf_printf(out, "%lld\n", (long long)metric->value);
 }
 
 static enum status
@@ -69,14 +105,17 @@ write_family_head(struct str name, const char *help, const char *type, struct bu
 static enum status
 write_family(const struct msg_status_report *report, size_t first, struct str name, struct buf *out)
 {
+    struct str family = family_of(name);
     const struct role_metric_row *row = role_metric_find(name);
     const char *type = row != NULL ? role_metric_type_name(row->type) : "untyped";
-    enum status status = write_family_head(name, row != NULL ? row->help : "Not known.", type, out);
+    enum status status =
+        write_family_head(family, row != NULL ? row->help : "Not known.", type, out);
     for (size_t i = first; status == STATUS_OK && i < report->roles.n; i++) {
         const struct record_role_status *role = &report->roles.items[i];
         for (size_t k = 0; status == STATUS_OK && k < role->metrics.n; k++) {
-            if (str_eq(role->metrics.items[k].name, name)) {
-                status = write_value(role, name, role->metrics.items[k].value, out);
+            const struct record_metric *metric = &role->metrics.items[k];
+            if (str_starts_with(metric->name, family) && str_eq(family_of(metric->name), family)) {
+                status = write_member(role, metric, out);
             }
         }
     }
@@ -128,10 +167,51 @@ write_program(const struct msg_status_report *report, struct buf *out)
     return status;
 }
 
+/* A path as the value of a label. */
+static enum status
+write_label(struct str text, struct buf *out)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < text.n && status == STATUS_OK; i++) {
+        if (text.p[i] == '"' || text.p[i] == '\\') {
+            status = buf_append_char(out, '\\');
+        }
+        if (status == STATUS_OK) {
+            status = buf_append_char(out, text.p[i] == '\n' ? ' ' : text.p[i]);
+        }
+    }
+    return status;
+}
+
+static enum status
+write_certificates(const struct msg_status_report *report, struct buf *out)
+{
+    enum status status = STATUS_OK;
+    if (report->certificates.n > 0) {
+        status = write_family_head(STR("certificate_expiry_timestamp_seconds"),
+                                   "When a certificate ends, in seconds since 1970.", "gauge", out);
+    }
+    for (size_t i = 0; i < report->certificates.n && status == STATUS_OK; i++) {
+        const struct record_certificate_status *certificate = &report->certificates.items[i];
+        status =
+            buf_append(out, STR("postern_certificate_expiry_timestamp_seconds{certificate=\""));
+        if (status == STATUS_OK) {
+            status = write_label(certificate->name, out);
+        }
+        if (status == STATUS_OK) {
+            status = buf_printf(out, "\"} %lld\n", (long long)(certificate->not_after_ms / 1000));
+        }
+    }
+    return status;
+}
+
 enum status
 console_write_metrics(const struct msg_status_report *report, struct buf *out)
 {
     enum status status = write_program(report, out);
+    if (status == STATUS_OK) {
+        status = write_certificates(report, out);
+    }
     if (status == STATUS_OK) {
         status = write_roles(report, out);
     }

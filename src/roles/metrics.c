@@ -14,11 +14,29 @@ role_metric_row(enum role_metric metric)
     return &table[metric];
 }
 
+static bool
+is_part_of(const struct role_metric_row *row, struct str name)
+{
+    static const char *const parts[] = {"_bucket", "_sum", "_count"};
+    struct str own = str_from_cstr(row->name);
+    if (row->type != ROLE_METRIC_TYPE_HISTOGRAM || !str_starts_with(name, own)) {
+        return str_eq(name, own);
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (str_eq(str_skip(name, own.n), str_from_cstr(parts[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const struct role_metric_row *
 role_metric_find(struct str name)
 {
+    size_t labels = str_find_char(name, '{');
+    struct str bare = labels != STR_NPOS ? str_head(name, labels) : name;
     for (size_t i = 0; i < ROLE_METRIC_COUNT; i++) {
-        if (str_eq(str_from_cstr(table[i].name), name)) {
+        if (is_part_of(&table[i], bare)) {
             return &table[i];
         }
     }
@@ -28,7 +46,16 @@ role_metric_find(struct str name)
 const char *
 role_metric_type_name(enum role_metric_type type)
 {
-    return type == ROLE_METRIC_TYPE_COUNTER ? "counter" : "gauge";
+    static const char *const names[] = {"counter", "gauge", "histogram"};
+    return names[type];
+}
+
+void
+role_metric_add_named(struct role_metrics *metrics, const char *name, int64_t value)
+{
+    if (metrics->count < ROLE_METRICS_MAX) {
+        metrics->items[metrics->count++] = (struct record_metric){str_from_cstr(name), value};
+    }
 }
 
 void

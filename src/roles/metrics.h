@@ -17,8 +17,9 @@ enum role_metric {
 };
 
 enum role_metric_type {
-    ROLE_METRIC_TYPE_COUNTER, /* grows while its process lives; begins at 0 when it is started */
-    ROLE_METRIC_TYPE_GAUGE,   /* how it stands now */
+    ROLE_METRIC_TYPE_COUNTER,   /* grows while its process lives; begins at 0 when it is started */
+    ROLE_METRIC_TYPE_GAUGE,     /* how it stands now */
+    ROLE_METRIC_TYPE_HISTOGRAM, /* of durations */
 };
 
 struct role_metric_row {
@@ -29,9 +30,10 @@ struct role_metric_row {
 
 /* The row of a metric; static. */
 const struct role_metric_row *role_metric_row(enum role_metric metric);
-/* The same by its name; NULL: there is none of this name. */
+/* The same by its name, which may have labels behind it or be a part of a histogram; NULL: there is
+ * none of this name. */
 const struct role_metric_row *role_metric_find(struct str name);
-/* "counter", "gauge": as /metrics has it. Static. */
+/* "counter", "gauge", "histogram": as /metrics has it. Static. */
 const char *role_metric_type_name(enum role_metric_type type);
 
 #endif

@@ -19,7 +19,7 @@
 #include "ipc/sandbox.h"
 #include "roles/metrics.h"
 
-#define ROLE_METRICS_MAX   128
+#define ROLE_METRICS_MAX   256
 /* What a role can warn of at one time, and how long a warning is, with its NUL. */
 #define ROLE_WARNINGS_MAX  8
 #define ROLE_WARNING_SIZE  256
@@ -103,6 +103,12 @@ void role_stopped(struct role_runtime *runtime);
 /* Adds a metric; more than ROLE_METRICS_MAX are left out. */
 void role_metric_add(struct role_metrics *metrics, enum role_metric metric, int64_t value);
 
+/*
+ * Adds one of several values of a metric: `name` is static and has its labels behind it,
+ * `findings_total{finding="spf_fail"}`, or is a part of a histogram. What labels may say is bounded
+ * by a table of the program, never by what comes from outside.
+ */
+void role_metric_add_named(struct role_metrics *metrics, const char *name, int64_t value);
 /* Adds a warning for the status; more than ROLE_WARNINGS_MAX are left out. */
 void role_warn(struct role_metrics *metrics, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

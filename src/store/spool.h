@@ -191,6 +191,9 @@ bool spool_is_damaged(const struct spool *spool);
 /* Copies of damaged logs beside the database, until somebody removes them. */
 unsigned spool_log_copies(const struct spool *spool);
 struct spool_counts spool_counts(const struct spool *spool);
+/* When the oldest message was queued, on the queue's clock; 0: there is none, or it cannot be read.
+ */
+int64_t spool_oldest_ms(struct spool *spool);
 /* Octets on disk that hold queue data (free pages not counted), large files included. */
 uint64_t spool_size(const struct spool *spool);
 /* Octets that are free for us: on the disk, and where the database has room already. UINT64_MAX:

@@ -5,6 +5,15 @@
 
 #include "store/spool_sum.h"
 
+int64_t
+spool_oldest_ms(struct spool *spool)
+{
+    sqlite3_stmt *s = spool_statement(spool, SPOOL_SQL_OLDEST);
+    int64_t queued_ms = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+    sqlite3_reset(s);
+    return queued_ms;
+}
+
 /* ---- states and filters */
 
 static const char *const state_names[SPOOL_STATE_COUNT] = {

@@ -10,6 +10,7 @@ static const char *const texts[SPOOL_SQL_COUNT] = {
     [SPOOL_SQL_COUNTS_LOAD] = "SELECT messages, recipients, deferred, held, bytes, clock_ms, "
                               "key_last, damaged FROM queue",
     [SPOOL_SQL_FIND] = "SELECT key FROM message WHERE id = ?",
+    [SPOOL_SQL_OLDEST] = "SELECT queued_ms FROM message ORDER BY key LIMIT 1",
     [SPOOL_SQL_MESSAGE_INSERT] =
         "INSERT INTO message (key, id, received_ms, queued_ms, sender, ret, envid, flags, "
         "priority, hold, size, total, pending, in_file, segment, block, head_size, head_sum, "

@@ -133,3 +133,41 @@ def test_config_check_reads_what_the_configuration_names(world):
     done = check()
     assert done.returncode == 1 and "resolver.trust_anchors[0]: /nonexistent" in done.stderr
     assert check("--syntax-only").returncode == 0
+
+
+def warned(running, *words):
+    return [text for text in running.gateway.status()["warnings"]
+            if all(word in text for word in words)]
+
+
+@pytest.mark.parametrize("names, warns", [
+    (["other.kartapuce.com"], True), (["kartapuce.com"], True), (["*.kartapuce.com"], False),
+    (["*.com"], True), (["x.example", "MX.kartapuce.com"], False),
+])
+def test_a_certificate_of_another_name_is_warned_of(world, names, warns):
+    running = world.gateway({"tls": listed(world.ca.issue(*names))}, users=())
+    assert bool(warned(running, "host name mx.kartapuce.com", "another name")) == warns
+
+
+@pytest.mark.parametrize("mode, warns", [(0o600, False), (0o640, False), (0o644, True),
+                                         (0o604, True), (0o660, True)])
+def test_a_key_that_others_can_read_is_warned_of(world, mode, warns):
+    certificate = world.ca.issue("mx.kartapuce.com")
+    Path(certificate.key).chmod(mode)
+    running = world.gateway({"tls": listed(certificate)}, users=())
+    assert bool(warned(running, str(certificate.key), f"mode {mode:04o}")) == warns
+
+
+def test_a_new_certificate_that_is_not_taken_is_warned_of(world):
+    """A renewal that went wrong is seen before the old certificate ends."""
+    first, second = world.ca.issue("mx.kartapuce.com"), world.ca.issue("mx.kartapuce.com")
+    running = world.gateway({"tls": listed(first)}, users=())
+    good = Path(first.certificate).read_text(), Path(first.key).read_text()
+    assert not warned(running, "could not be taken")
+    Path(first.certificate).write_text(Path(second.certificate).read_text())
+    wait_for(lambda: warned(running, "new certificates could not be taken", "stays in force"), 20)
+    assert running.gateway.command("reload", check=False).returncode == 1
+    assert warned(running, "new configuration could not be taken")
+    Path(first.certificate).write_text(good[0])
+    running.gateway.command("reload")
+    assert not warned(running, "could not be taken")

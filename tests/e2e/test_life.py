@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import time
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from lab.gateway import binary
 from lab.net import free_port, privileged
 from lab.process import Failed, run, wait_for
+from lab.sink import Script
 from world import BOB, JACK, PLAIN, PLAIN_OF_BOB
 
 
@@ -235,12 +237,54 @@ def test_metrics(plain):
         elif line.startswith("# HELP "):
             _, _, name, helps[name] = line.split(" ", 3)
         else:
-            names.add(re.split("[{ ]", line)[0])
+            name = re.split("[{ ]", line)[0]
+            family = re.sub("_(bucket|sum|count)$", "", name)
+            names.add(family if kinds.get(family) == "histogram" else name)
             assert float(line.split()[-1]) >= 0, line
     assert names == kinds.keys() == helps.keys()
     for name in names:
-        assert kinds[name] == ("counter" if name.endswith("_total") else "gauge"), name
+        assert kinds[name] == ("counter" if name.endswith("_total") else
+                               "histogram" if name == "postern_delivery_latency_seconds" else
+                               "gauge"), name
         assert len(helps[name]) > 4, name
+
+
+def test_metrics_of_findings_latency_age_and_certificates(world):
+    """Labels are from the program's own tables; a family stands together."""
+    sink = world.sink(Script(replies={"rcpt": "451 4.3.0 later"}))
+    running = world.gateway({
+        "routes": [{"domain": "far.example", "to": f"smtp://{sink.address}:{sink.port}"}],
+        "queue": {"retry_first": "30m", "retry_max": "1h"}})
+    where = running.gateway.configuration["metrics"]
+
+    def scraped():
+        with urllib.request.urlopen(f"http://{where['address']}:{where['port']}/metrics",
+                                    timeout=5) as answer:
+            text = answer.read().decode()
+        values = {}
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                assert name not in values, name
+                values[re.sub(r'role="[a-z]+",instance="\d+",?', "", name)] = float(value)
+        return values
+
+    assert running.receive(BOB[0], "Subject: no date\n\nhello\n").code == 250
+    running.submit("tom@far.example")
+    wait_for(lambda: sink.commands() and scraped().get("postern_queue_oldest_seconds{}", 0) >= 1,
+             15)
+    values = wait_for(lambda: (v := scraped()).get(
+        "postern_delivery_latency_seconds_count{}") == 1 and v, 10)
+    buckets = [v for k, v in values.items() if k.startswith("postern_delivery_latency_seconds_b")]
+    assert len(buckets) == 13 and buckets == sorted(buckets) and buckets[-1] == 1
+    assert values['postern_delivery_latency_seconds_bucket{le="+Inf"}'] == 1
+    assert 0 < values["postern_delivery_latency_seconds_sum{}"] < 60
+    findings = {k: v for k, v in values.items() if k.startswith("postern_findings_total{")}
+    assert len(findings) > 50
+    assert findings['postern_findings_total{finding="date_missing"}'] == 2      # of both messages
+    assert findings['postern_findings_total{finding="date_repeated"}'] == 0
+    ends = [v for k, v in values.items() if k.startswith("postern_certificate_expiry_timestamp")]
+    assert len(ends) == 1 and ends[0] > time.time()
 
 
 def test_status_tells_queue_and_rates(world):

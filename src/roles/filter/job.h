@@ -60,6 +60,9 @@ struct names;
 struct pool;
 struct vault_client;
 
+/* Kinds of findings that are counted: places in the table of finding_rows. */
+#define FILTER_FINDINGS_MAX 160u
+
 struct filter_shared {
     struct channel *spool;
     struct vault_client *vault;
@@ -74,6 +77,7 @@ struct filter_shared {
     atomic_size_t active; /* jobs that have not been answered */
     atomic_size_t memory; /* octets of their messages */
     atomic_uint_fast64_t outcomes[FILTER_OUTCOME_COUNT];
+    atomic_uint_fast64_t findings[FILTER_FINDINGS_MAX]; /* by their places in the table */
 };
 
 /* The message itself, which nobody needs any more once its commit was sent. */

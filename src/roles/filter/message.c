@@ -169,6 +169,19 @@ accept_message(struct work *work)
 }
 
 static void
+count_findings(struct work *work)
+{
+    size_t count;
+    const struct finding_row *rows = finding_rows(&count);
+    for (size_t i = 0; i < work->findings.count; i++) {
+        size_t place = (size_t)(finding_row(work->findings.items[i].id) - rows);
+        if (place < FILTER_FINDINGS_MAX) {
+            atomic_fetch_add_explicit(&work->shared->findings[place], 1, memory_order_relaxed);
+        }
+    }
+}
+
+static void
 process(struct work *work)
 {
     struct filter_job *job = work->job;
@@ -180,6 +193,7 @@ process(struct work *work)
     checks_run(ROLE_FILTER, &work->input, &work->findings);
     work->decision =
         decision_make(job->settings->rules, work->input.direction, &work->findings, work->arena);
+    count_findings(work);
     record_header(&job->trace, work->arena, &work->head);
     record_findings(&job->trace, &work->findings);
     record_decision(&job->trace, &work->decision, &work->findings);

@@ -193,6 +193,17 @@ filter_stop(void *state, int grace_ms)
     event_add(filter->stop_poll, &interval);
 }
 
+/* In the order of finding_rows. */
+static const char *const finding_metrics[] = {
+#define FINDING(number, NAME, name, check, verdict, weight, meaning, standard)                     \
+    "findings_total{finding=\"" #name "\"}",
+#include "finding/findings.def"
+#undef FINDING
+};
+#define FINDING_METRICS (sizeof finding_metrics / sizeof finding_metrics[0])
+_Static_assert(FINDING_METRICS <= FILTER_FINDINGS_MAX, "every finding is counted");
+_Static_assert(FINDING_METRICS + 32 <= ROLE_METRICS_MAX, "and told");
+
 static void
 filter_metrics(void *state, struct role_metrics *metrics)
 {
@@ -220,6 +231,10 @@ filter_metrics(void *state, struct role_metrics *metrics)
                     (int64_t)trace_sender_waiting(filter->shared.sender));
     role_metric_add(metrics, ROLE_METRIC_FILTER_TRACES_DROPPED_TOTAL,
                     (int64_t)trace_sender_dropped(filter->shared.sender));
+    for (size_t i = 0; i < FINDING_METRICS; i++) {
+        role_metric_add_named(metrics, finding_metrics[i],
+                              (int64_t)atomic_load(&filter->shared.findings[i]));
+    }
 }
 
 static void

@@ -102,13 +102,39 @@ keep_certificate(struct material *material, struct str name, struct str chain, s
     return STATUS_OK;
 }
 
+/* Whether a certificate is for that name; a wildcard stands for one label (RFC 6125 6.4.3). */
+static bool
+identity_covers(const struct tls_identity *identity, struct str host)
+{
+    for (size_t i = 0; i < tls_identity_name_count(identity); i++) {
+        struct str name = tls_identity_name(identity, i);
+        size_t dot = str_find_char(host, '.');
+        bool wild = str_starts_with(name, STR("*.")) && dot != STR_NPOS && dot > 0;
+        if (str_eq_nocase(name, host) ||
+            (wild && str_eq_nocase(str_skip(name, 1), str_skip(host, dot)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned
+mode_of(struct arena *arena, struct str path)
+{
+    struct stat info;
+    const char *name = arena_cstr(arena, path);
+    return name != NULL && stat(name, &info) == 0 ? (unsigned)info.st_mode & 07777u : 0;
+}
+
 static enum status
 keep_pair(struct material *material, const struct preflight_pair *pair, struct str name)
 {
     enum status status = keep_certificate(material, name, pair->chain, pair->key);
     if (status == STATUS_OK) {
-        material->certificates[material->certificate_count - 1].not_after_ms =
-            tls_identity_not_after_ms(pair->identity);
+        struct material_certificate *kept =
+            &material->certificates[material->certificate_count - 1];
+        kept->not_after_ms = tls_identity_not_after_ms(pair->identity);
+        kept->names_us = identity_covers(pair->identity, material->config->hostname);
     }
     return status;
 }
@@ -160,6 +186,10 @@ load_certificates(struct material *material, struct str *report_out)
         if (status == STATUS_OK) {
             status = keep_pair(material, &pair, listed->items[i].certificate);
             tls_identity_unref(&pair.identity);
+            if (status == STATUS_OK) {
+                material->certificates[i].key_path = listed->items[i].key;
+                material->certificates[i].key_mode = mode_of(material->arena, listed->items[i].key);
+            }
         } else {
             *report_out = format_errors(material->arena, material->file_name, errors);
         }
@@ -221,6 +251,48 @@ certificate_warning(struct arena *arena, const struct material_certificate *cert
     return STR("");
 }
 
+/* Who can read the key can be us. */
+static struct str
+key_warning(struct arena *arena, const struct material_certificate *certificate)
+{
+    if ((certificate->key_mode & (S_IRWXO | S_IWGRP)) == 0) {
+        return STR("");
+    }
+    return arena_printf(
+        arena,
+        "the private key %.*s can be read or changed by others (mode %04o): make it "
+        "0600",
+        STR_ARG(certificate->key_path), certificate->key_mode);
+}
+
+/* Servers that check names, and mail clients, look for our host name in one of them. */
+static struct str
+name_warning(struct arena *arena, const struct material *material)
+{
+    for (size_t i = 0; i < material->certificate_count; i++) {
+        if (material->certificates[i].names_us) {
+            return STR("");
+        }
+    }
+    if (material->certificate_count == 0) {
+        return STR("");
+    }
+    return arena_printf(arena,
+                        "no certificate is for the host name %.*s: the certificate %.*s is for "
+                        "another name; get one for this name",
+                        STR_ARG(material->config->hostname),
+                        STR_ARG(material->certificates[0].name));
+}
+
+static size_t
+add_warning(struct str warning, struct str *warnings_out, size_t count, size_t most)
+{
+    if (warning.n > 0 && count < most) {
+        warnings_out[count++] = warning;
+    }
+    return count;
+}
+
 size_t
 material_warnings(const struct material *material, int64_t wall_ms, struct arena *arena,
                   struct str *warnings_out, size_t most)
@@ -230,11 +302,12 @@ material_warnings(const struct material *material, int64_t wall_ms, struct arena
         warnings_out[count++] =
             STR("TLS uses a self-signed certificate; list one under tls.certificates");
     }
-    for (size_t i = 0; i < material->certificate_count && count < most; i++) {
-        struct str warning = certificate_warning(arena, &material->certificates[i], wall_ms);
-        if (warning.n > 0) {
-            warnings_out[count++] = warning;
-        }
+    count = add_warning(name_warning(arena, material), warnings_out, count, most);
+    for (size_t i = 0; i < material->certificate_count; i++) {
+        const struct material_certificate *certificate = &material->certificates[i];
+        count = add_warning(certificate_warning(arena, certificate, wall_ms), warnings_out, count,
+                            most);
+        count = add_warning(key_warning(arena, certificate), warnings_out, count, most);
     }
     return count;
 }

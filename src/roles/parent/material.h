@@ -17,6 +17,9 @@ struct material_certificate {
     int chain_fd;    /* owned */
     int key_fd;      /* owned */
     int64_t not_after_ms;
+    bool names_us;       /* it is for our host name */
+    struct str key_path; /* empty: of our own making */
+    unsigned key_mode;   /* permissions of the key's file, 0: not known */
 };
 
 /* One generation of everything; immutable once loaded. */

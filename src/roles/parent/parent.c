@@ -28,6 +28,8 @@
 #define CHILDREN_MAX     (ROLE_INSTANCES_MAX + ROLE_COUNT)
 /* What a role may take to end in order. */
 #define STOP_GRACE_MS    10000
+/* As much of a reason as a warning of the status can tell. */
+#define REJECTED_MAX     500
 /* How often the certificate files are looked at. */
 #define WATCH_INTERVAL_S 5
 
@@ -62,6 +64,7 @@ struct parent {
     size_t stop_stage; /* index into role_order, counted from its end */
     struct event *stop_timer;
     int exit_status;
+    char rejected[REJECTED_MAX]; /* why what is new was not taken, for the status; "" */
 };
 
 static void parent_stop(struct parent *parent, int exit_status);
@@ -389,6 +392,18 @@ parent_take(struct parent *parent, struct material *material, struct arena *aren
     return STATUS_OK;
 }
 
+/* Somebody should look at what was not taken, until it is. */
+static void
+note_rejected(struct parent *parent, const char *what, enum status status, struct str reason)
+{
+    parent->rejected[0] = '\0';
+    if (status != STATUS_OK) {
+        snprintf(parent->rejected, sizeof parent->rejected,
+                 "%s could not be taken, and the old stays in force: %.*s", what,
+                 STR_ARG(str_head(reason, REJECTED_MAX / 2)));
+    }
+}
+
 /* Takes the configuration file as it is now. *text_out as report_reload says. */
 static enum status
 parent_reload(struct parent *parent, struct arena *arena, struct str *text_out)
@@ -409,6 +424,7 @@ parent_reload(struct parent *parent, struct arena *arena, struct str *text_out)
             status = parent_take(parent, material, arena, text_out);
         }
     }
+    note_rejected(parent, "the new configuration", status, *text_out);
     if (status != STATUS_OK) {
         LOG_ERROR("the configuration was not reloaded; the old one stays in force",
                   LOG_STR("reason", *text_out));
@@ -456,6 +472,7 @@ on_watch(evutil_socket_t fd, short what, void *context)
     if (status == STATUS_OK) {
         status = parent_take(parent, material, arena, &reason);
     }
+    note_rejected(parent, "the new certificates", status, reason);
     if (status != STATUS_OK) {
         LOG_ERROR("the certificates were not taken; the old ones stay in force",
                   LOG_STR("reason", reason));
@@ -480,6 +497,7 @@ fill_report(void *context, struct report_facts *facts_out)
     facts_out->children = parent->children;
     facts_out->child_count = parent->child_count;
     facts_out->material = parent->material;
+    facts_out->rejected = parent->rejected;
 }
 
 /* ---- start */

@@ -13,12 +13,15 @@
 #include "roles/role.h"
 
 /* A role that is at work answers in milliseconds; a disk may hold one up for a moment. */
-#define ROLE_ANSWER_TIMEOUT_MS 3000
-#define REPORT_ROLES_MAX       80
-#define REPORT_WARNINGS_MAX    32
-#define REPORT_WARNING_SIZE    512 /* as in messages.def */
-#define COMMANDS_MAX           16
-#define REPORT_ARENA_MAX       (4u << 20)
+#define ROLE_ANSWER_TIMEOUT_MS      3000
+#define REPORT_ROLES_MAX            80
+#define REPORT_WARNINGS_MAX         32
+#define REPORT_WARNING_SIZE         512 /* as in messages.def */
+#define COMMANDS_MAX                16
+/* As in messages.def. */
+#define REPORT_CERTIFICATES_MAX     64u
+#define REPORT_CERTIFICATE_NAME_MAX 1024u
+#define REPORT_ARENA_MAX            (4u << 20)
 
 struct command {
     struct report_server *server;
@@ -215,6 +218,23 @@ add_certificate_warnings(struct report *report, const struct material *material)
     }
 }
 
+static void
+add_certificates(struct report *report, const struct material *material)
+{
+    size_t count = material->certificate_count < REPORT_CERTIFICATES_MAX
+                       ? material->certificate_count
+                       : REPORT_CERTIFICATES_MAX;
+    struct record_certificate_status *items =
+        arena_alloc_array(report->arena, count > 0 ? count : 1, sizeof *items);
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        items[i] = (struct record_certificate_status){
+            str_head(material->certificates[i].name, REPORT_CERTIFICATE_NAME_MAX),
+            material->certificates[i].not_after_ms};
+    }
+    report->fields.certificates.items = items;
+    report->fields.certificates.n = items != NULL ? count : 0;
+}
+
 /* NULL without memory; then nothing is kept. */
 static struct report *
 report_create(void)
@@ -257,7 +277,9 @@ report_gather(struct report_server *server, struct report *report)
     report->fields.generation = facts.generation;
     report->fields.uptime_ms = facts.uptime_ms;
     report->fields.version = str_from_cstr(POSTERN_VERSION);
+    add_warning(report, arena_str_dup(report->arena, str_from_cstr(facts.rejected)));
     add_certificate_warnings(report, facts.material);
+    add_certificates(report, facts.material);
     for (size_t i = 0; i < facts.child_count && i < REPORT_ROLES_MAX; i++) {
         add_role(report, &facts.children[i]);
     }

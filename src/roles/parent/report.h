@@ -16,6 +16,7 @@ struct report_facts {
     struct child *children;
     size_t child_count;
     const struct material *material;
+    const char *rejected; /* why what is new was not taken, or "" */
 };
 
 struct report_server;

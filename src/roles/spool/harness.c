@@ -91,6 +91,14 @@ role_metric_add(struct role_metrics *metrics, enum role_metric metric, int64_t v
 }
 
 void
+role_metric_add_named(struct role_metrics *metrics, const char *name, int64_t value)
+{
+    (void)metrics;
+    (void)name;
+    (void)value;
+}
+
+void
 role_warn(struct role_metrics *metrics, const char *format, ...)
 {
     (void)metrics;

@@ -43,6 +43,9 @@
 /* Arena of a message: recipients and texts; its octets come on top. */
 #define SPOOL_PARCEL_CEILING   (32u * 1024u * 1024u)
 
+/* Limits of the histogram of delivery latencies. */
+#define SPOOL_LATENCY_BUCKETS 12u
+
 /* ---- a message in memory */
 
 struct parcel {
@@ -149,6 +152,10 @@ struct spool_role {
     bool ageing;
 
     struct {
+        /* Of delivered recipients: how many took at most so long (outcome_log.c), not cumulated;
+         * the last one took longer. */
+        uint64_t latency[SPOOL_LATENCY_BUCKETS + 1];
+        uint64_t latency_ms; /* of all of them together */
         uint64_t committed, refused, duplicates, notices, notices_suppressed, deferrals, delivered,
             failed, expired;
     } counts;
@@ -287,7 +294,7 @@ struct verdict_list {
 void outcome_write(struct spool_role *role, struct parcel *parcel,
                    const struct verdict_list *verdicts, outcome_done *done, void *context);
 
-/* ---- outcome_log.c: the log lines (trace/outcome_line.h) */
+/* ---- outcome_log.c: the log lines (trace/outcome_line.h), and how long deliveries took */
 
 struct outcome_log {
     uint32_t recipient; /* index into the message's recipients */
@@ -301,6 +308,8 @@ void outcome_log_write(struct spool_role *role, const struct spool_message *m,
                        const struct outcome_log *lines, size_t count, struct str by);
 /* A message that policy holds has come in: one line for each of its recipients. */
 void outcome_log_quarantined(struct spool_role *role, const struct spool_message *m);
+/* The histogram. */
+void outcome_log_latency(const struct spool_role *role, struct role_metrics *out);
 
 /* ---- notice.c */
 

@@ -234,6 +234,9 @@ spool_role_metrics(void *state, struct role_metrics *out)
     struct spool_role *role = state;
     struct worker_counts w = worker_counts(role->worker);
     role_metric_add(out, ROLE_METRIC_QUEUE_MESSAGES, w.queue.messages);
+    role_metric_add(out, ROLE_METRIC_QUEUE_OLDEST_SECONDS,
+                    w.oldest_ms > 0 ? (role_now(role) - w.oldest_ms) / 1000 : 0);
+    outcome_log_latency(role, out);
     role_metric_add(out, ROLE_METRIC_QUEUE_RECIPIENTS, w.queue.recipients);
     role_metric_add(out, ROLE_METRIC_QUEUE_DEFERRED, w.queue.deferred);
     role_metric_add(out, ROLE_METRIC_QUEUE_HELD, w.queue.held);

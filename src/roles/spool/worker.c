@@ -187,7 +187,9 @@ run_alone(struct worker *worker, struct job *job)
 static void
 count_batch(struct worker *worker, bool failed)
 {
+    int64_t const oldest_ms = spool_oldest_ms(worker->spool);
     pthread_mutex_lock(&worker->mutex);
+    worker->counts.oldest_ms = oldest_ms;
     worker->counts.batches++;
     worker->counts.failed_batches += failed;
     worker->counts.queue = spool_counts(worker->spool);
@@ -455,6 +457,7 @@ worker_start(struct event_base *loop, struct spool *spool, const struct queue_cl
     worker->spool = spool;
     worker->clock = *clock;
     worker->counts.queue = spool_counts(spool);
+    worker->counts.oldest_ms = spool_oldest_ms(spool);
     pthread_mutex_init(&worker->mutex, NULL);
     list_init(&worker->done);
     list_init(&worker->retry);

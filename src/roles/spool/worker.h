@@ -54,6 +54,7 @@ struct worker_counts {
     uint64_t failed_batches;
     uint64_t waiting; /* jobs that must be written and could not be */
     struct spool_counts queue;
+    int64_t oldest_ms;  /* when the oldest message was queued; 0: none */
     uint64_t size;      /* octets of queue data on disk */
     uint64_t disk_free; /* octets; UINT64_MAX: not known */
     uint64_t seen;      /* octets of jobs that were done when it was looked at */
