@@ -78,6 +78,18 @@ struct srs_address {
 [[nodiscard]] enum status srs_undo(struct arena *arena, struct str local,
                                    struct srs_address *address_out);
 
+/*
+ * The short form of an address whose rewriting would be too long, such as a VERP sender's: a code
+ * in place of its local part, and this in place of its domain. Who makes one keeps what it stands
+ * for, and reads it again when srs_reverse or srs_undo gives a code back.
+ */
+#define SRS_SHORT_DOMAIN "-"
+static inline bool
+srs_is_short(const struct srs_address *address)
+{
+    return str_eq(address->domain, STR(SRS_SHORT_DOMAIN));
+}
+
 /* True when a local part begins as a rewritten one (SRS0 or SRS1 and a separator). */
 bool srs_is_rewritten(struct str local);
 

@@ -26,6 +26,7 @@ static const char config_text[] =
     "      - {name: SRS0=good=alias, to: [bob@users.example]}\n"
     "      - {name: '\"odd name\"', to: ['\"b q\"@outside.example']}\n"
     "      - {name: slow, to: [bob@users.example, late@callout.example]}\n"
+    "      - {name: early, to: [late@callout.example, bob@users.example, gone@users.example]}\n"
     "      - {name: twice, to: [Tom@outside.example, tom@OUTSIDE.example]}\n"
     "      - {name: again, to: [Tom@outside.example, Tom@OUTSIDE.example, BOB@users.example,\n"
     "                           bob@users.example]}\n"
@@ -175,6 +176,7 @@ static const struct recipient_case cases[] = {
     {"none@users.example", false, RECIPIENT_UNKNOWN, "", ""},
     {"\"odd name\"@users.example", false, RECIPIENT_ACCEPT, "\"b q\"@outside.example", ""},
     {"slow@users.example", false, RECIPIENT_TRY_LATER, "", ""},
+    {"early@users.example", false, RECIPIENT_TRY_LATER, "", ""}, /* whatever the others say */
     {"twice@users.example", false, RECIPIENT_ACCEPT, "Tom@outside.example tom@outside.example", ""},
     {"again@users.example", false, RECIPIENT_ACCEPT,
      "Tom@outside.example BOB@users.example(bob@users.example)", ""},

@@ -33,6 +33,12 @@ static const char *const steps[] = {
     "  PRIMARY KEY (domain, selector)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE TABLE srs_secret (created_ms INTEGER PRIMARY KEY, octets BLOB NOT NULL) STRICT;",
+    "CREATE TABLE short_sender ("
+    "  code TEXT PRIMARY KEY,"
+    "  made_ms INTEGER NOT NULL,"
+    "  address BLOB NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX short_sender_made ON short_sender (made_ms);",
 };
 
 static const struct ledger_schema schema = {steps, sizeof steps / sizeof steps[0]};
@@ -49,6 +55,11 @@ struct vault_file {
     sqlite3_stmt *srs_all;
     sqlite3_stmt *srs_add;
     sqlite3_stmt *srs_remove;
+    sqlite3_stmt *short_put;
+    sqlite3_stmt *short_get;
+    sqlite3_stmt *short_old;
+    sqlite3_stmt *short_count;
+    sqlite3_stmt *short_oldest;
 };
 
 /* ---- opening */
@@ -77,6 +88,12 @@ prepare_all(struct vault_file *file)
         {&file->srs_all, "SELECT created_ms, octets FROM srs_secret ORDER BY created_ms DESC"},
         {&file->srs_add, "INSERT OR REPLACE INTO srs_secret VALUES (?1, ?2)"},
         {&file->srs_remove, "DELETE FROM srs_secret WHERE created_ms < ?1"},
+        {&file->short_put, "INSERT OR REPLACE INTO short_sender VALUES (?1, ?2, ?3)"},
+        {&file->short_get, "SELECT address, made_ms FROM short_sender WHERE code = ?1"},
+        {&file->short_old, "DELETE FROM short_sender WHERE made_ms < ?1"},
+        {&file->short_count, "SELECT count(*) FROM short_sender"},
+        {&file->short_oldest, "DELETE FROM short_sender WHERE code IN"
+                              " (SELECT code FROM short_sender ORDER BY made_ms LIMIT ?1)"},
     };
     _Static_assert(KEY_RETIRED == 5, "the statement above has the number");
     return ledger_prepare_all(file->database, rows, sizeof rows / sizeof rows[0]);
@@ -380,4 +397,71 @@ vault_file_srs_add(struct vault_file *file, const struct vault_srs_secret *secre
         forget_old_pages(file);
     }
     return status;
+}
+
+/* ---- senders that are too long for SRS */
+
+/* When a code was written; STATUS_NOT_FOUND: never. `address_out` may be NULL. */
+static enum status
+short_find(struct vault_file *file, struct str code, int64_t *made_ms_out, struct buf *address_out)
+{
+    enum status status = STATUS_NOT_FOUND;
+    ledger_bind_text(file->short_get, 1, code);
+    int result = sqlite3_step(file->short_get);
+    if (result == SQLITE_ROW) {
+        struct str address = ledger_column(file->short_get, 0);
+        *made_ms_out = sqlite3_column_int64(file->short_get, 1);
+        status = address_out != NULL ? buf_append(address_out, address) : STATUS_OK;
+    } else if (result != SQLITE_DONE) {
+        status = ledger_status(file->database, result);
+    }
+    sqlite3_reset(file->short_get);
+    return status;
+}
+
+/* Makes room for one more. */
+static enum status
+short_make_room(struct vault_file *file, int64_t keep_from_ms)
+{
+    sqlite3_bind_int64(file->short_old, 1, keep_from_ms);
+    enum status status = ledger_run(file->short_old);
+    int64_t count = sqlite3_step(file->short_count) == SQLITE_ROW
+                        ? sqlite3_column_int64(file->short_count, 0)
+                        : 0;
+    sqlite3_reset(file->short_count);
+    if (status == STATUS_OK && count >= (int64_t)VAULT_SHORT_MAX) {
+        sqlite3_bind_int64(file->short_oldest, 1, count - (int64_t)VAULT_SHORT_MAX + 1);
+        status = ledger_run(file->short_oldest);
+    }
+    return status;
+}
+
+enum status
+vault_file_short_put(struct vault_file *file, struct str code, struct str address, int64_t now_ms,
+                     int64_t renew_from_ms, int64_t keep_from_ms)
+{
+    int64_t made_ms = 0;
+    enum status status = short_find(file, code, &made_ms, NULL);
+    if (status != STATUS_NOT_FOUND && (status != STATUS_OK || made_ms >= renew_from_ms)) {
+        return status;
+    }
+    status = begin(file);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = short_make_room(file, keep_from_ms);
+    if (status == STATUS_OK) {
+        ledger_bind_text(file->short_put, 1, code);
+        sqlite3_bind_int64(file->short_put, 2, now_ms);
+        ledger_bind_octets(file->short_put, 3, address);
+        status = ledger_run(file->short_put);
+    }
+    return end(file, status);
+}
+
+enum status
+vault_file_short_get(struct vault_file *file, struct str code, struct buf *address_out)
+{
+    int64_t made_ms;
+    return short_find(file, code, &made_ms, address_out);
 }

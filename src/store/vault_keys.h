@@ -122,4 +122,23 @@ struct vault_srs_secret {
                                              const struct vault_srs_secret *secret,
                                              int64_t keep_from_ms);
 
+/* ---- senders that are too long for SRS */
+
+/* Most that are kept; above, the oldest go. */
+#define VAULT_SHORT_MAX      100000u
+/* Characters of a code, and octets of an address. */
+#define VAULT_SHORT_CODE_LEN 16u
+#define VAULT_SHORT_ADDRESS  320u
+
+/*
+ * Keeps the address that a code stands for from now on; one that is there, and younger than
+ * `renew_from_ms`, is not written again. Those made before `keep_from_ms` are forgotten.
+ */
+[[nodiscard]] enum status vault_file_short_put(struct vault_file *file, struct str code,
+                                               struct str address, int64_t now_ms,
+                                               int64_t renew_from_ms, int64_t keep_from_ms);
+/* Appends the address of a code. STATUS_NOT_FOUND: there is none. */
+[[nodiscard]] enum status vault_file_short_get(struct vault_file *file, struct str code,
+                                               struct buf *address_out);
+
 #endif

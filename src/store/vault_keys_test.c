@@ -255,6 +255,61 @@ old_secrets_of_srs_go(void **state)
     vault_file_close(&file);
 }
 
+static void
+short_senders_are_kept_and_forgotten(void **state)
+{
+    struct vault_file *file = open_file(*state);
+    struct buf got;
+    buf_init(&got, VAULT_SHORT_ADDRESS);
+    assert_int_equal(vault_file_short_get(file, STR("a"), &got), STATUS_NOT_FOUND);
+    assert_int_equal(vault_file_short_put(file, STR("a"), STR("x@one.example"), 1000, 0, 0),
+                     STATUS_OK);
+    assert_int_equal(vault_file_short_put(file, STR("b"), STR("y@one.example"), 2000, 0, 0),
+                     STATUS_OK);
+    vault_file_close(&file);
+    file = open_file(*state); /* it is on disk */
+    assert_int_equal(vault_file_short_get(file, STR("a"), &got), STATUS_OK);
+    assert_true(str_eq(buf_str(&got), STR("x@one.example")));
+    /* Not written again while it is young; renewed afterwards, and so it outlives the other. */
+    assert_int_equal(vault_file_short_put(file, STR("a"), STR("x@one.example"), 3000, 1000, 1500),
+                     STATUS_OK);
+    assert_int_equal(vault_file_short_put(file, STR("a"), STR("x@one.example"), 4000, 1001, 1000),
+                     STATUS_OK);
+    assert_int_equal(vault_file_short_put(file, STR("c"), STR("z@one.example"), 5000, 0, 4000),
+                     STATUS_OK);
+    buf_clear(&got);
+    assert_int_equal(vault_file_short_get(file, STR("b"), &got), STATUS_NOT_FOUND);
+    assert_int_equal(vault_file_short_get(file, STR("a"), &got), STATUS_OK);
+    buf_free(&got);
+    vault_file_close(&file);
+}
+
+/* Past the bound the oldest goes. */
+static void
+short_senders_have_a_bound(void **state)
+{
+    struct vault_file *file = open_file(*state);
+    sqlite3 *database;
+    struct buf got;
+    char sql[256];
+    buf_init(&got, VAULT_SHORT_ADDRESS);
+    snprintf(sql, sizeof sql,
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
+             " INSERT INTO short_sender SELECT 'n' || i, i, x'40' FROM n",
+             VAULT_SHORT_MAX);
+    assert_int_equal(sqlite3_open(test_directory_file(*state, "keys.db"), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+    assert_int_equal(
+        vault_file_short_put(file, STR("a"), STR("x@one.example"), VAULT_SHORT_MAX + 1, 0, 0),
+        STATUS_OK);
+    assert_int_equal(vault_file_short_get(file, STR("n1"), &got), STATUS_NOT_FOUND);
+    assert_int_equal(vault_file_short_get(file, STR("n2"), &got), STATUS_OK);
+    assert_int_equal(vault_file_short_get(file, STR("a"), &got), STATUS_OK);
+    buf_free(&got);
+    vault_file_close(&file);
+}
+
 int
 main(void)
 {
@@ -268,6 +323,8 @@ main(void)
         WITH_DIRECTORY(a_later_schema_is_refused),
         WITH_DIRECTORY(an_unknown_state_is_damage),
         WITH_DIRECTORY(old_secrets_of_srs_go),
+        WITH_DIRECTORY(short_senders_are_kept_and_forgotten),
+        WITH_DIRECTORY(short_senders_have_a_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

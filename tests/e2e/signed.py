@@ -16,7 +16,7 @@ def fields(content, name):
 class Signed:
     """A gateway for a domain of its own with active keys that the DNS shows."""
 
-    def __init__(self, world, changes=None):
+    def __init__(self, world, changes=None, own_host=False):
         self.world, self.domain = world, world.name()
         self.label = self.domain.split(".")[0]
         self.mailboxes = world.sink(lmtp=True)
@@ -31,6 +31,8 @@ class Signed:
                         "to": f"smtp://{self.far.address}:{self.far.port}"}],
             "authentication": {"dkim": {"publish_wait": "0s"}},
             "bounce": {"postmaster": self.user[0]}}
+        if own_host:
+            base["hostname"] = f"mx.{self.domain}"
         base.update(changes or {})
         self.running = world.gateway(base, users=(self.user,))
         self.make_keys()

@@ -155,6 +155,31 @@ def altered(address):
             yield f"{local[:i]}{'b' if c != 'b' else 'c'}{local[i + 1:]}@{domain}"
 
 
+def verp(domain):
+    """A sender as mailing lists write it: too long for SRS."""
+    return f"bounces-4711-subscriber=kartapuce.com-newsletter-2026-11-23-0001@{domain}"
+
+
+def test_a_sender_too_long_for_srs_gets_a_short_form(running, far, origin, proven):
+    sender = verp(proven)
+    _, mail = forwarded(running, far, sender=sender)
+    local, domain = mail.reverse_path.split("@")
+    assert local.startswith("SRS0=") and len(local) <= 64 and domain == "kartapuce.com"
+    running.gateway.stop()
+    running.gateway.start()
+    before = len(origin.mails)
+    assert running.receive(mail.reverse_path, sender="").code == 250
+    assert origin.wait(before + 1)[-1].recipients == [sender]
+
+
+def test_a_notice_finds_a_sender_too_long_for_srs(running, origin, proven):
+    before = len(origin.mails)
+    assert running.receive("refused@kartapuce.com", sender=verp(proven)).code == 250
+    mail = origin.wait(before + 1)[-1]
+    assert (mail.reverse_path, mail.recipients) == ("", [verp(proven)])
+    assert b"Status: 5." in mail.content
+
+
 def test_nobody_else_gets_out(running, rewritten):
     """Not an open relay: what was not made here, or was changed, is refused."""
     forged = ["SRS0=aaaaaa=aa=victim.example=bob@kartapuce.com",

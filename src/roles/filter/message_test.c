@@ -318,6 +318,27 @@ test_dishonest_edges(void **state)
     assert_int_equal(w->commits, 0);
 }
 
+/* What only the filter finds out is not taken from the edge's word. */
+static void
+test_claims_of_an_edge(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields = world_ordinary(STR(GOOD "\r\nbody"));
+    const uint32_t ours =
+        SMTP_MESSAGE_SENDER_PROVEN | SMTP_MESSAGE_SENDER_REWRITTEN | SMTP_MESSAGE_TO_POSTMASTER;
+    fields.flags = ours | SMTP_MESSAGE_8BITMIME;
+    world_submit(w, &fields);
+    assert_int_equal(w->code, 250);
+    assert_int_equal(w->flags & ours, 0);
+    assert_int_equal(w->flags, SMTP_MESSAGE_8BITMIME | SMTP_MESSAGE_STRANGER);
+    /* Nor is one of ours made a stranger. */
+    fields.flags = SMTP_MESSAGE_STRANGER;
+    fields.zone = STR("inside");
+    world_submit(w, &fields);
+    assert_int_equal(w->code, 250);
+    assert_int_equal(w->flags, 0);
+}
+
 static void
 test_too_much_at_one_time(void **state)
 {
@@ -381,6 +402,7 @@ main(void)
         WORLD_TEST(test_no_time_left),
         WORLD_TEST(test_large_bodies),
         WORLD_TEST(test_dishonest_edges),
+        WORLD_TEST(test_claims_of_an_edge),
         WORLD_TEST(test_too_much_at_one_time),
     };
     return cmocka_run_group_tests_name("filter", tests, NULL, NULL);

@@ -92,6 +92,7 @@ on_commit(void *context, struct channel *channel, struct ipc_message *message)
     keep_envelope(w, commit);
     w->head_was_fd = commit->head.fd >= 0;
     w->commits++;
+    w->flags = commit->flags;
     struct msg_commit_reply reply = {.outcome = (uint8_t)w->outcome};
     if (!w->silent) {
         assert_int_equal(channel_send(channel, MSG_COMMIT_REPLY, message->request, &reply),

@@ -38,6 +38,7 @@ struct world {
     char results[2048]; /* what stood above: Authentication-Results and the verdict */
     bool head_was_fd;
     char hold[64];
+    uint32_t flags; /* of the last commit */
     unsigned code;
     char reply[256];     /* "5.6.0 text" */
     char trace[16384];   /* the message's first or last, others with their ids before */

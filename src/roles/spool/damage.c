@@ -30,6 +30,7 @@ damage_attempt(const struct spool_role *role, bool final)
 struct tell_job {
     struct job job;
     struct spool_role *role;
+    struct parcel *notice;
     struct intake intake;
 };
 
@@ -48,6 +49,13 @@ on_told(struct job *base)
     intake_finish(role, &job->intake, base->status == STATUS_OK);
     free(job);
     dispatch(role);
+}
+
+static void
+submit_tell(struct spool_role *role, void *context)
+{
+    struct tell_job *job = context;
+    worker_submit(role->worker, &job->job);
 }
 
 static void
@@ -86,8 +94,9 @@ tell_postmaster(struct spool_role *role, const struct spool_message *m)
     role->damage_told_ms = now;
     job->job = (struct job){.kind = JOB_COMMIT, .run = run_tell, .done = on_told};
     job->role = role;
+    job->notice = notice;
     intake_prepare(role, &job->intake, notice);
-    worker_submit(role->worker, &job->job);
+    notice_sign(role, &job->notice, 1, submit_tell, job);
 }
 
 /* ---- the message */

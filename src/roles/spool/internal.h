@@ -13,6 +13,7 @@
  *   tell.c      who is told of it
  *   outcome_log.c  one line of the log for each recipient and outcome
  *   notice.c    makes the notices (RFC 3464)
+ *   notice_sign.c  has the vault sign them
  *   age.c       delay warnings and expiry for mail that nobody tries
  *   control.c   the commands: list, show, act
  *
@@ -74,6 +75,8 @@ struct parcel *parcel_from_arena(struct arena *arena, const struct spool_message
 /* Makes head and content fit for sending (long ones as memfds). `content_fd`: a memfd with the
  * content, which becomes the parcel's, or -1. */
 [[nodiscard]] enum status parcel_prepare(struct parcel *parcel, int content_fd);
+/* Puts fields on top of a prepared parcel's head. Not while it is in the cache. */
+[[nodiscard]] enum status parcel_put_fields(struct parcel *parcel, struct str fields);
 struct parcel *parcel_ref(struct parcel *parcel);
 void parcel_unref(struct parcel **parcel);
 
@@ -118,6 +121,8 @@ struct spool_role {
     struct queue_clock clock;
     struct schedule *schedule;
     struct trace_sender *traces;
+    struct vault_client *vault; /* signs notices */
+    unsigned signing;           /* outcomes that wait for it */
     struct event *timer;
     int64_t started_ms;    /* the queue's clock */
     unsigned damaged_logs; /* copies of them, when the queue was opened */
@@ -317,10 +322,14 @@ void outcome_log_latency(const struct spool_role *role, struct role_metrics *out
 struct notice_subject {
     const struct parcel *about;
     enum dsn_kind kind;
+    struct str sender;         /* of `about`, where that is another one than it says itself */
     struct str why_postmaster; /* empty: to the sender of `about`; else to the postmaster (dsn.h) */
     const struct dsn_recipient *recipients;
     size_t count;
 };
+
+/* True when the sender of a message is one of our rewriting that only the vault can read. */
+bool notice_sender_is_short(const struct spool_message *m);
 
 /* A notice as a parcel; NULL (logged) when it cannot be made. */
 struct parcel *notice_make(struct spool_role *role, const struct notice_subject *subject);
@@ -328,6 +337,17 @@ struct parcel *notice_make(struct spool_role *role, const struct notice_subject 
 /* A mail to our postmaster, as a parcel with its recipients; NULL (logged) when it cannot be made.
  */
 struct parcel *notice_to_postmaster(struct spool_role *role, struct str subject, struct str text);
+
+/* ---- notice_sign.c */
+
+typedef void notice_signed(struct spool_role *role, void *context);
+/*
+ * Puts DKIM signatures on notices, as far as the vault has keys for the host name or a domain above
+ * it, then calls `done`, at once when there is nothing to ask. The array stays the caller's, and
+ * must live until then.
+ */
+void notice_sign(struct spool_role *role, struct parcel **notices, size_t count,
+                 notice_signed *done, void *context);
 
 /* ---- age.c, control.c */
 

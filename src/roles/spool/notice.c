@@ -21,11 +21,26 @@ sender_of(struct arena *arena, const struct spool_message *m)
     if ((m->flags & SMTP_MESSAGE_SENDER_REWRITTEN) != 0 &&
         smtp_mailbox_parse(arena, m->sender, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL,
                            &address) == STATUS_OK &&
-        srs_undo(arena, address.local, &sender) == STATUS_OK &&
+        srs_undo(arena, address.local, &sender) == STATUS_OK && !srs_is_short(&sender) &&
         smtp_address_make(arena, sender.local, sender.domain, &address) == STATUS_OK) {
         return address.text;
     }
     return m->sender;
+}
+
+bool
+notice_sender_is_short(const struct spool_message *m)
+{
+    struct smtp_address address;
+    struct srs_address sender;
+    struct arena *arena = arena_create(4096);
+    bool is_short =
+        (m->flags & SMTP_MESSAGE_SENDER_REWRITTEN) != 0 &&
+        smtp_mailbox_parse(arena, m->sender, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL,
+                           &address) == STATUS_OK &&
+        srs_undo(arena, address.local, &sender) == STATUS_OK && srs_is_short(&sender);
+    arena_destroy(&arena);
+    return is_short;
 }
 
 /* Fills in the request what comes from the message that it is about, and composes. */
@@ -44,9 +59,10 @@ compose(struct spool_role *role, struct arena *arena, const struct notice_subjec
     request->about_id = m->id;
     request->now_ms = clock_wall_ms();
     request->arrival_ms = m->received_ms;
-    request->sender = for_postmaster ? postmaster : sender_of(arena, m);
+    struct str sender = subject->sender.n > 0 ? subject->sender : sender_of(arena, m);
+    request->sender = for_postmaster ? postmaster : sender;
     request->why_postmaster = subject->why_postmaster;
-    request->original_sender = for_postmaster ? sender_of(arena, m) : str_make(NULL, 0);
+    request->original_sender = for_postmaster ? sender : str_make(NULL, 0);
     request->envid = m->envid;
     bool whole = notice_extent_of(config, m->flags) == NOTICE_EXTENT_FULL;
     request->return_full = whole && m->ret == SMTP_DSN_RET_FULL;

@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "roles/filter/vault.h"
 #include "roles/spool/tell.h"
+#include "roles/vault/vault.h"
 
 /* Copies of the texts of one report. */
 #define OUTCOME_CEILING (16u * 1024u * 1024u)
@@ -31,6 +33,8 @@ struct outcome_job {
     bool damaged;
     struct intake notices[NOTICE_SLOTS];
     size_t notice_count;
+    struct teller teller;
+    struct parcel *unsigned_notices[NOTICE_SLOTS]; /* those of `notices`, while they are signed */
     struct comeback *comebacks;
     size_t comeback_count;
     struct trace trace;
@@ -45,7 +49,7 @@ struct outcome {
     int64_t now_ms;
     int64_t age_ms;
     struct str by;
-    struct teller teller;
+    struct teller *teller; /* the job's */
     const struct config_queue *queue;
 };
 
@@ -77,7 +81,7 @@ expire(struct outcome *o, const struct spool_recipient *r, struct spool_result *
     o->role->counts.expired++;
     TRACE(&o->job->trace, expired, .recipient = r->address, .age_ms = o->age_ms,
           .attempts = result->attempts);
-    teller_end(&o->teller, r, result, SPOOL_EXPIRED);
+    teller_end(o->teller, r, result, SPOOL_EXPIRED);
 }
 
 static void
@@ -85,7 +89,7 @@ warn_if_late(struct outcome *o, const struct spool_recipient *r, struct spool_re
 {
     if (!result->warned && o->queue->warn_after_ms > 0 && o->age_ms >= o->queue->warn_after_ms) {
         result->warned = true;
-        teller_tell(&o->teller, r, result, DSN_DELAY, DSN_DELAYED);
+        teller_tell(o->teller, r, result, DSN_DELAY, DSN_DELAYED);
     }
 }
 
@@ -112,18 +116,18 @@ finish(struct outcome *o, const struct spool_recipient *r, struct spool_result *
     switch ((int)kind) {
     case VERDICT_DELIVERED:
         result->state = SPOOL_DELIVERED;
-        teller_tell(&o->teller, r, result, DSN_SUCCESS, DSN_DELIVERED);
+        teller_tell(o->teller, r, result, DSN_SUCCESS, DSN_DELIVERED);
         break;
     case VERDICT_RELAYED:
         result->state = SPOOL_RELAYED;
         break;
     case VERDICT_RELAYED_WITHOUT_DSN:
         result->state = SPOOL_RELAYED;
-        teller_tell(&o->teller, r, result, DSN_SUCCESS, DSN_RELAYED);
+        teller_tell(o->teller, r, result, DSN_SUCCESS, DSN_RELAYED);
         break;
     default:
         o->role->counts.failed++;
-        teller_end(&o->teller, r, result, SPOOL_FAILED);
+        teller_end(o->teller, r, result, SPOOL_FAILED);
         return;
     }
     o->role->counts.delivered++;
@@ -325,6 +329,65 @@ trace_command(struct outcome *o, const struct verdict_list *verdicts)
     }
 }
 
+static void
+submit(struct spool_role *role, void *context)
+{
+    struct outcome_job *job = context;
+    worker_submit(role->worker, &job->job);
+}
+
+/* The last step before it is written. */
+static void
+make_notices(struct outcome_job *job)
+{
+    struct spool_role *role = job->role;
+    bool some_stay = false;
+    job->notice_count = teller_make(&job->teller, job->notices);
+    for (size_t i = 0; i < job->count && !some_stay; i++) {
+        some_stay = !spool_state_is_final(job->results[i].state);
+    }
+    if (some_stay) {
+        cache_drop(role, job->parcel->m.key); /* the database knows better from now on */
+    }
+    for (size_t i = 0; i < job->notice_count; i++) {
+        job->unsigned_notices[i] = job->notices[i].parcel;
+    }
+    notice_sign(role, job->unsigned_notices, job->notice_count, submit, job);
+}
+
+static void
+on_sender(void *context, enum status status, struct ipc_message *reply)
+{
+    struct outcome_job *job = context;
+    job->role->signing--;
+    if (status == STATUS_OK && reply->type == MSG_SRS_REPLY &&
+        MSG_BODY(reply, srs_reply)->outcome == VAULT_SRS_DONE) {
+        job->teller.sender = arena_str_dup(job->arena, MSG_BODY(reply, srs_reply)->address);
+    } else {
+        LOG_WARN("who sent a forwarded message cannot be found out",
+                 LOG_STR("id", job->parcel->m.id));
+    }
+    ipc_message_free(&reply);
+    make_notices(job);
+}
+
+/* Asks the vault who sent the message; false: it cannot be asked. */
+static bool
+ask_sender(struct outcome_job *job)
+{
+    struct channel *vault = role_channel(job->role->runtime, ROLE_VAULT, 0);
+    struct str sender = job->parcel->m.sender;
+    struct msg_srs srs = {.direction = VAULT_SRS_REVERSE,
+                          .address = sender,
+                          .domain = str_skip(sender, str_rfind_char(sender, '@') + 1)};
+    if (vault == NULL ||
+        channel_request(vault, MSG_SRS, &srs, VAULT_TIMEOUT_MS, on_sender, job) != STATUS_OK) {
+        return false;
+    }
+    job->role->signing++;
+    return true;
+}
+
 void
 outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict_list *verdicts,
               outcome_done *done, void *context)
@@ -348,8 +411,9 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                         .m = &parcel->m,
                         .now_ms = role_now(role),
                         .by = verdicts->by,
-                        .queue = &role_config(role->runtime)->queue};
-    o.teller = (struct teller){
+                        .queue = &role_config(role->runtime)->queue,
+                        .teller = &job->teller};
+    job->teller = (struct teller){
         .role = role,
         .about = parcel,
         .arena = job->arena,
@@ -358,10 +422,9 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
         .by_command = verdicts->by.n > 0,
     };
     o.age_ms = o.now_ms - parcel->m.queued_ms;
-    bool some_stay = false;
     job->damaged = verdicts->items[0].kind == VERDICT_DAMAGED;
     job->marks = job->damaged || (parcel->m.damaged && verdicts->items[0].kind == VERDICT_RELEASED);
-    teller_start(&o.teller, count);
+    teller_start(&job->teller, count);
     trace_command(&o, verdicts);
     for (size_t i = 0; i < count; i++) {
         decide(&o, &verdicts->items[i], &job->results[i]);
@@ -371,12 +434,8 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                                              .now_ms = o.now_ms};
         note_comeback(job, &verdicts->items[i], &job->results[i]);
     }
-    job->notice_count = teller_make(&o.teller, job->notices);
-    for (size_t i = 0; i < count && !some_stay; i++) {
-        some_stay = !spool_state_is_final(job->results[i].state);
+    if (!teller_has_notices(&job->teller) || !notice_sender_is_short(&parcel->m) ||
+        !ask_sender(job)) {
+        make_notices(job);
     }
-    if (some_stay) {
-        cache_drop(role, parcel->m.key); /* the database knows better from now on */
-    }
-    worker_submit(role->worker, &job->job);
 }

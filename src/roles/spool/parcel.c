@@ -185,6 +185,33 @@ parcel_prepare(struct parcel *parcel, int content_fd)
     return status;
 }
 
+enum status
+parcel_put_fields(struct parcel *parcel, struct str fields)
+{
+    struct str head =
+        arena_printf(parcel->arena, "%.*s%.*s", STR_ARG(fields), STR_ARG(parcel->m.head));
+    struct ipc_body body;
+    int fd = -1;
+    if (head.p == NULL) {
+        return STATUS_LIMIT;
+    }
+    enum status status = body_prepare(head, &body, &fd);
+    if (status != STATUS_OK) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return status;
+    }
+    if (parcel->head_fd >= 0) {
+        close(parcel->head_fd);
+    }
+    parcel->head = body;
+    parcel->head_fd = fd;
+    parcel->m.head = head;
+    parcel->m.size += fields.n;
+    return STATUS_OK;
+}
+
 /* ---- the cache */
 
 static void

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "roles/filter/vault.h"
 #include "roles/spool/internal.h"
 
 /* How often time-outs, retries and the age of mail are looked at. */
@@ -95,6 +96,7 @@ spool_role_start(struct role_runtime *runtime, void *state)
     role->schedule = schedule_create(&settings);
     role->traces = trace_sender_create(role_loop(runtime), role_channel(runtime, ROLE_LEDGER, 0),
                                        TRACE_SENDER_CEILING);
+    role->vault = vault_client_create(role_channel(runtime, ROLE_VAULT, 0));
     role->worker = worker_start(role_loop(runtime), role->spool, &role->clock);
     role->timer = event_new(role_loop(runtime), -1, EV_PERSIST, on_tick, role);
     if (role->traces == NULL || role->timer == NULL || event_add(role->timer, &tick) != 0) {
@@ -128,6 +130,9 @@ spool_role_message(void *state, struct channel *channel, struct ipc_message *mes
     case MSG_RELAY_CAPACITY:
         take_capacity(role, MSG_BODY(message, relay_capacity));
         break;
+    case MSG_VAULT_KEYS:
+        vault_client_take_keys(role->vault, MSG_BODY(message, vault_keys));
+        break;
     case MSG_QUEUE_LIST:
     case MSG_QUEUE_SHOW:
     case MSG_QUEUE_ACT:
@@ -153,6 +158,9 @@ spool_role_peer(void *state, struct channel *channel, bool up)
         role->relay_up = up;
         role->relay_paused = false;
         break;
+    case ROLE_VAULT:
+        vault_client_on_peer(role->vault);
+        break;
     case ROLE_CLI:
     case ROLE_CONSOLE:
         control_asker_gone(role, channel);
@@ -176,7 +184,7 @@ spool_role_reload(void *state, const struct config *config)
 static void
 check_stopped(struct spool_role *role)
 {
-    bool idle = worker_pending(role->worker) == 0 && role->leases == NULL &&
+    bool idle = worker_pending(role->worker) == 0 && role->leases == NULL && role->signing == 0 &&
                 trace_sender_waiting(role->traces) == 0;
     if (idle || clock_monotonic_ms() >= role->stop_by_ms) {
         event_del(role->timer);
@@ -204,6 +212,7 @@ spool_role_close(void *state)
     cache_clear(role);
     HASH_FREE_ALL(role->finished);
     schedule_destroy(&role->schedule);
+    vault_client_destroy(&role->vault);
     trace_sender_destroy(&role->traces);
     if (role->timer != NULL) {
         event_free(role->timer);

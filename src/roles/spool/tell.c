@@ -272,6 +272,7 @@ teller_make(struct teller *t, struct intake notices_out[NOTICE_SLOTS])
         }
         struct notice_subject subject = {.about = t->about,
                                          .kind = kind_of((enum notice_slot)slot),
+                                         .sender = t->sender,
                                          .recipients = list->items,
                                          .count = list->n};
         if (slot == NOTICE_POSTMASTER) {
@@ -297,4 +298,15 @@ teller_start(struct teller *t, size_t count)
         list->items = need(arena_alloc_array(t->arena, count, sizeof *list->items));
         list->failed = need(arena_alloc_array(t->arena, count, sizeof(struct spool_result *)));
     }
+}
+
+bool
+teller_has_notices(const struct teller *t)
+{
+    for (unsigned slot = 0; slot < NOTICE_SLOTS; slot++) {
+        if (t->lists[slot].n > 0) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -35,7 +35,8 @@ struct teller {
     struct arena *arena; /* of the outcome; what is told lives there */
     struct trace *trace; /* of the message */
     enum notice_extent extent;
-    bool by_command; /* an administrator asked for this */
+    struct str sender; /* who sent it, where the message does not say (notice_sender_is_short) */
+    bool by_command;   /* an administrator asked for this */
     struct notice_list lists[NOTICE_SLOTS];
 };
 
@@ -50,6 +51,8 @@ void teller_tell(struct teller *teller, const struct spool_recipient *recipient,
  */
 void teller_end(struct teller *teller, const struct spool_recipient *recipient,
                 struct spool_result *result, enum spool_state state);
+/* True when a notice is to be made. */
+bool teller_has_notices(const struct teller *teller);
 /*
  * Makes the notices, at most NOTICE_SLOTS, ready to be inserted; how many. What a notice that
  * cannot be made would have told of is held instead.

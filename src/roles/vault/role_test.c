@@ -462,6 +462,32 @@ senders_are_rewritten_and_back(void **state)
     assert_int_equal(srs(fixture, VAULT_SRS_FORWARD, "no address", back), VAULT_SRS_FOREIGN);
 }
 
+/* A VERP sender with a subscriber's address in it is longer than a local part may be. */
+static void
+long_senders_have_a_short_form(void **state)
+{
+    static const char verp[] =
+        "bounces-4711-subscriber=kartapuce.com-newsletter-2026-11-23@lists.mailer.far.example";
+    struct fixture *fixture = *state;
+    char there[321], again[321], back[321];
+    assert_int_equal(srs(fixture, VAULT_SRS_FORWARD, verp, there), VAULT_SRS_DONE);
+    assert_true(str_starts_with(str_from_cstr(there), STR("SRS0=")));
+    assert_true(str_find_char(str_from_cstr(there), '@') <= 64);
+    assert_int_equal(srs(fixture, VAULT_SRS_FORWARD, verp, again), VAULT_SRS_DONE);
+    assert_string_equal(there, again);
+    kill_role(fixture); /* what it stands for is on disk */
+    start(fixture);
+    assert_int_equal(srs(fixture, VAULT_SRS_REVERSE, there, back), VAULT_SRS_DONE);
+    assert_string_equal(back, verp);
+    for (char *p = there; *p != '@'; p++) {
+        *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p); /* as some hosts write it */
+    }
+    assert_int_equal(srs(fixture, VAULT_SRS_REVERSE, there, back), VAULT_SRS_DONE);
+    assert_string_equal(back, verp);
+    there[6] = there[6] == 'A' ? 'B' : 'A';
+    assert_int_equal(srs(fixture, VAULT_SRS_REVERSE, there, back), VAULT_SRS_FORGED);
+}
+
 /* Keys are not thrown away: the role does not start, and leaves the file as it is. */
 static void
 a_damaged_file_is_left_alone(void **state)
@@ -497,6 +523,7 @@ main(void)
         ROLE_TEST(refusals),
         ROLE_TEST(a_wrong_digest_is_told_to_the_parent),
         ROLE_TEST(senders_are_rewritten_and_back),
+        ROLE_TEST(long_senders_have_a_short_form),
         ROLE_TEST(a_damaged_file_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,26 +244,26 @@ vault_load(struct vault *vault, struct entry *entry, struct loaded_key **loaded_
     return status;
 }
 
-/* ---- the filter */
+/* ---- who signs: the filter, and the spool its notices */
 
 static void
-tell(struct channel *filter, struct record_vault_key *keys, size_t count, bool more)
+tell(struct channel *peer, struct record_vault_key *keys, size_t count, bool more)
 {
     struct msg_vault_keys fields = {.keys = {keys, count}, .more = more};
-    if (channel_send(filter, MSG_VAULT_KEYS, 0, &fields) != STATUS_OK) {
-        LOG_ERROR("the filter cannot be told of the keys");
+    if (channel_send(peer, MSG_VAULT_KEYS, 0, &fields) != STATUS_OK) {
+        LOG_ERROR("a role cannot be told of the keys",
+                  LOG_CSTR("role", ipc_role_name(channel_peer(peer))));
     }
 }
 
-void
-vault_tell_keys(struct vault *vault)
+static void
+tell_all(struct vault *vault, struct channel *peer)
 {
     static struct record_vault_key keys[TOLD_AT_ONCE];
-    struct channel *filter = role_channel(vault->runtime, ROLE_FILTER, 0);
     size_t count = 0;
     struct entry *entry;
     struct entry *next;
-    if (!channel_is_connected(filter)) {
+    if (!channel_is_connected(peer)) {
         return;
     }
     HASH_ITER(by_number, vault->by_number, entry, next)
@@ -272,12 +272,19 @@ vault_tell_keys(struct vault *vault)
             continue;
         }
         if (count == TOLD_AT_ONCE) {
-            tell(filter, keys, count, true);
+            tell(peer, keys, count, true);
             count = 0;
         }
         keys[count++] = (struct record_vault_key){str_from_cstr(entry->key.domain),
                                                   str_from_cstr(entry->key.selector),
                                                   (uint8_t)entry->key.algorithm};
     }
-    tell(filter, keys, count, false);
+    tell(peer, keys, count, false);
+}
+
+void
+vault_tell_keys(struct vault *vault)
+{
+    tell_all(vault, role_channel(vault->runtime, ROLE_FILTER, 0));
+    tell_all(vault, role_channel(vault->runtime, ROLE_SPOOL, 0));
 }

@@ -207,7 +207,7 @@ vault_on_peer(void *state, struct channel *channel, bool up)
     struct vault *vault = state;
     if (!up) {
         asker_forget(&vault->askers, channel);
-    } else if (channel_peer(channel) == ROLE_FILTER) {
+    } else if (channel_peer(channel) == ROLE_FILTER || channel_peer(channel) == ROLE_SPOOL) {
         vault_tell_keys(vault);
     }
 }
