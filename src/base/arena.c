@@ -121,6 +121,17 @@ arena_used(const struct arena *arena)
     return arena->used;
 }
 
+size_t
+arena_held(const struct arena *arena)
+{
+    size_t held = 0;
+    for (const struct block *block = arena != NULL ? arena->blocks : NULL; block != NULL;
+         block = block->next) {
+        held += sizeof *block + block->size;
+    }
+    return arena != NULL ? held + sizeof *arena : 0;
+}
+
 static struct block *
 arena_add_block(struct arena *arena, size_t at_least)
 {

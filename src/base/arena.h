@@ -25,6 +25,8 @@ void arena_destroy_wiped(struct arena **arena);
 void arena_reset(struct arena *arena);
 /* Bytes handed out so far. */
 size_t arena_used(const struct arena *arena);
+/* Bytes it has from the system: what it costs. 0 for NULL. */
+size_t arena_held(const struct arena *arena);
 
 /* Zeroed memory, aligned for any type. NULL past the ceiling. */
 [[nodiscard]] void *arena_alloc(struct arena *arena, size_t size);

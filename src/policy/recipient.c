@@ -152,16 +152,29 @@ ask(struct resolver *r, const struct recipient_question *question, struct str *a
     return STEP_FAILED;
 }
 
-/* local@domain in normal form; {NULL,0} when the arena is full. */
+/*
+ * local@domain in normal form. {NULL,0} when that cannot be an address (an empty local part, or one
+ * that is too long where it leads), or with is_full when the arena is full.
+ */
 static struct str
 address_text(struct resolver *r, struct str local, const struct config_domain *domain)
 {
     struct smtp_address address;
-    if (smtp_address_make(r->arena, local, domain->name, &address) != STATUS_OK) {
-        r->is_full = true; /* local came from a parser: nothing else can be wrong */
-        return (struct str){0};
+    enum status status = smtp_address_make(r->arena, local, domain->name, &address);
+    if (status == STATUS_OK) {
+        return address.text;
     }
-    return address.text;
+    /* Written with quotes and backslashes a local part is up to twice as long, and the quotes. */
+    bool may_be_too_long = 2 * local.n + sizeof "\"\"@" - 1 + domain->name.n > SMTP_PATH_MAX - 2;
+    r->is_full = r->is_full || (status == STATUS_LIMIT && !may_be_too_long);
+    return (struct str){0};
+}
+
+/* What it means for its recipient that address_text gave nothing. */
+static enum step
+no_address(const struct resolver *r)
+{
+    return r->is_full ? STEP_LIMIT : STEP_NOT_FOUND;
 }
 
 /* Users of the ledger: the name itself, then the one before the plus separator. */
@@ -171,8 +184,12 @@ find_user(struct resolver *r, const struct name *name, struct str address)
     struct str candidates[2] = {name->local, config_plus_base(name->domain, name->local)};
     for (size_t i = 0; i < 2 && candidates[i].n > 0; i++) {
         struct str user = address_text(r, candidates[i], name->domain);
-        char *folded = user.p != NULL ? arena_cstr(r->arena, user) : NULL;
+        if (user.p == NULL) {
+            return no_address(r);
+        }
+        char *folded = arena_cstr(r->arena, user);
         if (folded == NULL) {
+            r->is_full = true;
             return STEP_LIMIT;
         }
         for (size_t k = 0; k < user.n; k++) {
@@ -207,7 +224,7 @@ find_mailbox(struct resolver *r, const struct name *name)
 {
     struct str address = address_text(r, name->local, name->domain);
     if (address.p == NULL) {
-        return STEP_LIMIT;
+        return no_address(r);
     }
     struct str base = config_plus_base(name->domain, name->local);
     struct recipient_question callout = {
@@ -345,7 +362,7 @@ reverse_sender(struct resolver *r, const struct name *name)
         .domain = name->domain,
     };
     if (question.address.p == NULL) {
-        return STEP_LIMIT;
+        return no_address(r);
     }
     enum step step = ask(r, &question, &sender);
     if (step == STEP_FORGED && is_decided_behind(name->domain)) {

@@ -156,6 +156,12 @@ static const struct recipient_case cases[] = {
     {"nobody@users.example", false, RECIPIENT_UNKNOWN, "", ""},
     {"nobody@users.example", true, RECIPIENT_UNKNOWN, "", ""},
     {"bob@sub.users.example", false, RECIPIENT_NO_RELAY, "", ""},
+    /* what can be no mailbox is unknown, not a matter of room */
+    {"\"\"@users.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"\"\"@list.example", false, RECIPIENT_ACCEPT, "zoe@list.example", ""},
+    {"\"\"@callout.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"\"\"@any.example", false, RECIPIENT_UNKNOWN, "", ""},
+    {"\"\"@outside.example", false, RECIPIENT_NO_RELAY, "", ""},
     /* aliases */
     {"SALES@users.example", false, RECIPIENT_ACCEPT,
      "bob@users.example(bob@users.example) jack@users.example(jack@users.example) "

@@ -22,6 +22,7 @@ smtp_server_settings_init(struct smtp_server_settings *settings, enum smtp_liste
         .dsn = true,
         .long_local_parts = true,
         .refuse_early_talk = mx,
+        .any_helo = !mx,
         .limits = {.command_line = 2048,
                    .auth_line = SMTP_SERVER_AUTH_LINE,
                    .message_size = 50u * 1024u * 1024u,
@@ -429,6 +430,15 @@ enum smtp_server_state
 smtp_server_state(const struct smtp_server *server)
 {
     return server->state;
+}
+
+size_t
+smtp_server_memory(const struct smtp_server *server)
+{
+    size_t octets = arena_held(server->arena) + server->output.size + server->line.held.size;
+    octets += server->transaction != NULL ? arena_held(server->transaction->arena) : 0;
+    octets += server->auth != NULL ? arena_held(server->auth->arena) : 0;
+    return octets;
 }
 
 int64_t

@@ -113,6 +113,7 @@ struct smtp_server_settings {
     bool long_local_parts;        /* accept local parts above 64 octets */
     bool refuse_malformed_header; /* 554 5.6.0 for a header line that is no field */
     bool refuse_early_talk;       /* close on input before the greeting */
+    bool any_helo;                /* HELO and EHLO with any name, or none: what devices send */
     struct smtp_server_limits limits;
     struct smtp_server_timeouts timeouts;
     /* Unpredictable octets; NULL: random_bytes. Tests put their own here. */
@@ -172,7 +173,9 @@ struct smtp_tls_info {
 struct smtp_session {
     struct ip_address client;
     uint16_t client_port;
-    struct str helo; /* as the client gave it */
+    /* As the client gave it. With any_helo: what is not printable ASCII is "?", and an address
+     * literal stands for an empty name. */
+    struct str helo;
     enum smtp_helo_form helo_form;
     bool esmtp; /* EHLO, not HELO */
     bool tls;
@@ -372,6 +375,8 @@ void smtp_server_scram_verify_result(struct smtp_server *server, enum smtp_auth_
                                      struct str identity, struct str server_signature);
 
 enum smtp_server_state smtp_server_state(const struct smtp_server *server);
+/* Octets of memory that the session and its transaction hold beyond an idle server. */
+size_t smtp_server_memory(const struct smtp_server *server);
 /* How long to wait for the client now, in milliseconds; 0: it is not the client's turn. */
 int64_t smtp_server_timeout_ms(const struct smtp_server *server);
 /* Facts of the session; borrowed, valid until the next call that takes the server. */

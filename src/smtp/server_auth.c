@@ -228,7 +228,10 @@ server_auth_line(struct smtp_server *server, struct str line)
         return server_no_action();
     }
     if (str_eq(line, STR("*"))) {
-        server_auth_fail(server, SMTP_REPLY(501, 5, 7, 0, "Authentication cancelled"));
+        /* RFC 4954 4: the client gives up, and has guessed nothing. It counts as an error. */
+        server_auth_end(server);
+        server_set_state(server, SMTP_STATE_READY);
+        server_reply(server, SMTP_REPLY(501, 5, 7, 0, "Authentication cancelled"));
         return server_no_action();
     }
     struct str response;

@@ -20,6 +20,13 @@ clear_text(struct smtp_server_settings *settings)
     settings->tls = SMTP_TLS_OPPORTUNISTIC;
 }
 
+/* Mail without AUTH, which is offered. */
+static void
+without_auth_first(struct smtp_server_settings *settings)
+{
+    settings->kind = SMTP_LISTENER_MX;
+}
+
 static void
 plain_only(struct smtp_server_settings *settings)
 {
@@ -57,6 +64,11 @@ static const struct dialogue tls_table[] = {
         "220, 250, 334, 501 5.5.2"),
     ROW("cancelled", NULL, EHLO "AUTH LOGIN\r\n*\r\nNOOP\r\n",
         "220, 250, 334, 501 5.7.0, 250 2.0.0"),
+    ROW("cancelled is not failed", NULL,
+        EHLO "AUTH LOGIN\r\n*\r\nAUTH PLAIN\r\n*\r\nAUTH LOGIN\r\n" LOGIN_USER
+             "\r\n*\r\nAUTH LOGIN\r\n*\r\nAUTH PLAIN " PLAIN_RIGHT "\r\n",
+        "220, 250, 334, 501 5.7.0, 334, 501 5.7.0, 334, 334, 501 5.7.0, 334, 501 5.7.0, "
+        "235 2.7.0"),
     ROW("not base 64", NULL, EHLO "AUTH LOGIN\r\ndXNlcg\r\n", "220, 250, 334, 501 5.5.2"),
     ROW("NUL in a response", NULL, EHLO "AUTH LOGIN\r\n\0\r\n", "220, 250, 334, 500 5.5.2"),
     ROW("bare LF in a response", NULL, EHLO "AUTH LOGIN\r\ndXNlcg==\nx\r\n",
@@ -69,6 +81,10 @@ static const struct dialogue tls_table[] = {
     ROW("in a transaction", NULL,
         EHLO "AUTH PLAIN " PLAIN_RIGHT "\r\nMAIL FROM:<>\r\nAUTH PLAIN x\r\n",
         "220, 250, 235 2.7.0, 250 2.1.0, 503 5.5.1"),
+    ROW("in a transaction, without a login before", without_auth_first,
+        EHLO "MAIL FROM:<>\r\nAUTH PLAIN " PLAIN_RIGHT "\r\nRCPT TO:<c@d.example>\r\n"
+             "AUTH PLAIN " PLAIN_RIGHT "\r\nRSET\r\nAUTH PLAIN " PLAIN_RIGHT "\r\n",
+        "220, 250, 250 2.1.0, 503 5.5.1, 250 2.1.5, 503 5.5.1, 250 2.0.0, 235 2.7.0"),
     ROW("after HELO", NULL, "HELO x\r\nAUTH PLAIN " PLAIN_RIGHT "\r\n", "220, 250, 503 5.5.1"),
     ROW("before EHLO", NULL, "AUTH PLAIN " PLAIN_RIGHT "\r\n", "220, 503 5.5.1"),
     ROW("AUTH parameter of MAIL", NULL,

@@ -25,6 +25,9 @@ struct command {
 
 /* ---- HELO, EHLO ---- */
 
+/* Memory for reading one name, the longest that smtp_domain_parse takes included. */
+#define HELO_SCRATCH (32u * SMTP_DOMAIN_MAX)
+
 static bool
 is_printable_ascii(struct str s)
 {
@@ -58,19 +61,51 @@ helo_form(struct str name)
     return str_contains_char(name, '.') ? SMTP_HELO_DOMAIN : SMTP_HELO_LABEL;
 }
 
+/*
+ * A name that is none, in a form that can be told and logged. Who submits mail is known by his
+ * login: the name decides nothing, and printers and telephones do not let anybody mend it.
+ */
+static struct str
+helo_mend(const struct smtp_server *server, struct arena *scratch, struct str name)
+{
+    struct str domain;
+    if (name.n == 0) {
+        return smtp_literal_format(scratch, &server->session.client);
+    }
+    if (smtp_domain_parse(scratch, name, SMTP_ADDRESS_UTF8, &domain) == STATUS_OK) {
+        return domain;
+    }
+    name = str_head(name, SMTP_DOMAIN_MAX);
+    char *text = arena_cstr(scratch, name);
+    for (size_t i = 0; text != NULL && i < name.n; i++) {
+        if (text[i] <= ' ' || text[i] > '~') {
+            text[i] = '?';
+        }
+    }
+    return str_make(text, text != NULL ? name.n : 0);
+}
+
 /* Notes who the client says it is; false when it was refused. Ends a transaction (4.1.1.1). */
 static bool
 take_helo(struct smtp_server *server, struct str name, bool esmtp)
 {
     enum smtp_helo_form form = helo_form(name);
+    struct arena *scratch = arena_create(HELO_SCRATCH);
+    if (form == SMTP_HELO_NONE && server->settings->any_helo) {
+        name = helo_mend(server, scratch, name);
+        form = helo_form(name);
+    }
+    if (form != SMTP_HELO_NONE) {
+        memcpy(server->helo, name.p, name.n);
+        server->helo[name.n] = '\0';
+        server->session.helo = str_make(server->helo, name.n);
+        server->session.helo_form = form;
+    }
+    arena_destroy(&scratch);
     if (form == SMTP_HELO_NONE) {
         server_reply(server, SMTP_REPLY(501, 5, 5, 4, "A domain or an address literal, please"));
         return false;
     }
-    memcpy(server->helo, name.p, name.n);
-    server->helo[name.n] = '\0';
-    server->session.helo = str_make(server->helo, name.n);
-    server->session.helo_form = form;
     server->session.esmtp = esmtp;
     server_transaction_end(server);
     server_set_state(server, SMTP_STATE_READY);

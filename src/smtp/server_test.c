@@ -327,6 +327,80 @@ test_helo_forms(void **state)
     }
 }
 
+/* Where users submit, a device may call itself what it likes. */
+static void
+test_any_helo(void **state)
+{
+    (void)state;
+    static const struct {
+        struct str line;
+        const char *name;
+        enum smtp_helo_form form;
+        bool on_mx;
+    } rows[] = {
+        {STR_INIT("EHLO my_pc\r\n"), "my_pc", SMTP_HELO_MALFORMED, true},
+        {STR_INIT("EHLO 192.0.2.1\r\n"), "192.0.2.1", SMTP_HELO_MALFORMED, true},
+        {STR_INIT("EHLO Office Printer 2\r\n"), "Office?Printer?2", SMTP_HELO_MALFORMED, false},
+        {STR_INIT("EHLO\r\n"), "[192.0.2.7]", SMTP_HELO_LITERAL, false},
+        {STR_INIT("EHLO  \r\n"), "[192.0.2.7]", SMTP_HELO_LITERAL, false},
+        {STR_INIT("EHLO caf\xc3\xa9.example\r\n"), "xn--caf-dma.example", SMTP_HELO_DOMAIN, false},
+        {STR_INIT("EHLO B\xc3\xbcro-PC\r\n"), "xn--bro-pc-3ya", SMTP_HELO_LABEL, false},
+        {STR_INIT("EHLO caf\xe9 \x01pc\r\n"),
+         "caf??"
+         "?pc",
+         SMTP_HELO_MALFORMED, false},
+        {STR_INIT("EHLO \xf0\x9f\x96\xa8 x\r\n"),
+         "???"
+         "??x",
+         SMTP_HELO_MALFORMED, false},
+        {STR_INIT("EHLO (none)\r\n"), "(none)", SMTP_HELO_MALFORMED, true},
+        {STR_INIT("EHLO @\r\n"), "@", SMTP_HELO_MALFORMED, true},
+        {STR_INIT("EHLO a..b.\r\n"), "a..b.", SMTP_HELO_MALFORMED, true},
+    };
+    for (size_t i = 0; i < 3 * sizeof rows / sizeof rows[0]; i++) {
+        struct test_edge edge;
+        enum smtp_listener_kind kind = (enum smtp_listener_kind)(i % 3);
+        bool taken = kind != SMTP_LISTENER_MX || rows[i / 3].on_mx;
+        test_edge_open(&edge, kind, NULL);
+        test_edge_start(&edge);
+        test_edge_feed(&edge, rows[i / 3].line, 0);
+        if (!str_eq(buf_str(&edge.log), taken ? STR("220, 250") : STR("220, 501 5.5.4"))) {
+            fail_msg("row %zu, kind %zu", i / 3, i % 3);
+        }
+        if (taken) {
+            assert_str(smtp_server_session(edge.server)->helo, rows[i / 3].name);
+            assert_int_equal(smtp_server_session(edge.server)->helo_form, rows[i / 3].form);
+        }
+        test_edge_close(&edge);
+    }
+}
+
+/* RFC 5321 4.5.3.1.2: 255 octets. */
+static void
+test_helo_length(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct test_edge edge;
+        size_t n = 254 + i / 2;
+        bool mx = i % 2 == 0;
+        test_edge_open(&edge, mx ? SMTP_LISTENER_MX : SMTP_LISTENER_SUBMISSION, NULL);
+        test_edge_start(&edge);
+        char line[300];
+        memset(line, 'a', sizeof line);
+        memcpy(line, "EHLO ", 5);
+        for (size_t dot = 60; dot < n; dot += 60) {
+            line[dot] = '.';
+        }
+        memcpy(line + 5 + n, "\r\n", 2);
+        test_edge_feed(&edge, str_make(line, n + 7), 0);
+        bool taken = !mx || n <= 255;
+        assert_str(buf_str(&edge.log), taken ? "220, 250" : "220, 501 5.5.4");
+        assert_int_equal(smtp_server_session(edge.server)->helo.n, !taken ? 0 : n <= 255 ? n : 255);
+        test_edge_close(&edge);
+    }
+}
+
 static void
 test_early_talk(void **state)
 {
@@ -473,6 +547,8 @@ main(void)
         cmocka_unit_test(test_ehlo_lists_what_is_on),
         cmocka_unit_test(test_starttls_forgets_the_session),
         cmocka_unit_test(test_helo_forms),
+        cmocka_unit_test(test_any_helo),
+        cmocka_unit_test(test_helo_length),
         cmocka_unit_test(test_early_talk),
         cmocka_unit_test(test_results_are_waited_for),
         cmocka_unit_test(test_a_refusal_is_never_positive),

@@ -230,6 +230,58 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
     return use == TLS_TICKET_RENEW ? 2 : 1;
 }
 
+/* ---- which certificate a session began with */
+
+/* RFC 5929 4.1: the digest of the certificate's own signature, SHA-256 for weaker ones. */
+static size_t
+server_end_point(X509 *certificate, unsigned char out[TLS_END_POINT_MAX])
+{
+    int digest_nid = NID_undef;
+    unsigned n = 0;
+    if (certificate == NULL ||
+        X509_get_signature_info(certificate, &digest_nid, NULL, NULL, NULL) != 1 ||
+        digest_nid == NID_undef) {
+        ERR_clear_error();
+        return 0;
+    }
+    if (digest_nid == NID_md5 || digest_nid == NID_sha1 || digest_nid == NID_md5_sha1) {
+        digest_nid = NID_sha256;
+    }
+    const EVP_MD *digest = EVP_get_digestbynid(digest_nid);
+    if (digest == NULL || X509_digest(certificate, digest, out, &n) != 1) {
+        ERR_clear_error();
+        return 0;
+    }
+    return n;
+}
+
+/* Into each new ticket: which certificate was shown. One that renews another keeps its note. */
+static int
+note_certificate(SSL *ssl, void *context)
+{
+    unsigned char end_point[TLS_END_POINT_MAX];
+    (void)context;
+    if (SSL_session_reused(ssl) == 1) {
+        return 1;
+    }
+    size_t n = server_end_point(SSL_get_certificate(ssl), end_point);
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), end_point, n);
+}
+
+/* A resumed session shows no certificate, and SSL_get_certificate tells of any. */
+static size_t
+resumed_end_point(SSL *ssl, unsigned char out[TLS_END_POINT_MAX])
+{
+    void *noted = NULL;
+    size_t n = 0;
+    if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &noted, &n) != 1 || noted == NULL ||
+        n > TLS_END_POINT_MAX) {
+        return 0;
+    }
+    memcpy(out, noted, n);
+    return n;
+}
+
 /* ---- contexts */
 
 static bool
@@ -256,6 +308,7 @@ server_apply_modes(struct tls_server *server, const struct tls_server_settings *
     SSL_CTX_set_cert_cb(context, choose_identity, server);
     SSL_CTX_set_tlsext_servername_callback(context, acknowledge_server_name);
     SSL_CTX_set_tlsext_servername_arg(context, server);
+    SSL_CTX_set_dh_auto(context, 1); /* for suites with DHE, where they are taken */
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     SSL_CTX_set_app_data(context, server);
     /* Sessions live in tickets only; a cache here would be one more thing to bound. */
@@ -268,6 +321,7 @@ server_apply_modes(struct tls_server *server, const struct tls_server_settings *
     SSL_CTX_set_num_tickets(context, 1); /* an SMTP client comes back one connection at a time */
     SSL_CTX_set_timeout(context, (long)(settings->session_lifetime_ms / 1000));
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    SSL_CTX_set_session_ticket_cb(context, note_certificate, NULL, NULL);
 }
 
 static enum status
@@ -280,7 +334,9 @@ server_configure(struct tls_server *server, const struct tls_server_settings *se
     if (SSL_CTX_set_min_proto_version(context,
                                       settings->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) {
         failed = "minimum version";
-    } else if (!tls_setting_text(context, settings->ciphers, TLS_SERVER_CIPHERS,
+    } else if (!tls_setting_text(context, settings->ciphers,
+                                 settings->opportunistic ? TLS_SERVER_CIPHERS_OPPORTUNISTIC
+                                                         : TLS_SERVER_CIPHERS,
                                  SSL_CTX_set_cipher_list)) {
         failed = "ciphers";
     } else if (!tls_setting_text(context, settings->ciphersuites, NULL, SSL_CTX_set_ciphersuites)) {
@@ -406,29 +462,6 @@ tls_connection_io(struct tls_connection *connection)
     return &connection->io;
 }
 
-/* RFC 5929 4.1: the digest of the certificate's own signature, SHA-256 for weaker ones. */
-static size_t
-server_end_point(X509 *certificate, unsigned char out[TLS_END_POINT_MAX])
-{
-    int digest_nid = NID_undef;
-    unsigned n = 0;
-    if (certificate == NULL ||
-        X509_get_signature_info(certificate, &digest_nid, NULL, NULL, NULL) != 1 ||
-        digest_nid == NID_undef) {
-        ERR_clear_error();
-        return 0;
-    }
-    if (digest_nid == NID_md5 || digest_nid == NID_sha1 || digest_nid == NID_md5_sha1) {
-        digest_nid = NID_sha256;
-    }
-    const EVP_MD *digest = EVP_get_digestbynid(digest_nid);
-    if (digest == NULL || X509_digest(certificate, digest, out, &n) != 1) {
-        ERR_clear_error();
-        return 0;
-    }
-    return n;
-}
-
 void
 tls_connection_info(const struct tls_connection *connection, struct tls_info *info_out)
 {
@@ -449,11 +482,7 @@ tls_connection_info(const struct tls_connection *connection, struct tls_info *in
                                    sizeof label - 1, (const unsigned char *)"", 0, 1) == 1) {
         info_out->exporter_length = sizeof info_out->exporter;
     }
-    if (!info_out->resumed) {
-        info_out->end_point_length =
-            server_end_point(SSL_get_certificate(ssl), info_out->end_point);
-    } else if (connection->server->identity_count == 1) {
-        info_out->end_point_length = server_end_point(
-            tls_identity_certificate(connection->server->identities[0]), info_out->end_point);
-    }
+    info_out->end_point_length =
+        info_out->resumed ? resumed_end_point(ssl, info_out->end_point)
+                          : server_end_point(SSL_get_certificate(ssl), info_out->end_point);
 }

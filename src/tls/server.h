@@ -1,7 +1,8 @@
 /*
  * server.h - the server's side of TLS: contexts of listeners, connections over sockets.
  *
- * TLS 1.2 and 1.3 with forward secrecy and authenticated encryption; no renegotiation, no
+ * TLS 1.2 and 1.3 with forward secrecy and authenticated encryption (fewer demands where clear text
+ * would be taken, see TLS_SERVER_CIPHERS_OPPORTUNISTIC); no renegotiation, no
  * compression, no early data; clients are not asked for certificates; of ALPN only "smtp" is taken,
  * or none. One struct tls_server per
  * listener holds the settings, the identities (chosen by SNI, RFC 6066 3; the first where the
@@ -30,9 +31,10 @@ struct tls_server_settings {
     bool only_1_3;                 /* TLS 1.2 is refused */
     bool session_tickets;          /* resumption; off: every handshake is a full one */
     bool prefer_server_order;      /* of cipher suites */
+    bool opportunistic;            /* without TLS the same would come in the clear */
     int64_t session_lifetime_ms;   /* of a ticket */
     struct str groups;             /* OpenSSL's syntax; empty: the library's own list */
-    struct str ciphers;            /* of TLS 1.2; empty: TLS_SERVER_CIPHERS */
+    struct str ciphers;            /* of TLS 1.2; empty: one of the two lists below */
     struct str ciphersuites;       /* of TLS 1.3; empty: the library's own list */
     struct str session_context;    /* names the listener: sessions of others are not resumed */
     int64_t (*monotonic_ms)(void); /* NULL: clock_monotonic_ms */
@@ -40,6 +42,13 @@ struct tls_server_settings {
 
 /* TLS 1.2: ephemeral elliptic curves and authenticated encryption, nothing else. */
 #define TLS_SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+/*
+ * Where it is opportunistic (RFC 7435 3): older mail servers too, whose mail would otherwise be
+ * read by everybody on the way. Forward secrecy first; nothing anonymous, no RC4, no triple DES.
+ */
+#define TLS_SERVER_CIPHERS_OPPORTUNISTIC                                                           \
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES:"    \
+    "!aNULL:!PSK:!SRP"
 
 /*
  * A server with at least one identity; takes its own references. The caller owns one reference to
@@ -81,9 +90,9 @@ struct tls_info {
     unsigned char exporter[TLS_EXPORTER_SIZE];
     size_t exporter_length;
     /*
-     * Channel binding tls-server-end-point (RFC 5929 4); length 0 where it is not defined (a
-     * signature without a digest) or it is not known which certificate the client has seen
-     * (resumed, with several identities).
+     * Channel binding tls-server-end-point (RFC 5929 4), of the certificate that the client has
+     * seen, in a resumed session when that began; length 0 where it is not defined (a signature
+     * without a digest).
      */
     unsigned char end_point[TLS_END_POINT_MAX];
     size_t end_point_length;

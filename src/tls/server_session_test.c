@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -87,12 +88,146 @@ input_is_seen_before_it_is_read(void **state)
     tls_identity_unref(&identity);
 }
 
+/* ---- cipher suites of TLS 1.2 */
+
+static void
+where_clear_text_is_taken_more_suites_are(void **state)
+{
+    static const struct {
+        const char *cipher;
+        bool always;
+        bool opportunistic;
+    } rows[] = {
+        {"ECDHE-RSA-AES256-GCM-SHA384", true, true},
+        {"ECDHE-RSA-CHACHA20-POLY1305", true, true},
+        {"DHE-RSA-AES128-GCM-SHA256", false, true},
+        {"ECDHE-RSA-AES256-SHA384", false, true},
+        {"ECDHE-RSA-AES128-SHA", false, true},
+        {"DHE-RSA-AES256-SHA256", false, true},
+        {"DHE-RSA-AES128-SHA", false, true},
+        {"AES256-GCM-SHA384", false, true},
+        {"AES128-SHA256", false, true},
+        {"AES256-SHA", false, true},
+        {"AECDH-AES256-SHA:@SECLEVEL=0", false, false},
+        {"ADH-AES128-GCM-SHA256:@SECLEVEL=0", false, false},
+        {"NULL-SHA256:@SECLEVEL=0", false, false},
+        {"ECDHE-RSA-NULL-SHA:@SECLEVEL=0", false, false},
+    };
+    struct tls_identity *identity = test_identity_make("DNS:mx.a.example", true);
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        struct pair pair;
+        struct tls_server_settings settings = default_settings();
+        settings.opportunistic = i % 2 == 1;
+        bool want = settings.opportunistic ? rows[i / 2].opportunistic : rows[i / 2].always;
+        struct tls_server *server = server_make(&settings, &identity, 1);
+        pair_open(&pair, server, TLS1_2_VERSION);
+        assert_int_equal(SSL_set_cipher_list(pair.client, rows[i / 2].cipher), 1);
+        pair_handshake(&pair);
+        if ((pair.status == STATUS_OK) != want) {
+            fail_msg("%s, %zu", rows[i / 2].cipher, i % 2);
+        }
+        pair_close(&pair);
+        tls_server_unref(&server);
+    }
+    tls_identity_unref(&identity);
+}
+
+/* ---- resumed sessions */
+
+struct seen {
+    SSL_SESSION *session;
+    struct tls_info info;
+};
+
+/* One connection; with `before` it resumes that session. What came of it, the session too. */
+static void
+connect_once(struct tls_server *server, int version, const char *name, const char *sigalgs,
+             const struct seen *before, struct seen *seen_out)
+{
+    struct pair pair;
+    char sni[64];
+    char octet;
+    size_t n;
+    snprintf(sni, sizeof sni, "%s", name);
+    pair_open(&pair, server, version);
+    SSL_set_tlsext_host_name(pair.client, sni);
+    if (sigalgs != NULL) {
+        assert_int_equal(SSL_set1_sigalgs_list(pair.client, sigalgs), 1);
+    }
+    if (before != NULL) {
+        SSL_set_session(pair.client, before->session);
+    }
+    pair_handshake(&pair);
+    assert_int_equal(pair.status, STATUS_OK);
+    assert_int_equal(tls_io_write(tls_connection_io(pair.server), STR("x"), &n), STATUS_OK);
+    assert_int_equal(SSL_read(pair.client, &octet, 1), 1); /* and the tickets of TLS 1.3 */
+    tls_connection_info(pair.server, &seen_out->info);
+    seen_out->session = SSL_get1_session(pair.client);
+    SSL_shutdown(pair.client);
+    pair_close(&pair);
+}
+
+/* What a client knows the server by: the digest of the certificate that it has seen. */
+static void
+assert_bound_to(const struct tls_info *info, const struct tls_identity *identity)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n;
+    assert_int_equal(X509_digest(tls_identity_certificate(identity), EVP_sha256(), digest, &n), 1);
+    assert_int_equal(info->end_point_length, n);
+    assert_memory_equal(info->end_point, digest, n);
+}
+
+static void
+a_resumed_session_is_bound_to_the_certificate_it_began_with(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *sigalgs;
+        size_t identity;
+    } rows[] = {
+        {"mx.a.example", "ECDSA+SHA256", 0},
+        {"mx.a.example", "RSA-PSS+SHA256:RSA+SHA256", 1},
+        {"mx.b.example", NULL, 2},
+        {"unknown.example", "ECDSA+SHA256", 0},
+    };
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct tls_identity *identities[] = {
+        test_identity_make("DNS:mx.a.example", false),
+        test_identity_make("DNS:mx.a.example", true),
+        test_identity_make("DNS:mx.b.example", false),
+    };
+    struct tls_server_settings settings = default_settings();
+    struct tls_server *server = server_make(&settings, identities, 3);
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        struct seen seen[3];
+        const char *name = rows[i / 2].name;
+        for (size_t k = 0; k < 3; k++) { /* the third resumes with the second's ticket */
+            connect_once(server, versions[i % 2], name, rows[i / 2].sigalgs,
+                         k > 0 ? &seen[k - 1] : NULL, &seen[k]);
+            assert_int_equal(seen[k].info.resumed, k > 0);
+            assert_bound_to(&seen[k].info, identities[rows[i / 2].identity]);
+        }
+        for (size_t k = 0; k < 3; k++) {
+            SSL_SESSION_free(seen[k].session);
+        }
+    }
+    tls_server_unref(&server);
+    for (size_t i = 0; i < 3; i++) {
+        tls_identity_unref(&identities[i]);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alpn_is_smtp_or_nothing),
         cmocka_unit_test(input_is_seen_before_it_is_read),
+        cmocka_unit_test(where_clear_text_is_taken_more_suites_are),
+        cmocka_unit_test(a_resumed_session_is_bound_to_the_certificate_it_began_with),
     };
     if (tls_library_init() != STATUS_OK) {
         return 1;

@@ -45,6 +45,12 @@ trace_free(struct trace *trace)
     trace->dropped = 0;
 }
 
+size_t
+trace_held(const struct trace *trace)
+{
+    return trace->octets.size;
+}
+
 void
 trace_clear(struct trace *trace)
 {

@@ -111,6 +111,8 @@ struct trace {
 void trace_init(struct trace *trace, int64_t (*clock)(void));
 void trace_set_overflow(struct trace *trace, trace_on_overflow *on_overflow, void *context);
 void trace_free(struct trace *trace);
+/* Octets of memory that it holds now. */
+size_t trace_held(const struct trace *trace);
 /* Forgets the events, to begin anew. */
 void trace_clear(struct trace *trace);
 bool trace_is_empty(const struct trace *trace);

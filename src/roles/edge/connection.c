@@ -13,12 +13,16 @@
 #include "roles/edge/transaction.h"
 
 /* How long a connection is still read from when all has been said. */
-#define LINGER_MS 2000
+#define LINGER_MS    2000
+/* What a connection may hold, in octets, however little memory is left. */
+#define MEMORY_SHARE (EDGE_CONNECTION_COST + TLS_CONNECTION_MEMORY + 16u * 1024u)
 
 static const struct smtp_reply reply_timeout =
     SMTP_REPLY(421, 4, 4, 2, "Nothing came from you for too long; closing");
 static const struct smtp_reply reply_session_over =
     SMTP_REPLY(421, 4, 4, 2, "This session has lasted too long; come again");
+static const struct smtp_reply reply_no_memory =
+    SMTP_REPLY(421, 4, 3, 1, "Too much to do now; try again later");
 static const struct smtp_reply reply_stopping =
     SMTP_REPLY(421, 4, 3, 2, "The service is stopping; try again soon");
 
@@ -202,12 +206,16 @@ connection_stop(struct connection *connection, bool at_once)
 void
 connection_charge(struct connection *connection)
 {
-    uint64_t octets = EDGE_CONNECTION_COST + connection->input.size;
+    uint64_t octets =
+        EDGE_CONNECTION_COST + connection->input.size + trace_held(&connection->trace);
     if (connection->tls != NULL) {
         octets += TLS_CONNECTION_MEMORY;
     }
     if (connection->transaction != NULL) {
-        octets += connection->transaction->body.size;
+        octets += transaction_memory(connection->transaction);
+    }
+    if (connection->core != NULL) {
+        octets += smtp_server_memory(connection->core);
     }
     edge_memory_add(connection->edge, octets);
     edge_memory_remove(connection->edge, connection->charged);
@@ -303,11 +311,33 @@ connection_arrange_deadline(struct connection *connection)
     connection->progressed = false;
 }
 
+/*
+ * When all of the memory is used, who holds more than his share and still grows has to go: half a
+ * command line and many refused recipients are kept too. Those who wait for an answer stay.
+ */
+static void
+connection_bound_memory(struct connection *connection)
+{
+    uint64_t before = connection->charged;
+    connection_charge(connection);
+    bool takes_input = connection->phase == CONNECTION_SMTP &&
+                       connection->need == CONNECTION_NEEDS_INPUT && !connection->write_blocked;
+    if (takes_input && connection->charged > before && connection->charged > MEMORY_SHARE &&
+        edge_memory_is_spent(connection->edge)) {
+        connection->edge->counters.refused_memory++;
+        connection->noteworthy = true;
+        connection_end(connection, &reply_no_memory, "limit");
+    }
+}
+
 void
 connection_settle(struct connection *connection)
 {
     if (!connection->closed && connection->edge->stopping) {
         connection_stop(connection, false);
+    }
+    if (!connection->closed) {
+        connection_bound_memory(connection);
     }
     if (!connection->closed) {
         connection_charge(connection);

@@ -348,6 +348,110 @@ memory_is_bounded(void **state)
     world_end(&world);
 }
 
+/* ---- memory of envelopes */
+
+#define CROWD      16u
+#define CROWD_RCPT 1000u
+
+static size_t
+resident_octets(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    size_t kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "VmRSS: %zu", &kib) != 1) {
+    }
+    fclose(file);
+    return kib * 1024;
+}
+
+/* Sends recipients until they are refused for want of memory; how many were taken. */
+static unsigned
+send_recipients(struct client *client, const char *line)
+{
+    for (unsigned i = 0; i < CROWD_RCPT; i++) {
+        client_send(client, line);
+        client_expect(client, "");
+        if (strncmp(client->reply, "250", 3) != 0) {
+            assert_true(strncmp(client->reply, "452 4.3.1", 9) == 0);
+            return i;
+        }
+    }
+    return CROWD_RCPT;
+}
+
+/* Recipients with their parameters are kept until the message ends: they count, as content does. */
+static void
+envelopes_are_counted(void **state)
+{
+    struct world world;
+    struct client clients[CROWD];
+    char padding[451];
+    char line[600];
+    unsigned taken = 0;
+    (void)state;
+    memset(padding, 'x', sizeof padding - 1);
+    padding[sizeof padding - 1] = '\0';
+    snprintf(line, sizeof line, "RCPT TO:<jack@ours.example> ORCPT=rfc822;%s\r\n", padding);
+    world_start(&world, WITH("memory: 16MiB"));
+    size_t before = resident_octets(world.pid);
+    for (unsigned i = 0; i < CROWD; i++) {
+        client_connect(&clients[i], &world, WORLD_MX, 1 + i % 4);
+        client_greet(&clients[i]);
+        client_say(&clients[i], "MAIL FROM:<a@theirs.example>", "250");
+    }
+    for (unsigned i = 0; i < CROWD; i++) {
+        taken += send_recipients(&clients[i], line);
+    }
+    assert_in_range(taken, CROWD_RCPT, CROWD * CROWD_RCPT - 1);
+    int64_t told = world_metric(&world, "edge_memory_octets");
+    size_t grown = resident_octets(world.pid) - before;
+    assert_in_range(told, 13 << 20, 16 << 20);
+    assert_in_range(grown, 0, told + (4 << 20)); /* the metric tells the truth */
+    assert_true(world_metric(&world, "edge_refused_memory_total") > 0);
+    client_say(&clients[CROWD - 1], "RSET", "250");
+    client_say(&clients[CROWD - 1], "MAIL FROM:<a@theirs.example>", "452 4.3.1");
+    for (unsigned i = 0; i < CROWD; i++) {
+        client_close(&clients[i]);
+    }
+    world_wait(&world, -1, 50);
+    client_connect(&clients[0], &world, WORLD_MX, 1);
+    client_greet(&clients[0]);
+    client_send_message(&clients[0], "250");
+    client_close(&clients[0]);
+    world_wait(&world, -1, 50);
+    assert_int_equal(world_metric(&world, "edge_memory_octets"), 0); /* all of it was given back */
+    world_end(&world);
+}
+
+/* Half a command line, and a long one of AUTH, are kept too. */
+static void
+lines_are_counted(void **state)
+{
+    struct world world;
+    struct client client;
+    char part[8001];
+    (void)state;
+    memset(part, 'x', sizeof part - 1);
+    part[sizeof part - 1] = '\0';
+    world_start(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_MX, 1);
+    client_greet(&client);
+    int64_t before = world_metric(&world, "edge_memory_octets");
+    client_send(&client, part);
+    world_wait(&world, -1, 50);
+    assert_in_range(world_metric(&world, "edge_memory_octets") - before, 8000, 40000);
+    client_send(&client, "\r\n");
+    client_expect(&client, "500");
+    client_say(&client, "NOOP", "250");
+    assert_in_range(world_metric(&world, "edge_memory_octets") - before, 0, 2000);
+    client_close(&client);
+    world_end(&world);
+}
+
 /* ---- reload and stop */
 
 static void
@@ -435,6 +539,8 @@ main(void)
         cmocka_unit_test(slow_refused_content_ends_a_session),
         cmocka_unit_test(what_a_client_can_do_is_configured),
         cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(envelopes_are_counted),
+        cmocka_unit_test(lines_are_counted),
         cmocka_unit_test(reload_leaves_sessions_alone),
         cmocka_unit_test(stopping_lets_messages_finish),
         cmocka_unit_test(stopping_ends_what_does_not_finish),

@@ -391,11 +391,42 @@ what_came_in_the_clear_does_not_outlive_starttls(void **state)
 static void
 say_auth_plain(struct client *client, const char *user, const char *password, const char *prefix)
 {
-    struct arena *arena = arena_create(4096);
+    struct arena *arena = arena_create(16384);
     struct str secret = arena_printf(arena, "%c%s%c%s", 0, user, 0, password);
     struct str line = arena_printf(arena, "AUTH PLAIN %.*s", STR_ARG(base64_encode(arena, secret)));
     client_say(client, line.p, prefix);
     arena_destroy(&arena);
+}
+
+/* Nobody has such a name or password: that is wrong, not a matter of time. */
+static void
+endless_names_and_passwords_are_wrong(void **state)
+{
+    struct world world;
+    struct client client;
+    char name[1200];
+    (void)state;
+    memset(name, 'x', sizeof name);
+    name[sizeof name - 1] = '\0';
+    world_start(&world, NO_DELAY);
+    client_connect(&client, &world, WORLD_SMTPS, 1);
+    client_starttls(&client);
+    client_greet(&client);
+    say_auth_plain(&client, name + 800, WORLD_PASSWORD, "5");
+    say_auth_plain(&client, "bob@ours.example", name, "5");
+    client_close(&client);
+    client_connect(&client, &world, WORLD_SMTPS, 1);
+    client_starttls(&client);
+    client_greet(&client);
+    struct arena *arena = arena_create(8192);
+    struct str first = arena_printf(arena, "n,,n=%s,r=abc", name + 800);
+    struct str line =
+        arena_printf(arena, "AUTH SCRAM-SHA-256 %.*s", STR_ARG(base64_encode(arena, first)));
+    client_say(&client, line.p, "5");
+    arena_destroy(&arena);
+    client_close(&client);
+    assert_int_equal(world_metric(&world, "edge_peer_failures_total"), 0);
+    world_end(&world);
 }
 
 static void
@@ -486,6 +517,7 @@ main(void)
         cmocka_unit_test(content_that_comes_while_a_recipient_is_looked_up),
         cmocka_unit_test(a_client_may_leave_while_the_filter_thinks),
         cmocka_unit_test(what_came_in_the_clear_does_not_outlive_starttls),
+        cmocka_unit_test(endless_names_and_passwords_are_wrong),
         cmocka_unit_test(users_log_in_over_tls),
         cmocka_unit_test(submission_wants_tls_first),
         cmocka_unit_test(a_failed_handshake_is_told),

@@ -4,6 +4,12 @@
 
 #include "roles/edge/request.h"
 
+/* Bounds of the messages to the ledger. Nobody has a name or a password that is longer. */
+#define LOGIN_USER_MAX     320u
+#define LOGIN_PASSWORD_MAX 1024u
+#define LOGIN_MESSAGE_MAX  8192u
+#define LOGIN_PROOF_MAX    64u
+
 static struct str
 client_octets(const struct connection *connection)
 {
@@ -52,6 +58,10 @@ login_password(struct connection *connection, struct str user, struct str passwo
     struct msg_auth_password fields = {
         .user = user, .password = password, .client_ip = client_octets(connection)};
     note_claim(connection, user);
+    if (user.n > LOGIN_USER_MAX || password.n > LOGIN_PASSWORD_MAX) {
+        smtp_server_auth_result(connection->core, SMTP_AUTH_FAILED, STR(""));
+        return;
+    }
     if (!request_send(connection, connection->edge->ledger, MSG_AUTH_PASSWORD, &fields,
                       REQUEST_LEDGER_TIMEOUT_MS, on_password_reply)) {
         smtp_server_auth_result(connection->core, SMTP_AUTH_TEMPORARY, STR(""));
@@ -79,6 +89,10 @@ login_scram_begin(struct connection *connection, struct str user)
 {
     struct msg_scram_begin fields = {.user = user, .client_ip = client_octets(connection)};
     note_claim(connection, user);
+    if (user.n > LOGIN_USER_MAX) {
+        smtp_server_scram_begin_result(connection->core, SMTP_AUTH_FAILED, STR(""), 0);
+        return;
+    }
     if (!request_send(connection, connection->edge->ledger, MSG_SCRAM_BEGIN, &fields,
                       REQUEST_LEDGER_TIMEOUT_MS, on_scram_begin_reply)) {
         smtp_server_scram_begin_result(connection->core, SMTP_AUTH_TEMPORARY, STR(""), 0);
@@ -109,6 +123,10 @@ login_scram_verify(struct connection *connection, const struct smtp_scram_reques
         .auth_message = scram->auth_message,
         .client_proof = scram->client_proof,
     };
+    if (scram->auth_message.n > LOGIN_MESSAGE_MAX || scram->client_proof.n > LOGIN_PROOF_MAX) {
+        smtp_server_scram_verify_result(connection->core, SMTP_AUTH_FAILED, STR(""), STR(""));
+        return;
+    }
     if (!request_send(connection, connection->edge->ledger, MSG_SCRAM_VERIFY, &fields,
                       REQUEST_LEDGER_TIMEOUT_MS, on_scram_verify_reply)) {
         smtp_server_scram_verify_result(connection->core, SMTP_AUTH_TEMPORARY, STR(""), STR(""));

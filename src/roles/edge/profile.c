@@ -78,6 +78,8 @@ listener_make_tls(struct profile_listener *listener, const struct config_tls *tl
     char error[TLS_ERROR_MAX] = "there is no certificate";
     struct tls_server_settings settings =
         tls_server_settings_of(tls, str_from_cstr(listener->label));
+    settings.opportunistic = listener->config->kind == CONFIG_LISTENER_MX &&
+                             listener->config->tls == CONFIG_TLS_OPPORTUNISTIC;
     if (identity_count == 0 || tls_server_create(&settings, identities, identity_count,
                                                  &listener->tls, error) != STATUS_OK) {
         LOG_ERROR("a listener has no TLS and takes no mail", LOG_CSTR("listener", listener->label),

@@ -57,6 +57,12 @@ rcpt_forget(struct transaction *transaction)
     }
 }
 
+size_t
+rcpt_memory(const struct transaction *transaction)
+{
+    return transaction->resolution != NULL ? arena_held(transaction->resolution->arena) : 0;
+}
+
 /* The end of a resolution: answers the core, which may end the whole transaction. */
 static void
 rcpt_finish(struct resolution *resolution, const struct smtp_reply *refusal, const char *why)
@@ -442,9 +448,28 @@ rcpt_resolve(struct resolution *resolution)
     }
 }
 
+/* False when there is no room for more recipients; then the core has been answered. */
+static bool
+memory_admits(struct connection *connection, const struct smtp_recipient *recipient)
+{
+    static const struct smtp_reply busy =
+        SMTP_REPLY(452, 4, 3, 1, "Too much mail to hold now; try again later");
+    connection_charge(connection);
+    if (edge_memory_admits(connection->edge, 0)) {
+        return true;
+    }
+    connection->edge->counters.refused_memory++;
+    record_recipient_refused(connection, recipient->address.text, &busy, "limits.memory");
+    smtp_server_recipient_result(connection->core, &busy);
+    return false;
+}
+
 void
 rcpt_check(struct connection *connection, const struct smtp_recipient *recipient)
 {
+    if (!memory_admits(connection, recipient)) {
+        return;
+    }
     struct arena *arena = arena_create(RESOLUTION_CEILING);
     struct resolution *resolution = arena_alloc(arena, sizeof *resolution);
     if (resolution == NULL ||

@@ -14,4 +14,7 @@ void rcpt_check(struct connection *connection, const struct smtp_recipient *reci
 /* The transaction ends: answers that are still to come concern nobody. */
 void rcpt_forget(struct transaction *transaction);
 
+/* Octets of memory that the recipient in question holds. */
+size_t rcpt_memory(const struct transaction *transaction);
+
 #endif

@@ -159,9 +159,11 @@ record_auth(struct connection *connection, const struct smtp_reply *reply)
               .user = session->user);
         return;
     }
-    counters->auth_failed++;
+    bool cancelled = reply->code == 501 && reply->enhanced.subject == 7;
+    counters->auth_failed += cancelled ? 0 : 1;
     connection->noteworthy = true;
     const char *reason = connection->why != NULL ? connection->why
+                         : cancelled             ? "cancelled"
                          : reply->code == 535    ? "failed"
                          : reply->code == 454    ? "temporary"
                                                  : "malformed";

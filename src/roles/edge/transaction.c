@@ -56,6 +56,15 @@ transaction_keep_sender(struct transaction *transaction, struct str sender)
     transaction->sender = arena_str_dup(arena_of(transaction), sender);
 }
 
+uint64_t
+transaction_memory(const struct transaction *transaction)
+{
+    uint64_t content = transaction->body.memory.size;
+    content = transaction->body.size > content ? transaction->body.size : content;
+    return sizeof *transaction + content + arena_held(transaction->arena) +
+           trace_held(&transaction->trace) + rcpt_memory(transaction);
+}
+
 /* Room for one more target. */
 static bool
 targets_grow(struct transaction *transaction)

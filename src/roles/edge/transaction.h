@@ -48,6 +48,9 @@ struct transaction *transaction_begin(struct connection *connection);
 /* The core's transaction is over: what was recorded goes to the ledger, all is freed. */
 void transaction_destroy(struct connection *connection);
 
+/* Octets of memory that it holds, its content included. */
+uint64_t transaction_memory(const struct transaction *transaction);
+
 /* The sender was accepted: a copy of it is kept, unless there is no memory. */
 void transaction_keep_sender(struct transaction *transaction, struct str sender);
 
