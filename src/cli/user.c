@@ -20,12 +20,16 @@ static const char usage[] =
     "       postern user passwd ADDRESS [--password-stdin]\n"
     "       postern user disable|enable|remove ADDRESS\n"
     "       postern user list\n"
+    "       postern user locks [--lift ADDRESS|IP|all]\n"
     "\n"
     "  --password-stdin  take the password from the first line of standard input\n"
+    "  --lift WHO        let a user, the clients at an IP address, or all try again at once\n"
     "  --config FILE     the configuration of the running Postern\n"
     "  --json            the result as JSON\n"
     "\n"
     "ADDRESS is the whole address; where there is only one domain, the part before the @ will do.\n"
+    "locks shows who is kept out after too many failed log-ins (auth_failures_* under limits).\n"
+    "\n"
     "A disabled user may not log in, neither to send nor to read; mail for the address still\n"
     "arrives and waits in the mailbox. To refuse it, remove the user.\n"
     "\n"
@@ -39,7 +43,9 @@ struct user_command {
     enum user_action action;
     const char *done; /* "added" */
     const char *name;
+    const char *lift; /* of locks; NULL: nobody */
     bool from_stdin;
+    bool locks;
 };
 
 /* ---- passwords */
@@ -251,6 +257,110 @@ list_users(const struct user_command *command)
     return more == 0 ? CLI_DONE : CLI_FAILED;
 }
 
+/* ---- locks of failed log-ins */
+
+static void
+show_lock(const struct record_lock *lock, json_t *list)
+{
+    struct arena *arena = arena_create(4096);
+    struct str until = clock_format_rfc3339(arena, lock->until_ms);
+    if (list != NULL) {
+        json_t *json =
+            json_pack("{s:o, s:o, s:i, s:o}", "user",
+                      lock->user.n > 0 ? trace_json_text(lock->user) : json_null(), "address",
+                      lock->address.n > 0 ? trace_json_text(lock->address) : json_null(),
+                      "failures", (int)lock->failures, "until", trace_json_text(until));
+        json_array_append_new(list, json);
+    } else {
+        /* The name is what somebody sent, and the escape sequences of a terminal are text too. */
+        struct str user = lock->user.n > 0 ? lock->user : STR("(everybody)");
+        cli_print_text(stdout, user);
+        printf("%*s %-26.*s %8u  %.*s\n", user.n < 36 ? (int)(36 - user.n) : 0, "",
+               STR_ARG(lock->address.n > 0 ? lock->address : STR("(any but known ones)")),
+               lock->failures, STR_ARG(until));
+    }
+    arena_destroy(&arena);
+}
+
+static void
+print_locks(const struct user_command *command, const struct msg_locks_reply *reply)
+{
+    json_t *list = command->common.json ? json_array() : NULL;
+    if (list == NULL && command->lift != NULL) {
+        printf("lifted: %u\n", reply->lifted);
+    }
+    if (list == NULL && reply->locks.n > 0) {
+        printf("%-36s %-26s %8s  %s\n", "USER", "ADDRESS", "FAILURES", "UNTIL");
+    } else if (list == NULL) {
+        puts("nobody is kept out");
+    }
+    for (size_t i = 0; i < reply->locks.n; i++) {
+        show_lock(&reply->locks.items[i], list);
+    }
+    if (list == NULL && reply->more > 0) {
+        printf("and %u more\n", reply->more);
+    }
+    if (list != NULL) {
+        json_t *json = json_pack("{s:i, s:o, s:i}", "lifted", (int)reply->lifted, "locks", list,
+                                 "more", (int)reply->more);
+        json_dumpf(json, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(json);
+    }
+}
+
+/* Whom --lift means, as the ledger writes it: a user's name in lower case, or an address. */
+static bool
+lift_name(const struct user_command *command, char who[static CLI_ADDRESS_MAX])
+{
+    struct ip_address ip;
+    struct str text = str_from_cstr(command->lift);
+    struct str address = str_head(text, str_find_char(text, '/'));
+    if (strcmp(command->lift, "all") == 0) {
+        who[0] = '\0';
+        return true;
+    }
+    if (ip_parse(address, &ip) == STATUS_OK) {
+        struct ip_network network = ip_network_of(&ip, 32, 64);
+        char shown[IP_TEXT_MAX];
+        snprintf(who, CLI_ADDRESS_MAX, "%s%s", ip_format(&network.base, shown),
+                 ip_is_v4(&ip) ? "" : "/64");
+        return true;
+    }
+    if (!cli_complete_address("user", command->common.config_file, command->lift, who)) {
+        return false;
+    }
+    for (size_t i = 0; who[i] != '\0'; i++) {
+        who[i] = char_lower(who[i]);
+    }
+    return true;
+}
+
+/* Exit status 1 when --lift has found nothing to lift. */
+static int
+show_locks(const struct user_command *command)
+{
+    char who[CLI_ADDRESS_MAX] = "";
+    if (command->lift != NULL && !lift_name(command, who)) {
+        return CLI_USAGE;
+    }
+    int fd = cli_connect(command->common.config_file, ROLE_LEDGER);
+    if (fd < 0) {
+        return CLI_FAILED;
+    }
+    struct msg_locks fields = {.lift = command->lift != NULL, .who = str_from_cstr(who)};
+    struct ipc_message *reply = cli_call(fd, ROLE_LEDGER, MSG_LOCKS, &fields, MSG_LOCKS_REPLY);
+    int result = CLI_FAILED;
+    if (reply != NULL) {
+        const struct msg_locks_reply *told = MSG_BODY(reply, locks_reply);
+        print_locks(command, told);
+        result = command->lift == NULL || told->lifted > 0 ? CLI_DONE : CLI_FAILED;
+    }
+    ipc_message_free(&reply);
+    close(fd);
+    return result;
+}
+
 /* ---- the command line */
 
 static const struct {
@@ -277,6 +387,8 @@ parse(int argc, char **argv, struct user_command *command)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--password-stdin") == 0) {
             command->from_stdin = true;
+        } else if (strcmp(argv[i], "--lift") == 0 && i + 1 < argc) {
+            command->lift = argv[++i];
         } else if (argv[i][0] == '-') {
             cli_fail("user", CLI_USAGE, "there is no option '%s'; see postern user --help",
                      argv[i]);
@@ -293,7 +405,8 @@ parse(int argc, char **argv, struct user_command *command)
             return true;
         }
     }
-    return words == 1 && strcmp(argv[1], "list") == 0;
+    command->locks = words == 1 && strcmp(argv[1], "locks") == 0;
+    return command->locks || (words == 1 && strcmp(argv[1], "list") == 0 && command->lift == NULL);
 }
 
 int
@@ -307,6 +420,9 @@ cli_user(int argc, char **argv)
     if (!parse(argc, argv, &command)) {
         fputs(usage, stderr);
         return CLI_USAGE;
+    }
+    if (command.locks) {
+        return show_locks(&command);
     }
     if (command.name == NULL) {
         return list_users(&command);

@@ -213,6 +213,7 @@ struct config_zone {
     enum config_tls_mode minimum_tls; /* [none] least TLS of connections from and to it */
     enum config_priority priority;    /* [normal] in the queue; normal: the message itself tells */
     bool rate_limits;                 /* [true] connection and message rates apply to it */
+    bool auth_limits;                 /* [true] failed log-ins from it stop others there */
 };
 
 struct config_zones {

@@ -165,7 +165,7 @@ static const struct broken_case value_cases[] = {
     {HEAD "zones: [{name: a}]\n", "3:9: zones[0]: \"networks\" is missing; expected a list\n"},
     {HEAD "zones:\n  -\n",
      "4:4: zones[0]: expected a map, found nothing; the keys here are name, networks, relay, "
-     "minimum_tls, priority, rate_limits\n"},
+     "minimum_tls, priority, rate_limits, auth_limits\n"},
     {HEAD "tls: {certificates: [{certificate: /c.pem}]}\n",
      "3:22: tls.certificates[0]: \"key\" is missing; expected an absolute path\n"},
     {HEAD "smart_host: smpt://a.example\n",

@@ -220,6 +220,10 @@ static const struct schema_field zone_fields[] = {
     BOOL(config_zone, rate_limits, "true",
          "Whether the rates and the connections per address and network under limits count for "
          "its hosts."),
+    BOOL(config_zone, auth_limits, "true",
+         "Whether failed log-ins of one user at an address of the zone can keep others out there. "
+         "Off for an office that comes from one address: then each user is counted for himself, "
+         "with auth_failures_per_address."),
 };
 static const struct schema_map zone_map = MAP_OF("A zone", config_zone, zone_fields);
 
@@ -294,7 +298,11 @@ static const struct schema_field limits_fields[] = {
           "Failed log-ins of one user within auth_failure_window; then log-in is refused for the "
           "rest of it, with the right password too."),
     COUNT(config_limits, auth_failures_per_address, "20", 1, 10000,
-          "The same for one client address."),
+          "The same for one client address, or one /64 of IPv6. A user at an address from which he "
+          "has "
+          "logged in within 30 days is counted for himself, with this number: others' failures do "
+          "not "
+          "keep him out, and his do not keep others out."),
     DURATION(config_limits, auth_failure_window, "15m", MINUTE, DAY,
              "How long a failed log-in counts. The counts are in the ledger's memory: when Postern "
              "or the ledger is started again, they begin at 0."),

@@ -207,6 +207,56 @@ test_queue_when_the_socket_is_full(void **state)
     assert_int_equal(channel_queued(f->edge), 0);
 }
 
+/* What was meant for a peer that has gone is not for the one that was started in its place. */
+static void
+test_old_packets_do_not_reach_a_new_peer(void **state)
+{
+    struct fixture *f = *state;
+    static char room[60000];
+    struct record_trace_piece piece = {.id = STR("A"), .events = {room, sizeof room}};
+    struct msg_trace_append fields = {.pieces = {&piece, 1}};
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(channel_send(f->edge, MSG_TRACE_APPEND, 0, &fields), STATUS_OK);
+    }
+    f->answer = false;
+    ask(f, STR("bob"), 60000);
+    assert_true(channel_queued(f->edge) > 0);
+    f->answer = true;
+    f->seen = 0;
+    join(f);
+    assert_int_equal(channel_queued(f->edge), 0);
+    assert_int_equal(f->replies, 1); /* who has asked the old one is told */
+    assert_int_equal(f->reply_status, STATUS_TEMPORARY);
+    ask(f, STR("bob"), 5000);
+    event_base_dispatch(f->loop);
+    assert_int_equal(f->seen, 1);
+    assert_int_equal(f->replies, 2);
+    assert_true(f->reply_exists);
+}
+
+/* There is a bound to what waits for a peer that does not read. */
+static void
+test_the_queue_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    static char room[60000];
+    struct record_trace_piece piece = {.id = STR("A"), .events = {room, sizeof room}};
+    struct msg_trace_append fields = {.pieces = {&piece, 1}};
+    enum status status = STATUS_OK;
+    size_t sent = 0;
+    while ((status = channel_send(f->edge, MSG_TRACE_APPEND, 0, &fields)) == STATUS_OK) {
+        assert_true(sent++ < 2 * CHANNEL_QUEUE_MAX / sizeof room + 1000);
+    }
+    assert_int_equal(status, STATUS_LIMIT);
+    assert_in_range(channel_queued(f->edge), CHANNEL_QUEUE_MAX - 2 * sizeof room,
+                    CHANNEL_QUEUE_MAX);
+    while (f->seen < (int)sent) {
+        event_base_loop(f->loop, EVLOOP_ONCE);
+    }
+    assert_int_equal(channel_queued(f->edge), 0);
+    assert_int_equal(channel_send(f->edge, MSG_TRACE_APPEND, 0, &fields), STATUS_OK);
+}
+
 static void
 test_a_peer_that_breaks_the_rules_is_cut_off(void **state)
 {
@@ -262,6 +312,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_gone_peer_fails_what_is_pending, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_new_socket_brings_it_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queue_when_the_socket_is_full, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_old_packets_do_not_reach_a_new_peer, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_the_queue_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_peer_that_breaks_the_rules_is_cut_off, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_call_from_a_thread, set_up, tear_down),

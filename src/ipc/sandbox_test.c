@@ -24,11 +24,17 @@
 #include "ipc/sandbox.h"
 
 static char directory[64];
+static char readable[80]; /* a directory with a file in it */
 
 enum attempt {
     TRY_WRITE_INSIDE,
     TRY_WRITE_OUTSIDE,
     TRY_READ_PASSWD,
+    TRY_READ_READABLE,
+    TRY_LIST_READABLE,
+    TRY_WRITE_READABLE,
+    TRY_CHANGE_READABLE,
+    TRY_REMOVE_READABLE,
     TRY_INET_SOCKET,
     TRY_UNIX_SOCKET,
     TRY_EXEC,
@@ -82,6 +88,20 @@ attempt_now(enum attempt what)
         return open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0 ? 0 : errno;
     case TRY_READ_PASSWD:
         return open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : errno;
+    case TRY_READ_READABLE:
+        snprintf(path, sizeof path, "%s/file", readable);
+        return open(path, O_RDONLY | O_CLOEXEC) >= 0 ? 0 : errno;
+    case TRY_LIST_READABLE:
+        return open(readable, O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0 ? 0 : errno;
+    case TRY_WRITE_READABLE:
+        snprintf(path, sizeof path, "%s/new", readable);
+        return open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0 ? 0 : errno;
+    case TRY_CHANGE_READABLE:
+        snprintf(path, sizeof path, "%s/file", readable);
+        return open(path, O_WRONLY | O_TRUNC | O_CLOEXEC) >= 0 ? 0 : errno;
+    case TRY_REMOVE_READABLE:
+        snprintf(path, sizeof path, "%s/file", readable);
+        return unlink(path) == 0 ? 0 : errno;
     case TRY_INET_SOCKET:
         return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno;
     case TRY_UNIX_SOCKET:
@@ -123,7 +143,7 @@ static int
 run_in_sandbox(uint32_t allow, enum attempt what)
 {
     struct sandbox_profile profile = {.name = "test", .allow = allow, .descriptors = 32};
-    struct sandbox_paths paths = {.writable = {directory}};
+    struct sandbox_paths paths = {.writable = {directory}, .readable = {readable}};
     pid_t pid = fork();
     if (pid == 0) {
         _exit(sandbox_enter(&profile, &paths) == STATUS_OK ? attempt_now(what) : 254);
@@ -158,6 +178,21 @@ test_profiles(void **state)
         {SANDBOX_ALLOW_INTERNET, TRY_UNIX_SOCKET, EPERM},
         {SANDBOX_ALLOW_UNIX, TRY_UNIX_SOCKET, 0},
         {SANDBOX_ALLOW_INTERNET, TRY_READ_PASSWD, EPERM},
+        {0, TRY_READ_READABLE, EPERM},
+        {SANDBOX_ALLOW_FILES, TRY_READ_READABLE, EACCES},
+        {SANDBOX_ALLOW_FILES, TRY_WRITE_READABLE, EACCES},
+        {SANDBOX_ALLOW_READ_FILES, TRY_READ_READABLE, 0},
+        {SANDBOX_ALLOW_READ_FILES, TRY_LIST_READABLE, 0},
+        {SANDBOX_ALLOW_READ_FILES, TRY_READ_PASSWD, EACCES},
+        {SANDBOX_ALLOW_READ_FILES, TRY_WRITE_READABLE, EACCES},
+        {SANDBOX_ALLOW_READ_FILES, TRY_CHANGE_READABLE, EACCES},
+        {SANDBOX_ALLOW_READ_FILES, TRY_REMOVE_READABLE, EPERM},
+        {SANDBOX_ALLOW_READ_FILES, TRY_WRITE_INSIDE, EACCES},
+        {SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_READ_FILES, TRY_READ_READABLE, 0},
+        {SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_READ_FILES, TRY_WRITE_INSIDE, 0},
+        {SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_READ_FILES, TRY_WRITE_READABLE, EACCES},
+        {SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_READ_FILES, TRY_CHANGE_READABLE, EACCES},
+        {SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_READ_FILES, TRY_REMOVE_READABLE, EACCES},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -212,7 +247,14 @@ make_directory(void **state)
 {
     (void)state;
     snprintf(directory, sizeof directory, "/tmp/postern-sandbox-XXXXXX");
-    return mkdtemp(directory) != NULL ? 0 : -1;
+    char path[128];
+    if (mkdtemp(directory) == NULL) {
+        return -1;
+    }
+    snprintf(readable, sizeof readable, "%s-readable", directory);
+    snprintf(path, sizeof path, "%s/file", readable);
+    int fd = mkdir(readable, 0755) == 0 ? open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644) : -1;
+    return fd >= 0 ? close(fd) : -1;
 }
 
 static int
@@ -222,7 +264,9 @@ remove_directory(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/file", directory);
     unlink(path);
-    return rmdir(directory);
+    snprintf(path, sizeof path, "%s/file", readable);
+    unlink(path);
+    return rmdir(readable) == 0 ? rmdir(directory) : -1;
 }
 
 int

@@ -182,6 +182,75 @@ a_zone_without_limits_is_let_in(void **state)
     tally_close(&tally);
 }
 
+/* Whoever is refused leaves nothing behind: no count, and no part of a rate. */
+static void
+refusals_give_back_what_they_took(void **state)
+{
+    static const struct {
+        struct admission_limits limits;
+        enum admission_verdict want;
+    } rows[] = {
+        {{1, 2, 2, 0, 0, 0, 0}, ADMISSION_CONNECTIONS},
+        {{9, 2, 1, 0, 0, 0, 0}, ADMISSION_NETWORK},
+        {{9, 1, 2, 0, 0, 0, 0}, ADMISSION_ADDRESS},
+        {{9, 9, 9, 1, 0, 0, 0}, ADMISSION_ADDRESS_RATE},
+        {{9, 9, 9, 0, 1, 0, 0}, ADMISSION_NETWORK_RATE},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct tally *tally = new_table();
+        struct admission_limits counts = wide; /* then without rates */
+        struct admission_place first;
+        struct admission_place place;
+        assert_int_equal(enter(tally, &rows[i].limits, "192.0.2.1", 0, &first), ADMISSION_OK);
+        for (int n = 0; n < 20; n++) {
+            assert_int_equal(enter(tally, &rows[i].limits, "192.0.2.1", 0, &place), rows[i].want);
+        }
+        assert_int_equal(tally_total(tally), 1);
+        admission_leave(tally, &first);
+        assert_int_equal(tally_total(tally), 0);
+        counts.connections = 1;
+        counts.connections_per_address = 1;
+        counts.connections_per_network = 1;
+        assert_int_equal(enter(tally, &counts, "192.0.2.1", 0, &first), ADMISSION_OK);
+        admission_leave(tally, &first);
+        tally_close(&tally);
+    }
+}
+
+/* The rate of the network forbids it: that of the address has not been used. */
+static void
+a_rate_is_taken_of_both_or_none(void **state)
+{
+    struct admission_limits limits = wide;
+    struct tally *tally = new_table();
+    struct admission_place places[3];
+    (void)state;
+    limits.connection_rate = 2;
+    limits.connection_rate_per_network = 2;
+    limits.message_rate = 2;
+    limits.message_rate_per_network = 2;
+    assert_int_equal(enter(tally, &limits, "192.0.2.1", 0, &places[0]), ADMISSION_OK);
+    assert_int_equal(enter(tally, &limits, "192.0.2.1", 0, &places[0]), ADMISSION_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(enter(tally, &limits, "192.0.2.2", 0, &places[1]), ADMISSION_NETWORK_RATE);
+    }
+    limits.connection_rate_per_network = 0;
+    assert_int_equal(enter(tally, &limits, "192.0.2.2", 0, &places[1]), ADMISSION_OK);
+    assert_int_equal(enter(tally, &limits, "192.0.2.2", 0, &places[1]), ADMISSION_OK);
+    assert_int_equal(enter(tally, &limits, "192.0.2.2", 0, &places[2]), ADMISSION_ADDRESS_RATE);
+    assert_int_equal(admission_message(&limits, &places[0], 0), ADMISSION_OK);
+    assert_int_equal(admission_message(&limits, &places[0], 0), ADMISSION_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(admission_message(&limits, &places[1], 0), ADMISSION_NETWORK_MESSAGES);
+    }
+    limits.message_rate_per_network = 0;
+    assert_int_equal(admission_message(&limits, &places[1], 0), ADMISSION_OK);
+    assert_int_equal(admission_message(&limits, &places[1], 0), ADMISSION_OK);
+    assert_int_equal(admission_message(&limits, &places[1], 0), ADMISSION_ADDRESS_MESSAGES);
+    tally_close(&tally);
+}
+
 /* Many strangers: the table stays bounded, and who is connected is not forgotten. */
 static void
 strangers_make_room_for_each_other(void **state)
@@ -216,6 +285,8 @@ main(void)
         cmocka_unit_test(rates_are_limited),
         cmocka_unit_test(messages_are_limited),
         cmocka_unit_test(a_zone_without_limits_is_let_in),
+        cmocka_unit_test(refusals_give_back_what_they_took),
+        cmocka_unit_test(a_rate_is_taken_of_both_or_none),
         cmocka_unit_test(strangers_make_room_for_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,8 @@ static const char config_head[] =
     "      - {name: f\xc3\xbcr, to: [tom@theirs.example, f\xc3\xbcr@theirs.example]}\n"
     "  - {name: asked.example, delivery: \"smtp://127.0.0.1:26\", recipients: callout}\n"
     "zones:\n"
-    "  - {name: inside, networks: [127.0.0.7/32, 127.0.0.9/32], relay: true}\n";
+    "  - {name: inside, networks: [127.0.0.7/32, 127.0.0.9/32], relay: true}\n"
+    "  - {name: branch, networks: [127.0.0.8/32]}\n";
 
 /* ---- messages to the edge, as its parent */
 
@@ -257,6 +258,7 @@ take_submit(struct world *world, const struct ipc_message *message)
     memcpy(client.octets, fields->client_ip.p, sizeof client.octets);
     ip_format(&client, s->client);
     s->recipient_count = 0;
+    s->recipient_total = fields->recipients.n;
     for (size_t i = 0; i < fields->recipients.n && i < WORLD_RECIPIENTS_MAX; i++) {
         copy_text(s->recipients[s->recipient_count++], sizeof s->recipients[0],
                   fields->recipients.items[i].address);

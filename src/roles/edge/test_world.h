@@ -25,7 +25,8 @@ struct world_submitted {
     char id[ID_LENGTH + 1];
     char sender[330];
     char recipients[WORLD_RECIPIENTS_MAX][330];
-    size_t recipient_count;
+    size_t recipient_count; /* of those above */
+    size_t recipient_total;
     char user[330];
     char tls[170];
     char zone[65];

@@ -101,6 +101,11 @@ void ledger_on_get(struct ledger *ledger, struct channel *channel, struct ipc_me
 void ledger_on_dmarc_find(struct ledger *ledger, struct channel *channel,
                           struct ipc_message *message);
 
+void ledger_on_locks(struct ledger *ledger, struct channel *channel, struct ipc_message *message);
+
+/* What counts for logins from this client; NULL: from anybody. */
+struct throttle_limits ledger_throttle_limits(struct ledger *ledger,
+                                              const struct ip_address *client);
 /* Records a login in table and file, the latter now and then. */
 void ledger_note_login(struct ledger *ledger, struct user *user);
 /* Has the writer look at size and age of the traces. */

@@ -239,15 +239,11 @@ static const struct {
     enum msg_type type;
     void (*handle)(struct ledger *ledger, struct channel *channel, struct ipc_message *message);
 } handlers[] = {
-    {MSG_TRACE_APPEND, ledger_on_append},
-    {MSG_RECIPIENT_LOOKUP, ledger_on_lookup},
-    {MSG_AUTH_PASSWORD, ledger_on_password},
-    {MSG_SCRAM_BEGIN, ledger_on_scram_begin},
-    {MSG_SCRAM_VERIFY, ledger_on_scram_verify},
-    {MSG_USER_CHANGE, ledger_on_user_change},
-    {MSG_USER_LIST, ledger_on_user_list},
-    {MSG_TRACE_FIND, ledger_on_find},
-    {MSG_TRACE_GET, ledger_on_get},
+    {MSG_TRACE_APPEND, ledger_on_append},       {MSG_RECIPIENT_LOOKUP, ledger_on_lookup},
+    {MSG_AUTH_PASSWORD, ledger_on_password},    {MSG_SCRAM_BEGIN, ledger_on_scram_begin},
+    {MSG_SCRAM_VERIFY, ledger_on_scram_verify}, {MSG_USER_CHANGE, ledger_on_user_change},
+    {MSG_USER_LIST, ledger_on_user_list},       {MSG_LOCKS, ledger_on_locks},
+    {MSG_TRACE_FIND, ledger_on_find},           {MSG_TRACE_GET, ledger_on_get},
     {MSG_DMARC_FIND, ledger_on_dmarc_find},
 };
 

@@ -37,11 +37,14 @@ attempt_init(struct attempt *attempt, struct str name, struct str client)
     return true;
 }
 
-static struct throttle_limits
-throttle_limits_of(struct ledger *ledger)
+struct throttle_limits
+ledger_throttle_limits(struct ledger *ledger, const struct ip_address *client)
 {
-    const struct config_limits *limits = &role_config(ledger->runtime)->limits;
+    const struct config *config = role_config(ledger->runtime);
+    const struct config_limits *limits = &config->limits;
+    const struct config_zone *zone = client != NULL ? config_zone_for_ip(config, client) : NULL;
     return (struct throttle_limits){
+        .exempt = zone != NULL && !zone->auth_limits,
         .failures_per_user = limits->auth_failures_per_user,
         .failures_per_address = limits->auth_failures_per_address,
         .window_ms = limits->auth_failure_window_ms,
@@ -52,7 +55,7 @@ throttle_limits_of(struct ledger *ledger)
 static bool
 attempt_begin(struct ledger *ledger, const struct attempt *attempt)
 {
-    struct throttle_limits limits = throttle_limits_of(ledger);
+    struct throttle_limits limits = ledger_throttle_limits(ledger, &attempt->client);
     if (throttle_begin(ledger->throttle, &limits, str_from_cstr(attempt->name), &attempt->client,
                        clock_monotonic_ms())) {
         return true;
@@ -197,7 +200,6 @@ void
 ledger_on_scram_begin(struct ledger *ledger, struct channel *channel, struct ipc_message *message)
 {
     const struct msg_scram_begin *fields = MSG_BODY(message, scram_begin);
-    struct throttle_limits limits = throttle_limits_of(ledger);
     uint8_t salt[CREDENTIAL_SALT];
     struct attempt attempt;
     struct asker asker;
@@ -206,6 +208,7 @@ ledger_on_scram_begin(struct ledger *ledger, struct channel *channel, struct ipc
         role_peer_misbehaved(ledger->runtime, channel);
         return;
     }
+    struct throttle_limits limits = ledger_throttle_limits(ledger, &attempt.client);
     struct msg_scram_begin_reply reply = {
         .outcome = SMTP_AUTH_OK,
         .salt = str_make((const char *)salt, sizeof salt),

@@ -143,6 +143,138 @@ users_are_not_locked_out(void **state)
     throttle_destroy(&t);
 }
 
+/* Somebody at an address that is full of failures comes in where he has been before. */
+static void
+an_office_is_not_locked_out(void **state)
+{
+    (void)state;
+    struct throttle *t = throttle_create();
+    assert_true(begin(t, "bob", "192.0.2.1", 0));
+    end(t, "bob", "192.0.2.1", true, 0);
+    for (int i = 0; i < 2; i++) { /* two people who have left, and their telephones */
+        assert_true(begin(t, "gone", "192.0.2.1", 1));
+        assert_true(begin(t, "left", "192.0.2.1", 1));
+    }
+    assert_true(begin(t, "gone", "192.0.2.1", 1));
+    assert_false(begin(t, "left", "192.0.2.1", 2));
+    assert_false(begin(t, "new", "192.0.2.1", 2));
+    for (int i = 0; i < 10; i++) {
+        assert_true(begin(t, "bob", "192.0.2.1", 3));
+        end(t, "bob", "192.0.2.1", true, 3);
+    }
+    assert_false(begin(t, "new", "192.0.2.1", 4)); /* his logins give nobody more guesses */
+    /* He who has left after he had logged in stops himself only. */
+    assert_true(begin(t, "old", "192.0.2.9", 0));
+    end(t, "old", "192.0.2.9", true, 0);
+    for (int i = 0; i < 5; i++) {
+        assert_true(begin(t, "old", "192.0.2.9", 5));
+    }
+    assert_false(begin(t, "old", "192.0.2.9", 6));
+    assert_true(begin(t, "new", "192.0.2.9", 6));
+    assert_true(begin(t, "old", "192.0.2.10", 6));
+    throttle_destroy(&t);
+}
+
+static void
+zones_can_be_exempt(void **state)
+{
+    (void)state;
+    struct throttle *t = throttle_create();
+    struct throttle_limits office = limits;
+    struct ip_address address = ip("192.0.2.1");
+    char user[16];
+    office.exempt = true;
+    for (int i = 0; i < 20; i++) {
+        snprintf(user, sizeof user, "user%d", i);
+        assert_true(throttle_begin(t, &office, str_from_cstr(user), &address, 0));
+    }
+    for (int i = 0; i < 5; i++) {
+        assert_true(throttle_begin(t, &office, STR("gone"), &address, 0));
+    }
+    assert_false(throttle_begin(t, &office, STR("gone"), &address, 0));
+    assert_true(throttle_begin(t, &office, STR("bob"), &address, 0));
+    throttle_destroy(&t);
+}
+
+static void
+assert_locks(struct throttle *t, int64_t now_ms, const char *want)
+{
+    struct throttle_lock locks[8];
+    char got[512] = "";
+    size_t n = throttle_locks(t, &limits, now_ms, 8, locks);
+    assert_in_range(n, 0, 8);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = strlen(got);
+        snprintf(got + at, sizeof got - at, "%.*s@%.*s %u %d;", STR_ARG(locks[i].user),
+                 STR_ARG(locks[i].address), locks[i].failures, (int)locks[i].until_ms);
+    }
+    assert_string_equal(got, want);
+}
+
+static void
+locks_are_told_and_lifted(void **state)
+{
+    (void)state;
+    struct throttle *t = throttle_create();
+    assert_locks(t, 0, "");
+    assert_true(begin(t, "bob", "192.0.2.1", 0));
+    assert_true(begin(t, "bob", "192.0.2.2", 1));
+    assert_locks(t, 1, "");
+    assert_true(begin(t, "bob", "192.0.2.3", 2));
+    assert_locks(t, 2, "bob@ 3 60000;");
+    for (int i = 0; i < 5; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "user%d", i);
+        assert_true(begin(t, user, "2001:db8:0:1::7", 10));
+    }
+    assert_true(begin(t, "jack", "192.0.2.4", 10));
+    end(t, "jack", "192.0.2.4", true, 10);
+    for (int i = 0; i < 5; i++) {
+        assert_true(begin(t, "jack", "192.0.2.4", 11));
+    }
+    assert_locks(t, 12, "bob@ 3 60000;@2001:db8:0:1::/64 5 60010;jack@192.0.2.4 5 60011;");
+    assert_int_equal(throttle_locks(t, &limits, 12, 0, NULL), 3);
+    assert_int_equal(throttle_lift(t, STR("nobody")), 0);
+    assert_int_equal(throttle_lift(t, STR("bob")), 1);
+    assert_true(begin(t, "bob", "192.0.2.5", 12));
+    assert_locks(t, 12, "@2001:db8:0:1::/64 5 60010;jack@192.0.2.4 5 60011;");
+    assert_int_equal(throttle_lift(t, STR("2001:db8:0:1::/64")), 1);
+    assert_true(begin(t, "bob", "2001:db8:0:1::9", 12));
+    assert_int_equal(throttle_lift(t, STR("jack")), 1);
+    assert_true(begin(t, "jack", "192.0.2.4", 12));
+    assert_locks(t, 12, "");
+    assert_true(begin(t, "bob", "192.0.2.6", 13));
+    assert_false(begin(t, "bob", "192.0.2.6", 13));
+    assert_locks(t, 70000, ""); /* their time is over */
+    assert_int_equal(throttle_lift(t, STR("")), 1);
+    assert_true(begin(t, "bob", "192.0.2.6", 14));
+    throttle_destroy(&t);
+}
+
+static void
+names_of_locks_are_bounded(void **state)
+{
+    (void)state;
+    struct throttle *t = throttle_create();
+    struct ip_address address = ip("192.0.2.1");
+    struct throttle_limits office = limits;
+    char user[32];
+    office.exempt = true;
+    for (unsigned i = 0; i < THROTTLE_NAMES_MAX + 10; i++) {
+        snprintf(user, sizeof user, "user%u", i);
+        for (int k = 0; k < 5; k++) {
+            assert_true(throttle_begin(t, &office, str_from_cstr(user), &address, 0));
+        }
+        assert_false(throttle_begin(t, &office, str_from_cstr(user), &address, 0));
+    }
+    assert_int_equal(throttle_locks(t, &limits, 0, 0, NULL), THROTTLE_NAMES_MAX);
+    for (int k = 0; k < 3; k++) { /* when they are over there is room for others */
+        assert_true(throttle_begin(t, &limits, STR("bob"), &address, 70000));
+    }
+    assert_int_equal(throttle_locks(t, &limits, 70000, 0, NULL), 1);
+    throttle_destroy(&t);
+}
+
 static void
 memory_is_bounded(void **state)
 {
@@ -172,6 +304,10 @@ main(void)
         cmocka_unit_test(parallel_attempts_are_counted),
         cmocka_unit_test(logins_are_not_counted),
         cmocka_unit_test(users_are_not_locked_out),
+        cmocka_unit_test(an_office_is_not_locked_out),
+        cmocka_unit_test(zones_can_be_exempt),
+        cmocka_unit_test(locks_are_told_and_lifted),
+        cmocka_unit_test(names_of_locks_are_bounded),
         cmocka_unit_test(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
