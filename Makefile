@@ -10,7 +10,7 @@ MESON_FLAGS ?= -Dwerror=true
 JOBS ?= $(shell nproc)
 
 .PHONY: help all build demo demo-check check check-style check-unit check-asan check-fuzz \
-	check-conformance check-e2e check-interop check-chaos check-deb bench fuzz deb format tidy \
+	check-conformance check-e2e check-interop check-chaos check-fresh bench fuzz deb format tidy \
 	install clean packages-build packages-demo packages-package packages-check packages-bench
 
 help:
@@ -62,7 +62,7 @@ check: packages-check
 
 # The parts of `make check`, alone.
 check-style check-unit check-asan check-fuzz check-conformance check-e2e check-interop \
-		check-chaos check-deb: packages-check
+		check-chaos check-fresh: packages-check
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) BUILD_ASAN=$(BUILD_ASAN) BUILD_FUZZ=$(BUILD_FUZZ) \
 		FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(@:check-%=%)
 

@@ -1,8 +1,6 @@
 /*
  * postern dovecot-config: a working Dovecot behind this gateway.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -11,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/dovecot_output.h"
 #include "cli/dovecot_template.h"
 #include "roles/parent/own_certificate.h"
 #include "roles/users.h"
@@ -20,7 +19,7 @@
 #define DOVECOT_USERS_NAME "dovecot-users"
 
 static const char HELP[] =
-    "usage: postern dovecot-config [--output FILE] [--imaps ADDRESS:PORT]\n"
+    "usage: postern dovecot-config [--output FILE [--force]] [--imaps ADDRESS:PORT]\n"
     "           [--mail-directory DIR] [--mail-owner USER] [--base-directory DIR]\n"
     "           [--config FILE]\n"
     "\n"
@@ -29,14 +28,17 @@ static const char HELP[] =
     "the certificate, the users and the passwords of the gateway. When users change, the\n"
     "gateway tells Dovecot by itself. Nothing else of Dovecot's configuration is needed.\n"
     "\n"
-    "  --output FILE          where to write it; otherwise to standard output\n"
+    "  --output FILE          where to write it; otherwise to standard output. A file that\n"
+    "                         is there and says something else is left alone\n"
+    "  --force                put it in that file's place, which is kept as FILE.1, FILE.2, ...\n"
     "  --imaps ADDRESS:PORT   where users read; default *:993\n"
     "  --mail-directory DIR   where mail is kept; default /var/vmail\n"
     "  --mail-owner USER      whose it is, a name or a number; default vmail, or the\n"
     "                         one who calls this when that is not root\n"
     "  --base-directory DIR   Dovecot's sockets; default /run/dovecot\n"
     "\n"
-    "example: postern dovecot-config --output /etc/dovecot/dovecot.conf && dovecot\n";
+    "example: postern dovecot-config --output /etc/dovecot/dovecot.conf --force &&\n"
+    "             systemctl restart dovecot\n";
 
 struct options {
     const char *output; /* NULL: standard output */
@@ -44,6 +46,7 @@ struct options {
     const char *mail_directory;
     const char *mail_owner; /* NULL: vmail, or who calls when that is not root */
     const char *base_directory;
+    bool force; /* another file may be put aside */
 };
 
 /* Points `*value_out` at the option called `name`, or returns false. */
@@ -74,6 +77,11 @@ read_options(int argc, char **argv, struct options *options)
 {
     for (int i = 1; i < argc; i += 2) {
         const char **value;
+        if (strcmp(argv[i], "--force") == 0) {
+            options->force = true;
+            i--;
+            continue;
+        }
         if (!option_find(options, argv[i], &value)) {
             return cli_fail("dovecot-config", CLI_USAGE,
                             "'%s' is not understood; see postern dovecot-config --help", argv[i]);
@@ -117,17 +125,61 @@ same_place(const struct config_delivery *a, const struct config_delivery *b)
            str_eq(a->host, b->host);
 }
 
+/*
+ * `path` as the kernel sees it, without links, as far as it exists: /var/run/dovecot is
+ * /run/dovecot, though Dovecot may not have made that yet.
+ */
+static struct str
+resolved(struct arena *arena, struct str path)
+{
+    char absolute[PATH_MAX];
+    while (path.n > 1 && path.p[path.n - 1] == '/') {
+        path.n--;
+    }
+    for (size_t n = path.n; n > 0; n = str_rfind_char(str_head(path, n), '/')) {
+        if (n == STR_NPOS) {
+            break;
+        }
+        const char *head = arena_cstr(arena, str_head(path, n));
+        if (head != NULL && realpath(head, absolute) != NULL) {
+            return arena_printf(arena, "%s%.*s", absolute, STR_ARG(str_skip(path, n)));
+        }
+    }
+    return path;
+}
+
+/*
+ * The name that Dovecot must use for a socket. Its own LMTP socket is "lmtp" in its base directory;
+ * listed under the full path it would be a second listener in the same place.
+ */
+static struct str
+socket_name(struct arena *arena, struct str path, struct str base)
+{
+    size_t slash = str_rfind_char(path, '/');
+    if (slash == STR_NPOS || slash == 0) {
+        return path;
+    }
+    struct str directory = resolved(arena, str_head(path, slash));
+    struct str name = str_skip(path, slash + 1);
+    return str_eq(directory, resolved(arena, base))
+               ? name
+               : arena_printf(arena, "%.*s/%.*s", STR_ARG(directory), STR_ARG(name));
+}
+
 /* Collects the places that domains deliver to over LMTP, each once. */
 static int
-collect_lmtp(const struct config *config, struct dovecot_settings *settings)
+collect_lmtp(const struct config *config, struct arena *arena, struct dovecot_settings *settings)
 {
     for (size_t i = 0; i < config->domains.count; i++) {
         const struct config_domain *domain = &config->domains.items[i];
-        const struct config_delivery *delivery = &domain->delivery;
-        bool known = delivery->kind != CONFIG_DELIVERY_LMTP_TCP &&
-                     delivery->kind != CONFIG_DELIVERY_LMTP_UNIX;
+        struct config_delivery delivery = domain->delivery;
+        bool known =
+            delivery.kind != CONFIG_DELIVERY_LMTP_TCP && delivery.kind != CONFIG_DELIVERY_LMTP_UNIX;
+        if (delivery.kind == CONFIG_DELIVERY_LMTP_UNIX) {
+            delivery.path = socket_name(arena, delivery.path, settings->base_directory);
+        }
         for (size_t k = 0; !known && k < settings->lmtp_count; k++) {
-            known = same_place(settings->lmtp[k], delivery);
+            known = same_place(&settings->lmtp[k], &delivery);
         }
         if (known) {
             continue;
@@ -249,29 +301,11 @@ gather(const struct config *config, const struct options *options, struct arena 
                         "--imaps wants ADDRESS:PORT, such as 192.0.2.1:993, not '%s'",
                         options->imaps);
     }
-    int failed = collect_lmtp(config, settings);
+    int failed = collect_lmtp(config, arena, settings);
     if (failed == CLI_DONE) {
         failed = take_certificate(config, arena, settings);
     }
     return failed == CLI_DONE ? take_accounts(config, arena, settings) : failed;
-}
-
-static int
-write_output(const char *path, struct str text)
-{
-    FILE *file = path != NULL ? fopen(path, "we") : stdout;
-    if (file == NULL) {
-        return cli_fail("dovecot-config", CLI_FAILED, "%s: %s", path, strerror(errno));
-    }
-    bool failed = fwrite(text.p, 1, text.n, file) != text.n || fflush(file) != 0;
-    int reason = errno;
-    if (path != NULL && fclose(file) != 0) {
-        failed = true;
-        reason = errno;
-    }
-    return failed ? cli_fail("dovecot-config", CLI_FAILED, "%s: %s",
-                             path != NULL ? path : "standard output", strerror(reason))
-                  : CLI_DONE;
 }
 
 static int
@@ -295,7 +329,7 @@ generate(const struct config *config, const struct options *options)
         }
     }
     if (failed == CLI_DONE) {
-        failed = write_output(options->output, buf_str(&text));
+        failed = dovecot_output_write(options->output, options->force, buf_str(&text));
     }
     buf_free(&text);
     arena_destroy(&arena);

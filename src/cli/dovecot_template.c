@@ -72,8 +72,8 @@ settings_are_plain(const struct dovecot_settings *s, struct str *offender_out)
         }
     }
     for (size_t i = 0; i < s->lmtp_count; i++) {
-        if (!value_is_plain(s->lmtp[i]->path) || !value_is_plain(s->lmtp[i]->host)) {
-            *offender_out = s->lmtp[i]->text;
+        if (!value_is_plain(s->lmtp[i].path) || !value_is_plain(s->lmtp[i].host)) {
+            *offender_out = s->lmtp[i].text;
             return false;
         }
     }
@@ -180,7 +180,7 @@ write_imaps(struct buf *out, const struct dovecot_settings *s)
 static enum status
 write_lmtp_listener(struct buf *out, const struct dovecot_settings *s, size_t i)
 {
-    const struct config_delivery *lmtp = s->lmtp[i];
+    const struct config_delivery *lmtp = &s->lmtp[i];
     if (lmtp->kind == CONFIG_DELIVERY_LMTP_TCP) {
         return buf_printf(out,
                           "  inet_listener lmtp-%zu {\n"
@@ -201,10 +201,30 @@ write_lmtp_listener(struct buf *out, const struct dovecot_settings *s, size_t i)
     return status == STATUS_OK ? buf_append(out, STR("  }\n")) : status;
 }
 
+/* Dovecot opens this one to all local users unless it is told otherwise. */
+#define DOVECOT_OWN_LMTP "lmtp"
+
+static bool
+has_own_lmtp(const struct dovecot_settings *s)
+{
+    for (size_t i = 0; i < s->lmtp_count; i++) {
+        if (s->lmtp[i].kind == CONFIG_DELIVERY_LMTP_UNIX &&
+            str_eq(s->lmtp[i].path, STR(DOVECOT_OWN_LMTP))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum status
 write_lmtp(struct buf *out, const struct dovecot_settings *s)
 {
     enum status status = buf_append(out, STR("\nservice lmtp {\n"));
+    if (status == STATUS_OK && !has_own_lmtp(s)) {
+        status = buf_append(out, STR("  unix_listener " DOVECOT_OWN_LMTP " {\n"
+                                     "    mode = 0\n"
+                                     "  }\n"));
+    }
     for (size_t i = 0; status == STATUS_OK && i < s->lmtp_count; i++) {
         status = write_lmtp_listener(out, s, i);
     }

@@ -39,7 +39,8 @@ struct dovecot_settings {
     uint16_t imaps_port;
     char plus_separator; /* 0: none */
     size_t lmtp_count;
-    const struct config_delivery *lmtp[DOVECOT_LMTP_MAX]; /* borrowed; LMTP_TCP or LMTP_UNIX */
+    /* LMTP_TCP or LMTP_UNIX; a socket in base_directory has its name there as path. */
+    struct config_delivery lmtp[DOVECOT_LMTP_MAX];
 };
 
 /*

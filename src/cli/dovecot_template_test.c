@@ -37,7 +37,7 @@ as_root(void)
         .imaps_port = 993,
         .plus_separator = '+',
         .lmtp_count = 2,
-        .lmtp = {&TCP, &UNIX},
+        .lmtp = {TCP, UNIX},
     };
 }
 
@@ -82,6 +82,22 @@ test_started_as_root(void **state)
     struct dovecot_settings settings = as_root();
     expect_holds(&settings, WANT, true);
     expect_holds(&settings, NOT, false);
+}
+
+/* Dovecot has an LMTP socket of its own: told of, or taken away. */
+static void
+test_its_own_lmtp_socket(void **state)
+{
+    (void)state;
+    static const char *const ELSEWHERE[] = {"  unix_listener lmtp {\n    mode = 0\n  }\n", NULL};
+    static const char *const OWN[] = {
+        "  unix_listener lmtp {\n    mode = 0660\n    group = postern-relay\n  }\n", NULL};
+    struct dovecot_settings settings = as_root();
+    expect_holds(&settings, ELSEWHERE, true);
+    expect_holds(&settings, OWN, false);
+    settings.lmtp[1].path = STR("lmtp");
+    expect_holds(&settings, ELSEWHERE, false);
+    expect_holds(&settings, OWN, true);
 }
 
 static void
@@ -166,6 +182,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_started_as_root),
+        cmocka_unit_test(test_its_own_lmtp_socket),
         cmocka_unit_test(test_started_by_a_user),
         cmocka_unit_test(test_postern_has_no_accounts),
         cmocka_unit_test(test_what_the_format_would_misread_is_refused),

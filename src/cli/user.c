@@ -79,13 +79,14 @@ ask(int tty, const char *prompt, char line[static CREDENTIAL_PASSWORD_MAX + 1])
 {
     struct termios before;
     struct termios quiet;
-    if (tcgetattr(tty, &before) != 0 || write(tty, prompt, strlen(prompt)) < 0) {
+    if (tcgetattr(tty, &before) != 0) {
         return -1;
     }
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    /* Before the prompt: what is typed after it is neither thrown away nor shown. */
     tcsetattr(tty, TCSAFLUSH, &quiet);
-    ssize_t n = read_line(tty, line);
+    ssize_t n = write(tty, prompt, strlen(prompt)) < 0 ? -1 : read_line(tty, line);
     tcsetattr(tty, TCSAFLUSH, &before);
     if (write(tty, "\n", 1) < 0) {
         n = -1;
