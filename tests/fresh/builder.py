@@ -53,11 +53,10 @@ class Builder:
               "of the tests' packages", added & set(TEST_PACKAGES))
 
     def demo(self):
-        told = self.alice("cd postern && make demo-check && ls /usr/sbin/policy-rc.d 2>&1; "
-                          "test -x /usr/bin/curl && echo has curl").stdout
+        told = self.alice("cd postern && make demo-check").stdout
         number = re.search(r"(\d+) things were checked", told)
         check(number and int(number[1]) > 10, "make demo-check plays the whole story", told[-2000:])
-        check("has curl" in told, "what the demonstration tells to type is there")
+        check((self.root.path / "usr/bin/curl").exists(), "what the demonstration tells to type is there")
         check("libcmocka-dev" not in self.installed(), "and takes no test library")
 
     def checks(self):
