@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/show.h"
 
 static const char *log_role = "postern";
 static enum log_level log_most = LOG_LEVEL_INFO;
@@ -67,64 +68,39 @@ line_add(struct line *line, struct str s)
     line->n += s.n;
 }
 
-/*
- * Octets of the character at s.p, in UTF-8, that a terminal or a reader could take for something
- * else: C1 controls, line and paragraph separators, and what turns the direction of text (UAX 9).
- * 0: none of them.
- */
-static size_t
-misleading_length(struct str s)
-{
-    unsigned char a = (unsigned char)s.p[0];
-    unsigned char b = s.n > 1 ? (unsigned char)s.p[1] : 0;
-    unsigned char c = s.n > 2 ? (unsigned char)s.p[2] : 0;
-    bool arabic_mark = a == 0xd8 && b == 0x9c;
-    bool turns =
-        a == 0xe2 && ((b == 0x80 && ((c >= 0xa8 && c <= 0xae) || c == 0x8e || c == 0x8f)) ||
-                      (b == 0x81 && c >= 0xa6 && c <= 0xa9));
-    bool byte_order = a == 0xef && b == 0xbb && c == 0xbf;
-    if ((a == 0xc2 && b < 0xa0) || arabic_mark) {
-        return 2;
-    }
-    return turns || byte_order ? 3 : 0;
-}
-
-static unsigned
-code_point(const char *p, size_t n)
-{
-    unsigned a = (unsigned char)p[0];
-    unsigned b = (unsigned char)p[1] & 0x3fu;
-    return n == 2 ? (a & 0x1fu) << 6 | b
-                  : (a & 0x0fu) << 12 | b << 6 | ((unsigned char)p[2] & 0x3fu);
-}
-
 static void
-line_add_code(struct line *line, unsigned code)
+line_add_code(struct line *line, uint32_t code)
 {
-    char escape[8];
-    snprintf(escape, sizeof escape, "\\u%04x", code & 0xffffu);
+    char escape[16];
+    if (code > 0xffff) {
+        /* RFC 8259 7: a pair of surrogates */
+        code -= 0x10000;
+        snprintf(escape, sizeof escape, "\\u%04x\\u%04x", (unsigned)(0xd800 | code >> 10),
+                 (unsigned)(0xdc00 | (code & 0x3ff)));
+    } else {
+        snprintf(escape, sizeof escape, "\\u%04x", (unsigned)code);
+    }
     line_add(line, str_from_cstr(escape));
 }
 
 /*
- * Control characters, quotes, backslashes, what misleads, and octets that are not UTF-8 become
- * \uXXXX.
+ * Quotes, backslashes, characters that are not shown (show.h) and, unless all of it is UTF-8,
+ * octets above 127 become \uXXXX.
  */
 static void
 line_add_escaped(struct line *line, struct str s)
 {
-    bool raw_high = str_is_utf8(s);
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        size_t misleads = c >= 0x80 && raw_high ? misleading_length(str_skip(s, i)) : 0;
-        if (misleads > 0) {
-            line_add_code(line, code_point(s.p + i, misleads));
-            i += misleads - 1;
-        } else if (c < 0x20 || c == 0x7f || c == '"' || c == '\\' || (c >= 0x80 && !raw_high)) {
-            line_add_code(line, c);
+    bool utf8 = str_is_utf8(s);
+    while (s.n > 0) {
+        uint32_t code = (unsigned char)s.p[0];
+        size_t n = utf8 ? show_character(s, &code) : 1;
+        bool shown = (utf8 || code < 0x80) && code != '"' && code != '\\' && show_length(s) > 0;
+        if (shown) {
+            line_add(line, str_head(s, n));
         } else {
-            line_add(line, str_make(s.p + i, 1));
+            line_add_code(line, code);
         }
+        s = str_skip(s, n);
     }
 }
 

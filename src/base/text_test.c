@@ -157,6 +157,9 @@ test_values_in_a_log_line_are_escaped(void **state)
         {"\xe2\x82\xac", "\"\xe2\x82\xac\""},
         {"\xef\xbb\xbf", "\"\\ufeff\""},
         {"\xd8\x9c", "\"\\u061c\""},
+        {"\xe2\x80\x8b", "\"\\u200b\""},
+        {"\xf3\xa0\x81\x81", "\"\\udb40\\udc41\""},
+        {"\xf0\x9f\x98\x80", "\"\xf0\x9f\x98\x80\""},
         {"\xc3", "\"\\u00c3\""},
     };
     char line[LOG_LINE_MAX];

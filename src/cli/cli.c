@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/show.h"
+
 #define LOAD_ARENA_MAX (2u * CONFIG_TEXT_MAX + (4u << 20))
 
 int
@@ -129,14 +131,18 @@ cli_terminal_columns(void)
 void
 cli_print_text(FILE *out, struct str text)
 {
-    bool keep_high = str_is_utf8(text);
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        /* 0x80 to 0x9f as UTF-8 (C2 80 ...) are control characters too */
-        bool high_control = c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
-        bool plain = (c >= ' ' && c < 0x7f) || (c >= 0x80 && keep_high && !high_control);
-        fputc(plain ? c : '?', out);
-        i += high_control;
+    while (text.n > 0) {
+        uint32_t code = 0;
+        size_t n = show_length(text);
+        if (n > 0) {
+            fwrite(text.p, 1, n, out);
+        } else if ((n = show_character(text, &code)) > 1) {
+            fprintf(out, "\\u{%x}", (unsigned)code);
+        } else {
+            fputc('?', out);
+            n = 1;
+        }
+        text = str_skip(text, n);
     }
 }
 

@@ -61,7 +61,8 @@ int cli_next_option(int argc, char **argv, const struct option *options);
 /* How many columns the terminal has that standard output goes to; 0: it goes to none. */
 unsigned cli_terminal_columns(void);
 
-/* Text from the network: nothing of it may command a terminal; what could is printed as '?'. */
+/* Text from the network: nothing of it may command a terminal; what could, and what
+ * is not to be seen (base/show.h), is printed as '?' or \u{HEX}. */
 void cli_print_text(FILE *out, struct str text);
 
 /* "postern NAME: text" on standard error; returns `exit_status`. */

@@ -176,7 +176,7 @@ print_json(const struct record_dmarc_row *row)
     json_object_set_new(json, "domain", trace_json_text(row->domain));
     json_object_set_new(json, "count", json_integer((json_int_t)row->count));
     json_object_set_new(json, "observation", observation != NULL ? observation : json_null());
-    json_dumpf(json, stdout, JSON_COMPACT | JSON_SORT_KEYS);
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_SORT_KEYS);
     putchar('\n');
     json_decref(json);
     arena_destroy(&arena);

@@ -54,7 +54,7 @@ print_json(const struct timeline *timeline, struct str id)
     if (json == NULL) {
         return cli_fail("explain", CLI_FAILED, "there is not enough memory");
     }
-    json_dumpf(json, stdout, JSON_INDENT(2));
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     putchar('\n');
     json_decref(json);
     return CLI_DONE;

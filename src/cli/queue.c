@@ -130,7 +130,7 @@ print_page(const struct queue_command *command, const struct msg_queue_list_repl
         }
         json_t *json = queue_message_json(m);
         fputs(shown + i > 0 ? ",\n " : "[\n ", stdout);
-        json_dumpf(json, stdout, JSON_COMPACT);
+        json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
         json_decref(json);
     }
 }
@@ -237,7 +237,7 @@ show(int fd, const struct queue_command *command)
         result = one != CLI_DONE ? one : result;
     }
     if (command->common.json) {
-        json_dumpf(array, stdout, JSON_INDENT(2));
+        json_dumpf(array, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         putchar('\n');
     }
     json_decref(array);
@@ -352,7 +352,7 @@ act(int fd, struct queue_command *command)
         json_t *json = json_pack("{s:s, s:I, s:I, s:I}", "action", command->verb, "done",
                                  (json_int_t)sums.done, "busy", (json_int_t)sums.busy, "missing",
                                  (json_int_t)sums.missing);
-        json_dumpf(json, stdout, JSON_INDENT(2));
+        json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         putchar('\n');
         json_decref(json);
         return result;

@@ -225,7 +225,7 @@ print_report_json(const struct msg_status_report *report)
         report->version.n, "generation", (json_int_t)report->generation, "uptime_ms",
         (json_int_t)report->uptime_ms, "ready", (int)all_ready(report), "roles", roles, "queue",
         queue_to_json(report), "rates", rates_to_json(report), "warnings", warnings);
-    json_dumpf(root, stdout, JSON_INDENT(2));
+    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     putchar('\n');
     json_decref(root);
 }

@@ -119,7 +119,7 @@ print_row_json(const struct record_trace_row *row)
         set_text(json, "reason", row->subject);
     }
     set_text(json, "message_id", row->message_id);
-    json_dumpf(json, stdout, JSON_COMPACT);
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
     putchar('\n');
     json_decref(json);
     arena_destroy(&arena);
@@ -273,7 +273,7 @@ print_events_json(const struct timeline *timeline)
         json_object_set_new(json, "id", trace_json_text(timeline->items[i].id));
         json_array_append_new(list, json);
     }
-    json_dumpf(list, stdout, JSON_INDENT(2));
+    json_dumpf(list, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     putchar('\n');
     json_decref(list);
 }

@@ -13,6 +13,9 @@
 #include "store/ledger_users.h"
 #include "trace/trace.h"
 
+/* Columns of a name in the list. */
+#define NAME_COLUMNS 36u
+
 static const char usage[] =
     "Add, change, list and remove users: who may send with a password, read mail, receive.\n"
     "\n"
@@ -145,7 +148,7 @@ show_change(const struct user_command *command, const struct msg_user_change_rep
             json_pack("{s:s, s:s, s:o}", "user", command->name, "outcome",
                       outcome < sizeof outcomes / sizeof outcomes[0] ? outcomes[outcome] : "failed",
                       "text", trace_json_text(reply->text));
-        json_dumpf(json, stdout, JSON_INDENT(2));
+        json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         putchar('\n');
         json_decref(json);
     } else if (done) {
@@ -203,7 +206,9 @@ show_user(const struct record_user_record *user, json_t *list)
                       login.n > 0 ? trace_json_text(login) : json_null());
         json_array_append_new(list, json);
     } else {
-        printf("%-36.*s %-9s %.10s  %.*s\n", STR_ARG(user->name),
+        cli_print_text(stdout, user->name);
+        printf("%*s %-9s %.10s  %.*s\n",
+               user->name.n < NAME_COLUMNS ? (int)(NAME_COLUMNS - user->name.n) : 0, "",
                user->disabled ? "disabled" : "active", created.p,
                STR_ARG(login.n > 0 ? login : STR("never")));
     }
@@ -248,7 +253,7 @@ list_users(const struct user_command *command)
         more = show_page(fd, after, list);
     }
     if (more == 0 && list != NULL) {
-        json_dumpf(list, stdout, JSON_INDENT(2));
+        json_dumpf(list, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         putchar('\n');
     }
     json_decref(list);

@@ -1,5 +1,7 @@
 #include "finding/finding.h"
 
+#include "base/show.h"
+
 static const struct finding_row rows[] = {
 #define FINDING(number, NAME, name, check, verdict, weight, meaning, standard)                     \
     {FINDING_##NAME, #name, #check, FINDING_##verdict, weight, meaning, standard},
@@ -61,22 +63,6 @@ finding_list_init(struct finding_list *list, struct arena *arena)
     list->count = 0;
 }
 
-/* Length of the well-formed UTF-8 character at s.p, 0 when there is none or it is a control. */
-static size_t
-printable_length(struct str s)
-{
-    unsigned char c = (unsigned char)s.p[0];
-    if (c < 0x80) {
-        return c >= ' ' && c != 0x7f ? 1 : 0;
-    }
-    size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    if (n > s.n || !str_is_utf8(str_head(s, n))) {
-        return 0;
-    }
-    /* U+0080 to U+009F are controls too, which some terminals obey. */
-    return c == 0xc2 && (unsigned char)s.p[1] < 0xa0 ? 0 : n;
-}
-
 /* A copy that is one line of UTF-8; empty when the arena is full. */
 static struct str
 value_copy(struct arena *arena, struct str value)
@@ -86,7 +72,7 @@ value_copy(struct arena *arena, struct str value)
     size_t used = 0;
     while (value.n > 0) {
         size_t n = str_printable_length(str_head(value, sizeof out - used));
-        n = n > 0 ? n : printable_length(value);
+        n = n > 0 ? n : show_length(value);
         size_t need = n > 0 ? n : 4;
         if (used + need > sizeof out) {
             break;

@@ -6,8 +6,9 @@
  * findings are the rows of findings.def.
  *
  * The text of a list's findings lives in the arena of the message. Values come from the network:
- * they are cut to FINDING_VALUE_MAX and control characters are written as \xHH, so that whoever
- * shows one shows one line. Never put a password or a piece of a body into evidence.
+ * they are cut to FINDING_VALUE_MAX, and what is not to be shown (base/show.h) is written as \xHH,
+ * so that whoever shows one shows one line that reads as it is. Never put a password or a piece of
+ * a body into evidence.
  */
 #ifndef POSTERN_FINDING_FINDING_H
 #define POSTERN_FINDING_FINDING_H

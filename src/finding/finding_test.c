@@ -65,6 +65,12 @@ test_values_become_one_line_of_utf8(void **state)
         {STR_INIT("\xc3"), STR_INIT("\\xc3")},
         {STR_INIT("\xff\xfe"), STR_INIT("\\xff\\xfe")},
         {STR_INIT("\xc2\x9b"), STR_INIT("\\xc2\\x9b")},
+        {STR_INIT("a\xe2\x80\xae"
+                  "b"),
+         STR_INIT("a\\xe2\\x80\\xaeb")},
+        {STR_INIT("a\xe2\x80\x8b"
+                  "b"),
+         STR_INIT("a\\xe2\\x80\\x8bb")},
         {STR_INIT("\xf0\x9f\x98\x80!"), STR_INIT("\xf0\x9f\x98\x80!")},
     };
     struct arena *arena = arena_create(65536);

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/show.h"
 
 /* Everything but the returned original: bounded by the recipients' texts. */
 #define TEXT_CEILING   (8u * 1024u * 1024u)
@@ -54,11 +55,19 @@ put_quoted(struct composer *c, struct str s)
     while (keep_high && most < s.n && most > 0 && ((unsigned char)s.p[most] & 0xc0) == 0x80) {
         most--;
     }
-    for (size_t i = 0; i < most; i++) {
-        unsigned char octet = (unsigned char)s.p[i];
-        bool plain = (octet >= ' ' && octet < 0x7f) || (octet >= 0x80 && keep_high);
-        char shown = plain ? (char)octet : octet == '\t' ? ' ' : '?';
-        put(c, str_make(&shown, 1));
+    s = str_head(s, most);
+    while (s.n > 0) {
+        uint32_t code = 0;
+        size_t n = keep_high || (unsigned char)s.p[0] < 0x80 ? show_character(s, &code) : 1;
+        if (n > 0 && code > 0 && show_length(s) > 0) {
+            put(c, str_head(s, n));
+        } else if (n > 1) {
+            putf(c, "\\x{%X}", (unsigned)code); /* RFC 6533 3 */
+        } else {
+            put(c, s.p[0] == '\t' ? STR(" ") : STR("?"));
+            n = 1;
+        }
+        s = str_skip(s, n);
     }
 }
 

@@ -239,6 +239,24 @@ test_what_is_returned(void **state)
     }
 }
 
+/* A name that turns the direction of the text is not shown as it is. */
+static void
+test_hidden_characters(void **state)
+{
+    struct arena *arena = arena_create(1 << 20);
+    struct dsn_recipient r = usual_recipient;
+    (void)state;
+    r.address = STR("moc.\xe2\x80\xae\xc3\xbc@far.example");
+    r.original = r.address;
+    r.text = STR("no\xe2\x80\x8b\x1b\xc2\x9b user");
+    struct dsn_request request = usual_request(&r, 1);
+    struct dsn_message message = compose(arena, &request);
+    assert_has(message.content, "Final-Recipient: utf-8; moc.\\x{202E}\xc3\xbc@far.example\r\n");
+    assert_has(message.content, "no\\x{200B}?\\x{9B} user");
+    assert_false(has(message.content, "\xe2\x80"));
+    arena_destroy(&arena);
+}
+
 static void
 test_utf8(void **state)
 {
@@ -355,6 +373,7 @@ main(void)
         cmocka_unit_test(test_actions_and_statuses),
         cmocka_unit_test(test_a_delay_says_until_when),
         cmocka_unit_test(test_what_is_returned),
+        cmocka_unit_test(test_hidden_characters),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_nothing_can_be_forged),
         cmocka_unit_test(test_the_boundary_is_not_in_the_original),

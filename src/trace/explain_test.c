@@ -452,6 +452,8 @@ hostile_values_are_harmless(void **state)
     (void)state;
     CHECK("It introduced itself as a\\x1b[2J\\x07\\xff\\xe2\\x80\\xae / {verb}[x] with EHLO.", helo,
           .verb = STR("EHLO"), .name = STR("a\x1b[2J\x07\xff\xe2\x80\xae\n{verb}[x]"));
+    CHECK("It introduced itself as \\xe2\\x80\\x8bgr\xc3\xbcn\\xef\\xbb\\xbf with EHLO.", helo,
+          .verb = STR("EHLO"), .name = STR("\xe2\x80\x8bgr\xc3\xbcn\xef\xbb\xbf"));
 }
 
 /* Every event of the table has its words, and they say something when all fields are there. */

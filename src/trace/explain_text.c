@@ -1,6 +1,7 @@
 #include "trace/explain_text.h"
 
 #include "base/clock.h"
+#include "base/show.h"
 
 #define SECOND_MS 1000
 #define MINUTE_MS (60 * SECOND_MS)
@@ -9,39 +10,19 @@
 
 /* ---- safe text */
 
-/* Octets of the well-formed character at s.p, 0 when there is none. */
-static size_t
-character_length(struct str s)
-{
-    unsigned char c = (unsigned char)s.p[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    return n <= s.n && str_is_utf8(str_head(s, n)) ? n : 0;
-}
-
-/* Controls, C1 controls, and the signs that turn or isolate the direction of text (UAX 9). */
-static bool
-is_control(struct str character)
-{
-    unsigned char a = (unsigned char)character.p[0];
-    unsigned char b = character.n > 1 ? (unsigned char)character.p[1] : 0;
-    unsigned char c = character.n > 2 ? (unsigned char)character.p[2] : 0;
-    bool turns = a == 0xe2 && ((b == 0x80 && ((c >= 0xaa && c <= 0xae) || c == 0x8e || c == 0x8f ||
-                                              c == 0xa8 || c == 0xa9)) ||
-                               (b == 0x81 && c >= 0xa6 && c <= 0xa9));
-    return a < 0x20 || a == 0x7f || (a == 0xc2 && b < 0xa0) || turns;
-}
-
 enum status
 text_append_safe(struct buf *out, struct str s)
 {
     enum status status = STATUS_OK;
     while (s.n > 0 && status == STATUS_OK) {
-        size_t n = character_length(s);
+        size_t n = show_length(s);
         if (s.p[0] == '\n') {
             status = buf_append(out, STR(" / ")); /* replies may have several lines */
-        } else if (n > 0 && !is_control(str_head(s, n))) {
+            n = 1;
+        } else if (n > 0) {
             status = buf_append(out, str_head(s, n));
         } else {
+            n = show_character(s, NULL);
             n = n > 0 ? n : 1;
             for (size_t i = 0; i < n && status == STATUS_OK; i++) {
                 status = buf_printf(out, "\\x%02x", (unsigned char)s.p[i]);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/show.h"
 #include "trace/finding.h"
 
 /* ---- a value as text */
@@ -65,17 +66,18 @@ needs_quotes(struct str s)
 static enum status
 print_escaped(struct buf *out, struct str s)
 {
-    bool utf8 = str_is_utf8(s);
     enum status status = STATUS_OK;
-    for (size_t i = 0; i < s.n && status == STATUS_OK; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '"' || c == '\\') {
-            status = buf_printf(out, "\\%c", c);
-        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8)) {
-            status = buf_printf(out, "\\x%02x", c);
+    while (s.n > 0 && status == STATUS_OK) {
+        size_t n = show_length(s);
+        if (s.p[0] == '"' || s.p[0] == '\\') {
+            status = buf_printf(out, "\\%c", s.p[0]);
+        } else if (n > 0) {
+            status = buf_append(out, str_head(s, n));
         } else {
-            status = buf_append_char(out, (char)c);
+            n = 1;
+            status = buf_printf(out, "\\x%02x", (unsigned char)s.p[0]);
         }
+        s = str_skip(s, n);
     }
     return status;
 }

@@ -177,6 +177,23 @@ later_events_and_fields_are_skipped(void **state)
     trace_free(&trace);
 }
 
+/* Names of strangers neither command a terminal nor look like others. */
+static void
+what_misleads_is_escaped(void **state)
+{
+    (void)state;
+    struct trace trace = new_trace();
+    TRACE(&trace, helo, .verb = STR("EHLO"),
+          .name = STR("a\xe2\x80\xae"
+                      "b\xc2\x9b\x1b\xff\xc3\xbc\xf3\xa0\x81\x81"));
+    char *got = print_all(trace_events(&trace));
+    assert_non_null(strstr(got,
+                           "name=\"a\\xe2\\x80\\xaeb\\xc2\\x9b\\x1b\\xff\xc3\xbc\\xf3\\xa0\\x81"
+                           "\\x81\""));
+    free(got);
+    trace_free(&trace);
+}
+
 /* The same events, whether a trace begins with them or has others before, and more behind. */
 static void
 appended_events_stay(void **state)
@@ -424,6 +441,7 @@ main(void)
         cmocka_unit_test(every_truncation_is_safe),
         cmocka_unit_test(every_changed_octet_is_safe),
         cmocka_unit_test(later_events_and_fields_are_skipped),
+        cmocka_unit_test(what_misleads_is_escaped),
         cmocka_unit_test(appended_events_stay),
         cmocka_unit_test(full_trace_is_appended),
         cmocka_unit_test(malformed_is_refused),
