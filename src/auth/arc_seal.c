@@ -338,7 +338,8 @@ settings_are_good(struct arena *arena, const struct arc_seal_settings *settings)
     return headers_are_good(settings->headers) && settings->domain.n > 0 &&
            settings->selector.n > 0 && settings->now >= 0 && settings->now <= TIME_MAX &&
            settings->signer->algorithm == CRYPTO_RSA_SHA256 &&
-           authres_parse(arena, settings->results, &results) == STATUS_OK;
+           authres_parse(arena, settings->results, &results) == STATUS_OK &&
+           (results.deviations & AUTHRES_BROKEN_RESULT) == 0;
 }
 
 enum status

@@ -250,6 +250,41 @@ parse_detail(struct parser *parser, struct authres_result *result)
     return add_property(parser, result, str_make("", 0), word);
 }
 
+static enum status
+parse_details(struct parser *parser, struct authres_result *result)
+{
+    enum status status = mail_token_skip_cfws(&parser->rest);
+    while (status == STATUS_OK && parser->rest.n > 0 && parser->rest.p[0] != ';') {
+        status = parse_detail(parser, result);
+        if (status == STATUS_OK) {
+            status = mail_token_skip_cfws(&parser->rest);
+        }
+    }
+    return status;
+}
+
+/*
+ * Goes to the semicolon behind a result that cannot be read. One in a quoted string or a comment
+ * ends nothing: STATUS_SYNTAX when such a thing has no end, since what follows may be part of it.
+ */
+static enum status
+skip_details(struct str *rest)
+{
+    struct str quoted;
+    while (rest->n > 0 && rest->p[0] != ';') {
+        size_t before = rest->n;
+        enum status status = mail_token_skip_cfws(rest);
+        if (status == STATUS_OK) {
+            status = mail_token_quoted(rest, &quoted);
+        }
+        if (status == STATUS_SYNTAX || status == STATUS_LIMIT) {
+            return status;
+        }
+        *rest = rest->n == before ? str_skip(*rest, 1) : *rest;
+    }
+    return STATUS_OK;
+}
+
 /* What follows a semicolon: resinfo, "none", or nothing. */
 static enum status
 parse_result(struct parser *parser)
@@ -267,17 +302,20 @@ parse_result(struct parser *parser)
         return STATUS_LIMIT;
     }
     status = parse_method(parser, &result);
-    if (status == STATUS_OK && !parser->none) {
-        status = mail_token_skip_cfws(&parser->rest);
+    if (status != STATUS_OK || parser->none) {
+        return status;
     }
-    while (status == STATUS_OK && parser->rest.n > 0 && parser->rest.p[0] != ';') {
-        status = parse_detail(parser, &result);
-        if (status == STATUS_OK) {
-            status = mail_token_skip_cfws(&parser->rest);
-        }
-    }
-    if (status == STATUS_OK && !parser->none) {
+    struct str details = parser->rest;
+    size_t property_count = parser->property_count;
+    status = parse_details(parser, &result);
+    if (status == STATUS_OK) {
         parser->results[parser->authres.result_count++] = result;
+    } else if (status == STATUS_SYNTAX) {
+        /* What somebody else's software made of one result says nothing against the others. */
+        parser->authres.deviations |= AUTHRES_BROKEN_RESULT;
+        parser->property_count = property_count;
+        parser->rest = details;
+        status = skip_details(&parser->rest);
     }
     return status;
 }

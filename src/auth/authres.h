@@ -48,6 +48,8 @@ enum authres_deviation {
     AUTHRES_LOOSE_VALUE = 1 << 2,  /* characters that want quotes: "header.b=a/b" */
     AUTHRES_LOOSE_WORD = 1 << 3,   /* an underscore in a keyword */
     AUTHRES_REASON_LATE = 1 << 4,  /* a reason behind a property */
+    /* A result left out for what stands behind it: "smtp.mailfrom=" with nothing, "reason" alone */
+    AUTHRES_BROKEN_RESULT = 1 << 5,
 };
 
 struct authres {

@@ -77,6 +77,23 @@ test_reads(void **state)
         {STR_INIT("a;x_z=y"), AUTHRES_LOOSE_WORD, "a/1 | x_z/1=y"},
         {STR_INIT("a;x=y p.q=r reason=s"), AUTHRES_REASON_LATE, "a/1 | x/1=y(s) p.q<r>"},
         {STR_INIT("a;x=y reason=r reason=s"), AUTHRES_NO_PTYPE, "a/1 | x/1=y(r) .reason<s>"},
+        /* one result that cannot be read, and the others */
+        {STR_INIT("a;spf=pass smtp.mailfrom=;dkim=pass header.d=b"), AUTHRES_BROKEN_RESULT,
+         "a/1 | dkim/1=pass header.d<b>"},
+        {STR_INIT("a;x=y p.q=r;spf=none smtp.mailfrom= (c;d);z=y"), AUTHRES_BROKEN_RESULT,
+         "a/1 | x/1=y p.q<r> | z/1=y"},
+        {STR_INIT("a;x=y p.q=r;spf=none smtp.mailfrom="), AUTHRES_BROKEN_RESULT,
+         "a/1 | x/1=y p.q<r>"},
+        {STR_INIT("a;x=y p.;z=y p.q=r"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y p.q<r>"},
+        {STR_INIT("a;x=y p;z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y reason;z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y reason=;z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y p.q=r p.;z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y =r;z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y p.q=r);z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y <p@q>;z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y p.=\"q;dmarc=pass\";z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
+        {STR_INIT("a;x=y p.=(q;dmarc=pass);z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -129,6 +146,10 @@ test_refuses(void **state)
         STR_INIT("a; x=y p.q=\"r"),
         STR_INIT("a; x=y (z"),
         STR_INIT("a; x=y )"),
+        /* what follows may be part of what has no end */
+        STR_INIT("a; z=y; x=y p.=\"q;dmarc=pass"),
+        STR_INIT("a; z=y; x=y p.=(q;dmarc=pass"),
+        STR_INIT("a; z=y; x=; y=z"),
         STR_INIT("a(; x=y"),
         STR_INIT("a; x=y\nb"),
         STR_INIT("a; x=y\r\n"),

@@ -93,6 +93,16 @@ check_arc(const struct check_input *input, struct finding_list *findings)
     if (verification == NULL) {
         return STATUS_LIMIT;
     }
+    if (input->head_over_limit) {
+        /* Not read, so that it cannot be said that there is no chain (RFC 8617 5.2: then it fails).
+         */
+        *verification = (struct arc_verification){
+            .result = ARC_RESULT_FAIL, .reason = STR("the header section is too large to be read")};
+        if (input->auth != NULL) {
+            input->auth->arc = verification;
+        }
+        return STATUS_OK;
+    }
     what.body = str_skip(input->content, input->head->raw.n);
     what.hasher = chain ? auth_results_hasher(input->auth, input->arena, what.body) : NULL;
     dkim_lookup_init(&lookup, input->arena, input->dns,

@@ -153,6 +153,7 @@ check_dkim(const struct check_input *input, struct finding_list *findings)
         return STATUS_LIMIT;
     }
     if (input->head_over_limit) {
+        outcomes->head_unread = true;
         FINDING_ADD(findings, DKIM_PERMERROR,
                     EVIDENCE("reason", STR("the header section is too large to be read")));
     } else {

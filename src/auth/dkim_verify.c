@@ -199,7 +199,7 @@ dkim_outcomes_best(const struct dkim_outcomes *outcomes)
             }
         }
     }
-    return DKIM_RESULT_NONE;
+    return outcomes->head_unread ? DKIM_RESULT_PERMERROR : DKIM_RESULT_NONE;
 }
 
 enum dkim_result

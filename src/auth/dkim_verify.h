@@ -40,6 +40,8 @@ struct dkim_outcomes {
     const struct dkim_outcome *items; /* in the arena */
     size_t count;
     size_t total; /* signatures in the message, also those beyond DKIM_OUTCOMES_MAX */
+    /* The header section is over a limit and was not read: whether there are any is not known. */
+    bool head_unread;
 };
 
 struct dkim_verify_input {
@@ -64,7 +66,8 @@ struct dkim_verify_input {
 
 /*
  * One word for the message: NONE without signatures, PASS when one passes, else that of the
- * outcome that comes first of fail, temperror, permerror, policy. By RFC 6376 alone, which passes
+ * outcome that comes first of fail, temperror, permerror, policy; PERMERROR when the header section
+ * was not read. By RFC 6376 alone, which passes
  * a signature with l= too. For people; DMARC looks at each.
  */
 enum dkim_result dkim_outcomes_best(const struct dkim_outcomes *outcomes);

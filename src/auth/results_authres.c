@@ -138,7 +138,14 @@ add_dkim(struct collector *c)
         return STATUS_OK;
     }
     if (dkim->count == 0) {
-        return add_result(c, "dkim", "none") != NULL ? STATUS_OK : STATUS_LIMIT;
+        const char *result = dkim_result_name(dkim_outcomes_best(dkim));
+        struct authres_result *item = add_result(c, "dkim", result);
+        if (item == NULL) {
+            return STATUS_LIMIT;
+        }
+        item->reason =
+            dkim->head_unread ? STR("the header section is too large to be read") : STR("");
+        return STATUS_OK;
     }
     enum status status = STATUS_OK;
     size_t looked_at = 0;

@@ -128,13 +128,16 @@ void
 unbound_read_answer(struct arena *arena, const struct unbound_result *result, struct str name,
                     uint16_t type, struct dns_answer *answer_out)
 {
+    /* That a name does not exist is believed no more than a record when the proof is wrong. */
+    bool bogus = result->security == DNS_SECURITY_BOGUS;
     struct dns_answer answer = {
-        .outcome = result->rcode == RCODE_NXDOMAIN ? DNS_OUTCOME_NXDOMAIN : DNS_OUTCOME_SERVFAIL,
+        .outcome =
+            result->rcode == RCODE_NXDOMAIN && !bogus ? DNS_OUTCOME_NXDOMAIN : DNS_OUTCOME_SERVFAIL,
         .security = result->security,
         .canonical = name,
         .detail = str_from_cstr(result->why),
     };
-    if (answer.security != DNS_SECURITY_BOGUS && result->rcode == RCODE_OK) {
+    if (!bogus && result->rcode == RCODE_OK) {
         enum status status = dns_packet_answer(arena, result->packet, name, type, &answer);
         if (status != STATUS_OK) {
             answer.detail = status == STATUS_LIMIT ? STR("the answer is larger than can be used")

@@ -8,6 +8,8 @@
 #include "ipc/message.h"
 #include "roles/filter/priority.h"
 
+_Static_assert(FILTER_COMMITS_MAX == OUTGOING_COPIES_MAX, "each copy has a commit of its own");
+
 /* What a packet needs beside texts and bodies: fixed fields, lengths. */
 #define PACKET_FIXED         1024u
 #define PACKET_PER_RECIPIENT 16u

@@ -93,19 +93,22 @@ outgoing_plan(const struct outgoing_input *input,
     if (status == STATUS_OK) {
         status = take_recipients(input, true, forwarded);
     }
-    if (status != STATUS_OK || forwarded->recipient_count == 0) {
-        *count_out = 1;
-        return status;
+    if (status == STATUS_OK && forwarded->recipient_count > 0) {
+        status = rewrite_sender(input, forwarded);
     }
-    status = rewrite_sender(input, forwarded);
-    if (copies_out[0].recipient_count == 0) {
-        copies_out[0] = *forwarded;
-        *count_out = 1;
-    } else {
+    if (status != STATUS_OK) {
+        return status; /* nothing to free: no copy has been made */
+    }
+    if (forwarded->recipient_count > 0 && copies_out[0].recipient_count > 0) {
         id_make(clock_wall_ms(), forwarded->id);
         *count_out = 2;
+        return STATUS_OK;
     }
-    return status;
+    if (forwarded->recipient_count > 0) {
+        copies_out[0] = *forwarded;
+    }
+    *count_out = 1;
+    return STATUS_OK;
 }
 
 /* ---- one copy */

@@ -46,7 +46,7 @@ struct outgoing_copy {
 
 /*
  * Divides the recipients into copies. STATUS_LIMIT: the arena is full; STATUS_TEMPORARY: the vault
- * does not answer.
+ * does not answer. On failure *count_out is untouched, and what the copies hold means nothing.
  */
 [[nodiscard]] enum status outgoing_plan(const struct outgoing_input *input,
                                         struct outgoing_copy copies_out[OUTGOING_COPIES_MAX],

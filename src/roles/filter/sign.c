@@ -268,7 +268,8 @@ filter_sign(const struct outgoing_input *input, struct outgoing_copy *copy, stru
 {
     bool outbound = input->checked->direction == CHECK_OUTBOUND;
     bool wanted = outbound ? input->config->authentication.dkim.sign : wants_seal(input, copy);
-    if (!wanted) {
+    /* Nothing is vouched for that was not read. */
+    if (!wanted || input->checked->head_over_limit) {
         return STATUS_OK;
     }
     if (!key_ring_is_known(input->keys)) {

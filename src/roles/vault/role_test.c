@@ -7,8 +7,10 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -93,6 +95,38 @@ kill_role(struct fixture *fixture)
     kill(fixture->pid, SIGKILL);
     waitpid(fixture->pid, NULL, 0);
     close_sockets(fixture);
+}
+
+/*
+ * While it is set, the role gets no memory for a request to sign: pieces of that size are all that
+ * it asks for then. Shared with the role.
+ */
+static atomic_bool *no_memory;
+#define REQUEST_OCTETS_MIN 600u
+#define REQUEST_OCTETS_MAX 2000u
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+    bool request = size >= REQUEST_OCTETS_MIN && size <= REQUEST_OCTETS_MAX;
+    return no_memory != NULL && *no_memory && request ? NULL : __real_calloc(n, size);
+}
+
+static int
+share_memory(void **state)
+{
+    void *shared =
+        mmap(NULL, sizeof *no_memory, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    (void)state;
+    if (shared == MAP_FAILED) {
+        return -1;
+    }
+    no_memory = shared;
+    atomic_init(no_memory, false);
+    return 0;
 }
 
 static int
@@ -411,6 +445,25 @@ refusals(void **state)
     assert_int_equal(command(fixture, MSG_KEY_GENERATE, &fields, NULL), KEY_OUTCOME_KEY);
 }
 
+/* No memory for a request is not the filter's fault, and not the end of the vault. */
+static void
+out_of_memory_is_not_now(void **state)
+{
+    struct fixture *fixture = *state;
+    struct record_sign_item item = {
+        .domain = STR("kartapuce.com"), .selector = STR("a"), .digest = str_make(digest, 32)};
+    struct msg_sign fields = {.items = {&item, 1}};
+    *no_memory = true;
+    role_test_send(fixture->filter, MSG_SIGN, 12, &fields);
+    struct ipc_message *message = receive(fixture, fixture->filter, ROLE_FILTER, MSG_SIGN_REPLY);
+    *no_memory = false;
+    assert_int_equal(message->request, 12);
+    assert_true(MSG_BODY(message, sign_reply)->failed);
+    assert_int_equal(MSG_BODY(message, sign_reply)->signatures.n, 0);
+    ipc_message_free(&message);
+    expect_signs(fixture, "a", false, "none", false);
+}
+
 /* A digest of another length cannot come from our filter. */
 static void
 a_wrong_digest_is_told_to_the_parent(void **state)
@@ -521,10 +574,11 @@ main(void)
         ROLE_TEST(all_of_it_is_on_disk),
         ROLE_TEST(keys_are_imported),
         ROLE_TEST(refusals),
+        ROLE_TEST(out_of_memory_is_not_now),
         ROLE_TEST(a_wrong_digest_is_told_to_the_parent),
         ROLE_TEST(senders_are_rewritten_and_back),
         ROLE_TEST(long_senders_have_a_short_form),
         ROLE_TEST(a_damaged_file_is_left_alone),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, share_memory, NULL);
 }

@@ -80,15 +80,30 @@ digests_are_right(const struct msg_sign *fields)
     return true;
 }
 
+/* There is no memory, which is not the peer's fault: it hears "not now". */
+static void
+refuse(struct vault *vault, struct channel *channel, struct ipc_message *message)
+{
+    static const struct msg_sign_reply reply = {.failed = true};
+    enum status status = channel_send(channel, MSG_SIGN_REPLY, message->request, &reply);
+    vault->counters.signatures_failed++;
+    LOG_WARN("nothing is signed", LOG_CSTR("reason", "out of memory"),
+             LOG_CSTR("answered", status_name(status)));
+    ipc_message_free(&message);
+}
+
 void
 vault_on_sign(struct vault *vault, struct channel *channel, struct ipc_message *message)
 {
     const struct msg_sign *fields = MSG_BODY(message, sign);
-    struct sign_job *sign = calloc(1, sizeof *sign);
-    if (sign == NULL || !digests_are_right(fields)) {
-        free(sign);
+    if (!digests_are_right(fields)) {
         ipc_message_free(&message);
         role_peer_misbehaved(vault->runtime, channel);
+        return;
+    }
+    struct sign_job *sign = calloc(1, sizeof *sign);
+    if (sign == NULL) {
+        refuse(vault, channel, message);
         return;
     }
     sign->job = (struct work_job){.run = sign_run, .finish = sign_finish};
