@@ -68,12 +68,30 @@ test_without_dns(void **state)
     test_message_close(&message);
 }
 
+/* What was not read may hold a chain: it cannot be said that there is none. */
+static void
+test_head_over_limit(void **state)
+{
+    struct auth_results auth = {0};
+    struct test_message message;
+    (void)state;
+    test_message_open(&message, plain);
+    message.input.auth = &auth;
+    message.input.head_over_limit = true;
+    assert_string_equal(test_message_check(&message, check_arc), "");
+    assert_int_equal(auth.arc->result, ARC_RESULT_FAIL);
+    assert_false(auth.arc->temporary);
+    assert_true(auth.arc->reason.n > 0);
+    test_message_close(&message);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_findings),
         cmocka_unit_test(test_without_dns),
+        cmocka_unit_test(test_head_over_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,7 @@ test_circumstances(void **state)
     assert_string_equal(test_message_check(&message, check_dkim),
                         "dkim_permerror(reason=the header section is too large to be read)");
     assert_int_equal(auth.dkim->count, 0);
+    assert_int_equal(dkim_outcomes_best(auth.dkim), DKIM_RESULT_PERMERROR);
     test_dkim_close(&testing);
     test_message_close(&message);
     test_message_open(&message, content);

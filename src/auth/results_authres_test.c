@@ -115,6 +115,28 @@ test_limited_signature(void **state)
     }
 }
 
+/* A header section that was not read is not one without signatures. */
+static void
+test_head_unread(void **state)
+{
+    (void)state;
+    for (unsigned unread = 0; unread < 2; unread++) {
+        struct arena *arena = arena_create(65536);
+        const struct dkim_outcomes dkim = {.head_unread = unread == 1};
+        const struct auth_results results = {.dkim = &dkim};
+        const struct auth_results_context context = {.results = &results,
+                                                     .authserv_id = STR("mx.example")};
+        struct authres authres;
+        assert_int_equal(auth_results_collect(arena, &context, &authres), STATUS_OK);
+        assert_int_equal(authres.result_count, 1);
+        assert_true(str_eq(authres.results[0].result, unread ? STR("permerror") : STR("none")));
+        assert_int_equal(authres.results[0].reason.n > 0, unread == 1);
+        struct str verdict = auth_results_verdict(arena, &results, "accept");
+        assert_int_equal(str_find(verdict, STR(" dkim=permerror ")) != STR_NPOS, unread == 1);
+        arena_destroy(&arena);
+    }
+}
+
 /* Junk on top leaves room for what was verified. */
 static void
 test_many_signatures(void **state)
@@ -142,9 +164,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_nothing_known),
-        cmocka_unit_test(test_limited_signature),
+        cmocka_unit_test(test_verdicts),          cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_limited_signature), cmocka_unit_test(test_head_unread),
         cmocka_unit_test(test_many_signatures),
     };
     return cmocka_run_group_tests_name("auth results_authres", tests, NULL, NULL);

@@ -62,6 +62,9 @@ def running(module_world, far, origin, sealing, proven):
             {"name": sealing, "delivery": delivery, "recipients": "users",
              "aliases": [{"name": "away", "to": ["sealed@far.example"]},
                          {"name": "both", "to": [BOB[0], "sealed@far.example"]}]}],
+        "limits": {"header_fields": 60},
+        "checks": [{"finding": name, "action": "accept"}
+                   for name in ("header_too_large", "dmarc_author_unknown")],
         "authentication": {"dkim": {"publish_wait": "1s"}}})
     running.mailboxes = mailboxes
     return running
@@ -276,6 +279,17 @@ def test_signatures_hold_and_a_seal_is_added(module_world, sealed, sealing, far,
         text = sealed.explained(identifier, "as a copy of its own")
         identifier = re.search(r"as a copy of its own: (\w{16})", text)[1]
     sealed.explained(identifier, f"It was sealed for {sealing}", "ARC set 1")
+
+
+def test_what_was_not_read_is_not_sealed(sealed, sealing, far, signer):
+    """More fields than are read: nothing is known of signatures and chains, so nobody vouches."""
+    content, author = signer(MESSAGE)
+    content = content.replace("To: away", "X-More: x\n" * 70 + "To: away", 1)
+    identifier, mail = forwarded(sealed, far, f"away@{sealing}", content=content, sender=author)
+    assert b"ARC-Seal" not in mail.content
+    assert b"dkim=permerror" in mail.content and b"dkim=none" not in mail.content
+    assert b"arc=none" not in mail.content
+    sealed.explained(identifier, "the header section is too large to be read")
 
 
 def test_without_a_key_there_is_no_seal(module_world, running, far, signer):
