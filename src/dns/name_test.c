@@ -94,10 +94,13 @@ test_from_wire_refuses(void **state)
         struct str wire;
         enum status status;
     } cases[] = {
-        {STR_INIT(""), STATUS_SYNTAX},        {STR_INIT("\3com"), STATUS_SYNTAX}, /* no root */
-        {STR_INIT("\3co"), STATUS_SYNTAX},                                        /* cut short */
+        {STR_INIT(""), STATUS_SYNTAX},
+        {STR_INIT("\3com"), STATUS_SYNTAX},   /* no root */
+        {STR_INIT("\3co"), STATUS_SYNTAX},    /* cut short */
         {STR_INIT("\300\14"), STATUS_SYNTAX}, /* a compression pointer */
         {STR_INIT("\100a\0"), STATUS_SYNTAX}, /* a length of 64 */
+        {STR_INIT("\100aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0"),
+         STATUS_SYNTAX}, /* the same with all its octets */
         {STR_INIT("\3com\0rest"), STATUS_OK},
     };
     (void)state;
@@ -126,7 +129,12 @@ test_wire_length_is_bounded(void **state)
     struct arena *arena = arena_create(65536);
     wire[254] = 0; /* 127 labels and the root: 255 octets */
     assert_int_equal(dns_name_from_wire(arena, str_make(wire, 255), &name, &rest), STATUS_OK);
-    wire[254] = 1;
+    wire[252] = 2; /* 126 labels of one octet, one of two, and the root: 256 */
+    wire[254] = 'a';
+    wire[255] = 0;
+    assert_int_equal(dns_name_from_wire(arena, str_make(wire, 256), &name, &rest), STATUS_LIMIT);
+    wire[252] = wire[254] = 1;
+    wire[255] = 'a';
     wire[256] = 0;
     assert_int_equal(dns_name_from_wire(arena, str_make(wire, 257), &name, &rest), STATUS_LIMIT);
     arena_destroy(&arena);
@@ -142,6 +150,7 @@ test_compare(void **state)
     assert_true(dns_name_is_within(STR("Example"), STR("example.")));
     assert_true(dns_name_is_within(STR("anything"), STR("")));
     assert_false(dns_name_is_within(STR("notexample"), STR("example")));
+    assert_false(dns_name_is_within(STR(".example"), STR("example")));
     assert_false(dns_name_is_within(STR("a\\.example"), STR("example")));
     assert_false(dns_name_is_within(STR("example"), STR("a.example")));
     assert_false(dns_name_eq(STR("a\\."), STR("a\\")));
