@@ -81,6 +81,16 @@ def test_own_message_passes(table, forged):
     assert "550" not in text
 
 
+@pytest.mark.parametrize("algorithm", ["rsa-sha1", "rsa-sha256", "ed25519-sha256", "rsa-sha512"])
+def test_the_algorithm_has_its_own_name(table, tmp_path, algorithm):
+    """Also where it is not accepted (RFC 8301 3.1)."""
+    path = tmp_path / "signed.eml"
+    path.write_text(f"DKIM-Signature: v=1; a={algorithm.upper()}; d=kartapuce.com; s=x; h=from;\n"
+                    f" bh=AAAA; b=AAAA\n{FORGED}")
+    answer = json.loads(check("message", path, "--ip", "192.0.2.9", "--zone", table, "--json"))
+    assert [signature["algorithm"] for signature in answer["dkim"]] == [algorithm]
+
+
 def test_message_from_standard_input(table):
     done = run([binary(), "check", "message", "-", "--ip", "192.0.2.9", "--zone", table],
                text=FORGED, check=False)
