@@ -45,11 +45,12 @@ take(struct arena *arena, BIO *bio)
     return copy;
 }
 
-struct test_pem
-test_pem_make(const char *names, bool rsa)
+/* Takes the key over. */
+static struct test_pem
+pem_of(EVP_PKEY *key, const char *names)
 {
     struct test_pem pem = {.arena = arena_create(64 * 1024)};
-    EVP_PKEY *key = rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+    must(key != NULL);
     X509 *certificate = certificate_make(key, names);
     BIO *chain_bio = BIO_new(BIO_s_mem());
     BIO *key_bio = BIO_new(BIO_s_mem());
@@ -60,6 +61,18 @@ test_pem_make(const char *names, bool rsa)
     X509_free(certificate);
     EVP_PKEY_free(key);
     return pem;
+}
+
+struct test_pem
+test_pem_make(const char *names, bool rsa)
+{
+    return pem_of(rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"), names);
+}
+
+struct test_pem
+test_pem_make_rsa(const char *names, unsigned bits)
+{
+    return pem_of(EVP_RSA_gen(bits), names);
 }
 
 struct tls_identity *

@@ -14,6 +14,8 @@ struct test_pem {
 
 /* A certificate whose subjectAltName is `names` in OpenSSL's syntax ("DNS:a.example,DNS:*.b"). */
 struct test_pem test_pem_make(const char *names, bool rsa);
+/* The same with an RSA key of so many bits. */
+struct test_pem test_pem_make_rsa(const char *names, unsigned bits);
 /* The same, parsed; the caller owns the reference. */
 struct tls_identity *test_identity_make(const char *names, bool rsa);
 
