@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "base/random.h"
 #include "store/ledger_test_directory.h"
@@ -298,6 +299,86 @@ a_damaged_file_is_set_aside(void **state)
     reports_close(&reports);
 }
 
+/* Changes the file beside who has it open, between two batches. */
+static void
+change(const struct test_directory *directory, const char *sql)
+{
+    sqlite3 *database = NULL;
+    assert_int_equal(sqlite3_open(test_directory_file(directory, "reports.db"), &database),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* A day has so many rows, of all domains together; what is known goes on being counted. */
+static void
+a_day_has_its_bound(void **state)
+{
+    const struct test_directory *directory = *state;
+    char sql[128];
+    struct reports *reports = must_open(directory);
+    take(reports, "0000000000000001", "a.example", "one");
+    reports_commit(reports);
+    snprintf(sql, sizeof sql, "UPDATE amount SET rows = rows + %u WHERE domain = ''",
+             REPORTS_ROWS_OF_DAY_MAX - 2);
+    change(directory, sql);
+    take(reports, "0000000000000002", "b.example", "two");   /* the last row */
+    take(reports, "0000000000000003", "c.example", "three"); /* one too many */
+    take(reports, "0000000000000004", "b.example", "two");
+    event_ms = NOW_MS - DAY_MS;
+    take(reports, "0000000000000005", "c.example", "three"); /* another day */
+    event_ms = NOW_MS;
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "", 200),
+                        "-1 c.example three 1|0 a.example one 1|0 b.example two 2");
+    assert_int_equal(reports_counts(reports).lost, 1);
+    reports_close(&reports);
+}
+
+/* An error loses the batch that it comes in, tells how much that was, and nothing else. */
+static void
+an_error_loses_its_batch(void **state)
+{
+    const struct test_directory *directory = *state;
+    static const char *const kinds[] = {"FAIL", "ROLLBACK"};
+    struct reports *reports = must_open(directory);
+    reports_commit(reports);
+    for (unsigned i = 0; i < 2; i++) {
+        char sql[256];
+        char id[ID_LENGTH + 1];
+        snprintf(sql, sizeof sql,
+                 "DROP TRIGGER IF EXISTS bad; CREATE TRIGGER bad BEFORE INSERT ON observation"
+                 " WHEN NEW.line = 'bad' BEGIN SELECT RAISE(%s, 'bad'); END",
+                 kinds[i]);
+        change(directory, sql);
+        snprintf(id, sizeof id, "000000000000%u001", i);
+        take(reports, id, "a.example", "one");
+        id[15] = '2';
+        take(reports, id, "a.example", "bad");
+        assert_int_equal(reports_counts(reports).lost, 2 * (i + 1));
+        id[15] = '3';
+        take(reports, id, "a.example", "two");
+        reports_commit(reports);
+        assert_int_equal(reports_counts(reports).observations, i + 1);
+        assert_int_equal(reports_counts(reports).lost, 2 * (i + 1));
+        assert_string_equal(rows_of(directory, "", 200),
+                            i == 0 ? "0 a.example two 1" : "0 a.example two 2");
+    }
+    reports_close(&reports);
+}
+
+/* Who closes has not to commit before. */
+static void
+closing_commits(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    take(reports, "0000000000000001", "a.example", "one");
+    reports_close(&reports);
+    assert_null(reports);
+    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 1");
+}
+
 /* What is committed is there after kill -9, and is not counted again. */
 static void
 commits_survive_a_kill(void **state)
@@ -325,10 +406,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DIRECTORY(lines_are_counted),           WITH_DIRECTORY(a_message_may_have_several),
-        WITH_DIRECTORY(repetitions_count_once),      WITH_DIRECTORY(long_lines_are_whole),
-        WITH_DIRECTORY(a_domain_has_its_share),      WITH_DIRECTORY(old_days_go),
-        WITH_DIRECTORY(a_damaged_file_is_set_aside), WITH_DIRECTORY(commits_survive_a_kill),
+        WITH_DIRECTORY(lines_are_counted),      WITH_DIRECTORY(a_message_may_have_several),
+        WITH_DIRECTORY(repetitions_count_once), WITH_DIRECTORY(long_lines_are_whole),
+        WITH_DIRECTORY(a_domain_has_its_share), WITH_DIRECTORY(old_days_go),
+        WITH_DIRECTORY(a_day_has_its_bound),    WITH_DIRECTORY(an_error_loses_its_batch),
+        WITH_DIRECTORY(closing_commits),        WITH_DIRECTORY(a_damaged_file_is_set_aside),
+        WITH_DIRECTORY(commits_survive_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

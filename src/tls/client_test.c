@@ -94,14 +94,15 @@ test_facts(void **state)
         bool with_trust;
         bool trusted, matches;
     } cases[] = {
-        {"mx.example", true, true, true},     {"other.example", true, true, false},
-        {"mx.example", false, false, true},   {"", true, true, false},
-        {"192.0.2.1", true, true, true},      {"192.0.2.2", true, true, false},
-        {"a.wild.example", true, true, true}, {"b.a.wild.example", true, true, false},
+        {"mx.example", true, true, true},         {"other.example", true, true, false},
+        {"mx.example", false, false, true},       {"", true, true, false},
+        {"192.0.2.1", true, true, true},          {"192.0.2.2", true, true, false},
+        {"a.wild.example", true, true, true},     {"b.a.wild.example", true, true, false},
+        {"part.some.example", true, true, false},
     };
     struct world world;
     (void)state;
-    world_open(&world, "DNS:mx.example,DNS:*.wild.example,IP:192.0.2.1", false);
+    world_open(&world, "DNS:mx.example,DNS:*.wild.example,DNS:p*.some.example,IP:192.0.2.1", false);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct tls_client_settings settings = {0};
         struct tls_facts facts;
@@ -233,6 +234,18 @@ test_bad_settings(void **state)
     struct tls_client *client = client_make(&settings);
     struct tls_stream *stream;
     assert_int_equal(tls_stream_create(client, 0, STR("a\0b"), &stream), STATUS_SYNTAX);
+    char host[TLS_HOST_NAME_MAX + 1];
+    memset(host, 'a', sizeof host);
+    assert_int_equal(tls_stream_create(client, 0, str_make(host, sizeof host), &stream),
+                     STATUS_SYNTAX);
+    /* more trusted certificates than are read */
+    static char pem[TLS_TRUST_PEM_MAX + 1];
+    char error[TLS_ERROR_MAX] = "";
+    struct tls_client *other = NULL;
+    memset(pem, '\n', sizeof pem);
+    settings.trust_pem = str_make(pem, sizeof pem);
+    assert_int_equal(tls_client_create(&settings, &other, error), STATUS_LIMIT);
+    assert_null(other);
     tls_client_unref(&client);
 }
 

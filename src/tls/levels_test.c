@@ -78,6 +78,53 @@ test_what_our_server_refuses(void **state)
     }
 }
 
+/* Whose order counts where both know several suites. */
+static void
+test_whose_order(void **state)
+{
+    struct tls_identity *identity = test_identity_make("DNS:mx.example", true);
+    (void)state;
+    for (unsigned ours = 0; ours < 2; ours++) {
+        struct tls_server_settings settings = default_settings();
+        struct pair pair;
+        settings.prefer_server_order = ours == 1;
+        struct tls_server *server = server_make(&settings, &identity, 1);
+        pair_open(&pair, server, TLS1_2_VERSION);
+        assert_int_equal(SSL_set_cipher_list(pair.client, "ECDHE-RSA-AES128-GCM-SHA256:"
+                                                          "ECDHE-RSA-AES256-GCM-SHA384"),
+                         1);
+        pair_handshake(&pair);
+        assert_int_equal(pair.status, STATUS_OK);
+        assert_string_equal(SSL_get_cipher_name(pair.client), ours == 1
+                                                                  ? "ECDHE-RSA-AES256-GCM-SHA384"
+                                                                  : "ECDHE-RSA-AES128-GCM-SHA256");
+        pair_close(&pair);
+        tls_server_unref(&server);
+    }
+    tls_identity_unref(&identity);
+}
+
+static void
+test_the_number_of_identities(void **state)
+{
+    static struct tls_identity *many[TLS_IDENTITIES_MAX + 1];
+    struct tls_identity *identity = test_identity_make("DNS:mx.example", false);
+    struct tls_server_settings settings = default_settings();
+    struct tls_server *server = NULL;
+    char error[TLS_ERROR_MAX] = "";
+    (void)state;
+    for (size_t i = 0; i < sizeof many / sizeof many[0]; i++) {
+        many[i] = identity;
+    }
+    assert_int_equal(tls_server_create(&settings, many, 0, &server, error), STATUS_LIMIT);
+    assert_int_equal(tls_server_create(&settings, many, TLS_IDENTITIES_MAX + 1, &server, error),
+                     STATUS_LIMIT);
+    assert_null(server);
+    server = server_make(&settings, many, TLS_IDENTITIES_MAX);
+    tls_server_unref(&server);
+    tls_identity_unref(&identity);
+}
+
 /* ---- our client, a server that has nothing better */
 
 struct weak_server {
@@ -177,6 +224,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_our_server_refuses),
         cmocka_unit_test(test_what_our_client_refuses),
+        cmocka_unit_test(test_whose_order),
+        cmocka_unit_test(test_the_number_of_identities),
     };
     return cmocka_run_group_tests_name("tls levels", tests, NULL, NULL);
 }
