@@ -47,6 +47,13 @@ static const struct downgrade_case cases[] = {
      "preamble\r\n--x y\r\n\r\nascii\r\n--x y \r\nContent-Type: text/html\r\n"
      "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n--x y--\r\nepilogue\r\n",
      NULL},
+    {"a boundary longer than boundaries are",
+     MV "Content-Type: multipart/mixed; boundary=\""
+        "01234567890123456789012345678901234567890123456789012345678901234567890\"\r\n\r\n",
+     UE, NULL, NULL, "a part does not say clearly what it is"},
+    {"nothing but an end", MV "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+     "--b--\r\n" UE "\r\n", NULL, NULL, "a multipart has no parts"},
+    {"a line that is no field", MV "no field\r\n\r\n", UE, NULL, NULL, "a header has a line"},
     {"a part without a header", MV "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
      "--b\r\n\r\n" UE "\r\n--b--\r\n",
      MV "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n\r\n",
@@ -200,6 +207,32 @@ test_long_lines(void **state)
     }
 }
 
+/* RFC 2045 6.7 (5): at most 76 characters with the soft line break, wherever it falls. */
+static void
+test_soft_line_breaks(void **state)
+{
+    (void)state;
+    for (size_t n = 70; n < 80; n++) {
+        struct arena *arena = arena_create(1 << 20);
+        struct buf head, body;
+        const char *why = "";
+        struct str text = arena_printf(arena, "%.*s" UE "x", (int)n, HUNDRED);
+        buf_init(&head, 65536);
+        buf_init(&body, 65536);
+        assert_int_equal(mail_downgrade(arena, STR(MV "\r\n"), text, &head, &body, &why),
+                         STATUS_OK);
+        for (struct str rest = buf_str(&body); rest.n > 0;) {
+            size_t end = str_find(rest, STR("\r\n"));
+            end = end == STR_NPOS ? rest.n : end;
+            assert_true(end <= 76);
+            rest = str_skip(rest, end + 2);
+        }
+        buf_free(&head);
+        buf_free(&body);
+        arena_destroy(&arena);
+    }
+}
+
 static void
 test_bounds(void **state)
 {
@@ -248,6 +281,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_soft_line_breaks),
         cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* Delivery status notifications: their form, who and what they name, and what cannot be forged. */
 #include "mail/dsn.h"
 
+#include "base/buf.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -351,6 +353,76 @@ test_many_recipients(void **state)
     arena_destroy(&arena);
 }
 
+/* What a server behind calls its status is taken only when it is one (RFC 3463 2). */
+static void
+test_a_status_that_is_none(void **state)
+{
+    static const char *const bad[] = {"5.1.1.1", "5.1",      "5..1", "5.1.",
+                                      "4.1.1",   "5.1111.1", "5.1.a"};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct arena *arena = arena_create(1 << 20);
+        struct dsn_recipient recipient = usual_recipient;
+        recipient.status = str_from_cstr(bad[i]);
+        struct dsn_request request = usual_request(&recipient, 1);
+        assert_has(compose(arena, &request).content, "\r\nStatus: 5.0.0\r\n");
+        arena_destroy(&arena);
+    }
+}
+
+/* The postmaster sees why he is written to, by whom it was sent, and none of its body. */
+static void
+test_for_the_postmaster(void **state)
+{
+    struct arena *arena = arena_create(1 << 20);
+    struct dsn_request request = usual_request(&usual_recipient, 1);
+    (void)state;
+    request.why_postmaster = STR("its sender may be forged");
+    request.original_sender = STR("x@far.example\r\nBcc: y@z");
+    request.return_full = true;
+    struct dsn_message message = compose(arena, &request);
+    assert_has(message.head, "Subject: Undelivered: a message whose sender is not told\r\n");
+    assert_has(message.content, "\r\nSender: <x@far.example??Bcc: y@z>\r\n"
+                                "Why:    its sender may be forged\r\n");
+    assert_has(message.content, "Content-Type: text/rfc822-headers\r\n");
+    assert_has(message.content, "Subject: hello\r\n");
+    assert_false(has(message.content, "The text."));
+    arena_destroy(&arena);
+}
+
+/* A header section is cut at the end of a line; more recipients than one report has are left out.
+ */
+static void
+test_bounds(void **state)
+{
+    struct arena *arena = arena_create(64 << 20);
+    struct dsn_recipient *recipients =
+        arena_alloc_array(arena, DSN_RECIPIENTS_MAX + 1, sizeof *recipients);
+    struct buf head;
+    (void)state;
+    buf_init(&head, 1 << 20);
+    for (unsigned i = 0; i < 2000; i++) {
+        assert_int_equal(buf_printf(&head, "X-Filler-%u: 0123456789012345678901234567890\r\n", i),
+                         STATUS_OK);
+    }
+    assert_int_equal(buf_append(&head, STR("\r\n")), STATUS_OK);
+    for (unsigned i = 0; i <= DSN_RECIPIENTS_MAX; i++) {
+        recipients[i] = usual_recipient;
+        recipients[i].address = arena_printf(arena, "n%u@far.example", i);
+    }
+    struct dsn_request request = usual_request(recipients, DSN_RECIPIENTS_MAX + 1);
+    request.head = buf_str(&head);
+    request.return_headers = true;
+    struct str content = compose(arena, &request).content;
+    assert_has(content, "X-Filler-1000: 0123456789012345678901234567890\r\n");
+    assert_false(has(content, "X-Filler-1999:"));
+    assert_has(content, "7890\r\n\r\n--=_report_");
+    assert_has(content, "\r\nFinal-Recipient: rfc822; n999@far.example\r\n");
+    assert_false(has(content, "\r\nFinal-Recipient: rfc822; n1000@far.example\r\n"));
+    buf_free(&head);
+    arena_destroy(&arena);
+}
+
 static void
 test_a_full_arena_is_said(void **state)
 {
@@ -378,6 +450,9 @@ main(void)
         cmocka_unit_test(test_nothing_can_be_forged),
         cmocka_unit_test(test_the_boundary_is_not_in_the_original),
         cmocka_unit_test(test_many_recipients),
+        cmocka_unit_test(test_a_status_that_is_none),
+        cmocka_unit_test(test_for_the_postmaster),
+        cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_a_full_arena_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,8 @@ static const char config_text[] =
     "      - {name: '\"odd name\"', to: ['\"b q\"@outside.example']}\n"
     "      - {name: slow, to: [bob@users.example, late@callout.example]}\n"
     "      - {name: early, to: [late@callout.example, bob@users.example, gone@users.example]}\n"
+    "      - {name: others, to: [SRS0=bad=x@users.example, SRS0=old=x@users.example,\n"
+    "                            bob@users.example]}\n"
     "      - {name: twice, to: [Tom@outside.example, tom@OUTSIDE.example]}\n"
     "      - {name: again, to: [Tom@outside.example, Tom@OUTSIDE.example, BOB@users.example,\n"
     "                           bob@users.example]}\n"
@@ -183,6 +185,8 @@ static const struct recipient_case cases[] = {
     {"\"odd name\"@users.example", false, RECIPIENT_ACCEPT, "\"b q\"@outside.example", ""},
     {"slow@users.example", false, RECIPIENT_TRY_LATER, "", ""},
     {"early@users.example", false, RECIPIENT_TRY_LATER, "", ""}, /* whatever the others say */
+    {"others@users.example", false, RECIPIENT_ACCEPT, "bob@users.example(bob@users.example)",
+     "SRS0=bad=x@users.example SRS0=old=x@users.example"},
     {"twice@users.example", false, RECIPIENT_ACCEPT, "Tom@outside.example tom@outside.example", ""},
     {"again@users.example", false, RECIPIENT_ACCEPT,
      "Tom@outside.example BOB@users.example(bob@users.example)", ""},
@@ -406,6 +410,39 @@ test_limit(void **state)
     config_unref(&config);
 }
 
+/* An alias, in two halves, of `count` addresses outside. */
+static enum recipient_verdict
+verdict_on(unsigned count)
+{
+    struct arena *arena = arena_create((size_t)64 << 20);
+    struct str text = STR("hostname: mx.example.com\nbounce: {postmaster: x@a.example}\n"
+                          "listeners: [{address: 192.0.2.25, port: 25, kind: mx}]\n"
+                          "domains:\n- name: a.example\n  delivery: mx\n  aliases:\n"
+                          "  - {name: all, to: [one@a.example, two@a.example]}\n"
+                          "  - name: one\n    to: [");
+    for (unsigned i = 0; i < count; i++) {
+        text = arena_printf(arena, "%.*s%sn%u@out.example,", STR_ARG(text),
+                            i == count / 2 ? "]\n  - name: two\n    to: [" : "", i);
+    }
+    const struct config *config =
+        load(arena_cstr(arena, arena_printf(arena, "%.*s]\n", STR_ARG(text))));
+    struct knowledge knowledge = {0};
+    struct smtp_address address = parse(arena, "all@a.example");
+    struct recipient_request request = {config, &address, false, answer, &knowledge};
+    struct recipient_outcome outcome;
+    assert_int_equal(recipient_resolve(&request, arena, &outcome), STATUS_OK);
+    arena_destroy(&arena);
+    config_unref(&config);
+    return outcome.verdict;
+}
+
+static void
+test_most_targets(void **state)
+{
+    (void)state;
+    assert_int_equal(verdict_on(CONFIG_ALIAS_TARGETS_MAX), RECIPIENT_ACCEPT);
+}
+
 static void
 check_table(struct arena *arena, const char *text, const struct recipient_case *table, size_t count)
 {
@@ -420,6 +457,26 @@ check_table(struct arena *arena, const char *text, const struct recipient_case *
         check_outcome(arena, &table[i], &outcome);
     }
     config_unref(&config);
+}
+
+/* A listener on every address is no address that a name outside could have. */
+static void
+test_a_listener_on_every_address(void **state)
+{
+    static const struct recipient_case table[] = {
+        {"postmaster@outside.example", false, RECIPIENT_NO_RELAY, "", ""},
+        {"abuse@outside.example", false, RECIPIENT_NO_RELAY, "", ""},
+        {"postmaster@mx.example.com", false, RECIPIENT_ACCEPT, "x@b.example", ""},
+    };
+    (void)state;
+    struct arena *arena = arena_create(ROOM);
+    check_table(arena,
+                "hostname: mx.example.com\n"
+                "listeners: [{address: \"::\", port: 25, kind: mx}]\n"
+                "bounce: {postmaster: x@b.example}\n"
+                "domains: [{name: b.example, delivery: mx, recipients: any}]\n",
+                table, sizeof table / sizeof table[0]);
+    arena_destroy(&arena);
 }
 
 /* Without SRS these are names like others, and nobody is asked. */
@@ -541,6 +598,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),         cmocka_unit_test(test_asking),
+        cmocka_unit_test(test_most_targets),  cmocka_unit_test(test_a_listener_on_every_address),
         cmocka_unit_test(test_limit),         cmocka_unit_test(test_without_srs),
         cmocka_unit_test(test_no_postmaster), cmocka_unit_test(test_same_reading),
         cmocka_unit_test(test_replies),

@@ -71,6 +71,19 @@ def test_one_report_for_several_recipients(out):
     assert len(report(mail)[2]) == 2
 
 
+def test_one_report_for_several_hosts(world):
+    """Recipients of one message that fail at different hosts share one report."""
+    sinks = [world.sink(Script(replies={"rcpt": f"550 5.1.1 host {n}"}, delays={"rcpt": 0.5}))
+             for n in range(3)]
+    running = world.gateway({"routes": [
+        {"domain": f"host{n}.example", "to": f"smtp://{sink.address}:{sink.port}"}
+        for n, sink in enumerate(sinks)]})
+    running.submit([f"tom@host{n}.example" for n in range(3)])
+    assert len(report(running.mailboxes.wait()[0])[2]) == 3
+    running.empty_queue()
+    assert len(running.mailboxes.mails) == 1
+
+
 @pytest.mark.parametrize("parameters,type_", [
     ("RET=HDRS", "text/rfc822-headers"), ("RET=FULL", "message/rfc822"),
 ])

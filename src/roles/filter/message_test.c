@@ -318,6 +318,29 @@ test_dishonest_edges(void **state)
     assert_int_equal(w->commits, 0);
 }
 
+/* What users send is made to fit; what comes from outside may be signed, and keeps its octets. */
+static void
+test_long_lines_of_users_only(void **state)
+{
+    struct world *w = *state;
+    static char content[4096];
+    char line[1501];
+    memset(line, 'x', 1500);
+    line[1500] = '\0';
+    snprintf(content, sizeof content, GOOD "Subject: a %s\r\n\r\n%s\r\n", line, line);
+    struct msg_submit fields = world_ordinary(str_from_cstr(content));
+    world_submit(w, &fields);
+    assert_non_null(strstr(w->committed, "Subject: a xxx"));
+    assert_non_null(strstr(w->committed, line));
+    assert_null(strstr(w->committed, "quoted-printable"));
+    fields.user = STR("jack@mail.example");
+    fields.listener_kind = CONFIG_LISTENER_SMTPS;
+    world_submit(w, &fields);
+    assert_non_null(strstr(w->committed, "Subject: a\r\n xxx"));
+    assert_non_null(strstr(w->committed, "Content-Transfer-Encoding: quoted-printable\r\n"));
+    assert_null(strstr(w->committed, line));
+}
+
 /* What only the filter finds out is not taken from the edge's word. */
 static void
 test_claims_of_an_edge(void **state)
@@ -403,6 +426,7 @@ main(void)
         WORLD_TEST(test_large_bodies),
         WORLD_TEST(test_dishonest_edges),
         WORLD_TEST(test_claims_of_an_edge),
+        WORLD_TEST(test_long_lines_of_users_only),
         WORLD_TEST(test_too_much_at_one_time),
     };
     return cmocka_run_group_tests_name("filter", tests, NULL, NULL);

@@ -317,12 +317,75 @@ test_recipients_share_a_notice(void **state)
     expect_notice(h, POSTMASTER, "\r\nFinal-Recipient: rfc822; b@inside.example\r\n");
 }
 
+/* At several destinations at the same time: the failures of all of them are in one notice. */
+static void
+test_deliveries_share_a_notice(void **state)
+{
+    static const char *const to[] = {"a@one.example", "b@two.example", "c@three.example"};
+    struct harness *h = *state;
+    const struct harness_mail mail = {.recipients = to, .recipient_count = 3};
+    struct ipc_message *messages[3];
+    harness_capacity(h, 10);
+    assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_COMMITTED);
+    for (size_t i = 0; i < 3; i++) {
+        messages[i] = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    }
+    harness_report(h, messages[0], DELIVERY_FAILED, 550, "5.1.1", "the first");
+    assert_null(harness_deliver(h, 50));
+    harness_report(h, messages[1], DELIVERY_DELIVERED, 250, "2.0.0", "the second");
+    harness_report(h, messages[2], DELIVERY_FAILED, 550, "5.1.2", "the third");
+    struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    struct str content = harness_deliver_of(notice)->content.octets;
+    assert_true(harness_has(content, "the first") && harness_has(content, "the third"));
+    assert_false(harness_has(content, "the second"));
+    harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+    assert_null(harness_deliver(h, 50));
+}
+
+/* What waited is not lost with the role, and not with a delivery that takes long. */
+static void
+test_what_waits_is_not_lost(void **state)
+{
+    static const char *const to[] = {"a@one.example", "b@two.example"};
+    struct harness *h = *state;
+    const struct harness_mail mail = {.recipients = to, .recipient_count = 2};
+    harness_capacity(h, 10);
+    assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_COMMITTED);
+    struct ipc_message *first = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    struct ipc_message *second = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    harness_report(h, first, DELIVERY_FAILED, 550, "5.1.1", "the first");
+    struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS); /* without the second */
+    assert_true(harness_has(harness_deliver_of(notice)->content.octets, "the first"));
+    harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
+    harness_report(h, second, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+    assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_COMMITTED);
+    first = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    ipc_message_free(&first);
+    second = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    harness_report(h, second, DELIVERY_FAILED, 550, "5.1.1", "once more");
+    assert_null(harness_deliver(h, 50));
+    harness_kill(h);
+    harness_start(h, 0);
+    harness_capacity(h, 10);
+    first = harness_deliver(h, HARNESS_TIMEOUT_MS); /* both are due again */
+    second = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    harness_report(h, first, DELIVERY_FAILED, 550, "5.1.1", "once more");
+    harness_report(h, second, DELIVERY_FAILED, 550, "5.1.1", "and again");
+    expect_notice(h, SENDER, "\r\nFinal-Recipient: rfc822; b@two.example\r\n");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_end),
         cmocka_unit_test_setup_teardown(test_recipients_share_a_notice, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_deliveries_share_a_notice, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_what_waits_is_not_lost, harness_setup,
                                         harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,7 @@ struct spool_role {
     struct trace_sender *traces;
     struct vault_client *vault; /* signs notices */
     unsigned signing;           /* outcomes that wait for it */
+    struct outcome_job *parked; /* hash: failures that wait for other deliveries of their message */
     struct event *timer;
     int64_t started_ms;    /* the queue's clock */
     unsigned damaged_logs; /* copies of them, when the queue was opened */
@@ -233,6 +234,7 @@ void delivery_leave(struct spool_role *role, int64_t key);
 bool claim_take(struct spool_role *role, int64_t key);
 void claim_release(struct spool_role *role, int64_t key);
 bool is_being_delivered(const struct spool_role *role, int64_t key);
+unsigned deliveries_under_way(const struct spool_role *role, int64_t key);
 /* Being delivered or claimed. */
 bool is_busy(const struct spool_role *role, int64_t key);
 
@@ -315,6 +317,9 @@ void outcome_log_write(struct spool_role *role, const struct spool_message *m,
 void outcome_log_quarantined(struct spool_role *role, const struct spool_message *m);
 /* The histogram. */
 void outcome_log_latency(const struct spool_role *role, struct role_metrics *out);
+
+/* Writes what has waited long enough for other deliveries of its message, or all of it. */
+void outcome_tick(struct spool_role *role, bool all);
 
 /* ---- notice.c */
 

@@ -167,6 +167,14 @@ is_being_delivered(const struct spool_role *role, int64_t key)
     return busy != NULL && busy->deliveries > 0;
 }
 
+unsigned
+deliveries_under_way(const struct spool_role *role, int64_t key)
+{
+    struct busy *busy;
+    HASH_FIND(hh, role->busy, &key, sizeof key, busy);
+    return busy != NULL ? busy->deliveries : 0;
+}
+
 bool
 is_busy(const struct spool_role *role, int64_t key)
 {

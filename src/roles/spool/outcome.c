@@ -9,6 +9,8 @@
 
 /* Copies of the texts of one report. */
 #define OUTCOME_CEILING (16u * 1024u * 1024u)
+/* How long failures wait for the other deliveries of their message, to share one notice. */
+#define PARK_MS         3000
 
 /* A destination that gets something to do by an outcome: a later attempt, or one now. */
 struct comeback {
@@ -40,6 +42,10 @@ struct outcome_job {
     struct trace trace;
     outcome_done *done;
     void *context;
+    int64_t key;                 /* of the message */
+    struct outcome_job *earlier; /* of the same message, written together with this one */
+    int64_t parked_ms; /* monotonic: since when failures wait for others; 0: they do not */
+    UT_hash_handle hh; /* role->parked, by the message's key */
 };
 
 struct outcome {
@@ -237,12 +243,15 @@ note_comeback(struct outcome_job *job, const struct verdict *v, const struct spo
 /* ---- the job */
 
 static enum status
-run_outcome(struct job *base, struct spool *spool)
+write_job(struct outcome_job *job, struct spool *spool)
 {
-    struct outcome_job *job = (struct outcome_job *)base;
     int64_t now = role_now(job->role);
-    enum status status = spool_settle(spool, job->parcel->m.key, job->parcel->m.total, job->results,
-                                      job->count, &job->end);
+    enum status status = job->earlier != NULL ? write_job(job->earlier, spool) : STATUS_OK;
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = spool_settle(spool, job->parcel->m.key, job->parcel->m.total, job->results, job->count,
+                          &job->end);
     if (status == STATUS_OK && job->marks && !job->end.gone) {
         status = spool_mark_message(spool, job->parcel->m.key, job->damaged);
     }
@@ -260,6 +269,12 @@ run_outcome(struct job *base, struct spool *spool)
         }
     }
     return status;
+}
+
+static enum status
+run_outcome(struct job *base, struct spool *spool)
+{
+    return write_job((struct outcome_job *)base, spool);
 }
 
 static void
@@ -285,17 +300,19 @@ finish_comebacks(struct outcome_job *job, bool written)
 }
 
 static void
-on_outcome_done(struct job *base)
+finish_job(struct outcome_job *job, enum status status)
 {
-    struct outcome_job *job = (struct outcome_job *)base;
     struct spool_role *role = job->role;
-    bool written = base->status == STATUS_OK;
+    bool written = status == STATUS_OK;
+    if (job->earlier != NULL) {
+        finish_job(job->earlier, status);
+    }
     if (written) {
         outcome_log_write(role, &job->parcel->m, job->lines, job->count, job->by);
     }
     if (!written) {
         LOG_ERROR("the results of a delivery could not be written",
-                  LOG_STR("id", job->parcel->m.id), LOG_CSTR("status", status_name(base->status)));
+                  LOG_STR("id", job->parcel->m.id), LOG_CSTR("status", status_name(status)));
     } else if (job->end.gone) {
         TRACE(&job->trace, finished, .delivered = job->end.delivered, .failed = job->end.failed);
         finished_add(role, job->parcel->m.id);
@@ -311,6 +328,14 @@ on_outcome_done(struct job *base)
     parcel_unref(&job->parcel);
     arena_destroy(&job->arena);
     free(job);
+}
+
+static void
+on_outcome_done(struct job *base)
+{
+    struct outcome_job *job = (struct outcome_job *)base;
+    struct spool_role *role = job->role;
+    finish_job(job, base->status);
     dispatch(role);
 }
 
@@ -336,18 +361,28 @@ submit(struct spool_role *role, void *context)
     worker_submit(role->worker, &job->job);
 }
 
+/* Whether some recipient of these outcomes is still to be dealt with. */
+static bool
+some_stay(const struct outcome_job *job)
+{
+    for (; job != NULL; job = job->earlier) {
+        for (size_t i = 0; i < job->count; i++) {
+            if (!spool_state_is_final(job->results[i].state)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* The last step before it is written. */
 static void
 make_notices(struct outcome_job *job)
 {
     struct spool_role *role = job->role;
-    bool some_stay = false;
     job->notice_count = teller_make(&job->teller, job->notices);
-    for (size_t i = 0; i < job->count && !some_stay; i++) {
-        some_stay = !spool_state_is_final(job->results[i].state);
-    }
-    if (some_stay) {
-        cache_drop(role, job->parcel->m.key); /* the database knows better from now on */
+    if (some_stay(job)) {
+        cache_drop(role, job->key); /* the database knows better from now on */
     }
     for (size_t i = 0; i < job->notice_count; i++) {
         job->unsigned_notices[i] = job->notices[i].parcel;
@@ -388,6 +423,67 @@ ask_sender(struct outcome_job *job)
     return true;
 }
 
+static void
+go_on(struct outcome_job *job)
+{
+    if (!teller_has_notices(&job->teller) || !notice_sender_is_short(&job->parcel->m) ||
+        !ask_sender(job)) {
+        make_notices(job);
+    }
+}
+
+/* ---- failures of one message in several deliveries share a notice */
+
+/* How many deliveries the outcomes of this chain are of. */
+static unsigned
+chain_length(const struct outcome_job *job)
+{
+    unsigned n = 0;
+    for (; job != NULL; job = job->earlier) {
+        n++;
+    }
+    return n;
+}
+
+/*
+ * Whether the outcome waits, in memory, for other deliveries of its message that are under way.
+ * What is lost with the memory is reported again: the relay remembers what it has done.
+ */
+static bool
+wait_for_others(struct outcome_job *job)
+{
+    struct spool_role *role = job->role;
+    struct outcome_job *parked;
+    HASH_FIND(hh, role->parked, &job->key, sizeof job->key, parked);
+    if (parked != NULL) {
+        HASH_DEL(role->parked, parked);
+        teller_join(&job->teller, &parked->teller);
+        job->earlier = parked;
+        job->parked_ms = parked->parked_ms;
+    }
+    bool others = deliveries_under_way(role, job->key) > chain_length(job);
+    if (!others || role->stopping || !teller_has_failures(&job->teller)) {
+        return false;
+    }
+    job->parked_ms = job->parked_ms > 0 ? job->parked_ms : clock_monotonic_ms();
+    HASH_ADD(hh, role->parked, key, sizeof job->key, job);
+    return true;
+}
+
+void
+outcome_tick(struct spool_role *role, bool all)
+{
+    struct outcome_job *job;
+    struct outcome_job *next;
+    HASH_ITER(hh, role->parked, job, next)
+    {
+        if (all || clock_monotonic_ms() - job->parked_ms >= PARK_MS) {
+            HASH_DEL(role->parked, job);
+            go_on(job);
+        }
+    }
+}
+
 void
 outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict_list *verdicts,
               outcome_done *done, void *context)
@@ -398,6 +494,7 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
     job->role = role;
     job->arena = arena_create(OUTCOME_CEILING);
     job->parcel = parcel_ref(parcel);
+    job->key = parcel->m.key;
     job->count = count;
     job->results = need(arena_alloc_array(job->arena, count, sizeof *job->results));
     job->comebacks = need(arena_alloc_array(job->arena, count, sizeof *job->comebacks));
@@ -434,8 +531,7 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
                                              .now_ms = o.now_ms};
         note_comeback(job, &verdicts->items[i], &job->results[i]);
     }
-    if (!teller_has_notices(&job->teller) || !notice_sender_is_short(&parcel->m) ||
-        !ask_sender(job)) {
-        make_notices(job);
+    if (!wait_for_others(job)) {
+        go_on(job);
     }
 }

@@ -81,6 +81,7 @@ on_tick(evutil_socket_t fd, short what, void *context)
         return;
     }
     dispatch_tick(role);
+    outcome_tick(role, false);
     age_tick(role);
 }
 
@@ -185,7 +186,7 @@ static void
 check_stopped(struct spool_role *role)
 {
     bool idle = worker_pending(role->worker) == 0 && role->leases == NULL && role->signing == 0 &&
-                trace_sender_waiting(role->traces) == 0;
+                role->parked == NULL && trace_sender_waiting(role->traces) == 0;
     if (idle || clock_monotonic_ms() >= role->stop_by_ms) {
         event_del(role->timer);
         role_stopped(role->runtime);
@@ -198,6 +199,7 @@ spool_role_stop(void *state, int grace_ms)
     struct spool_role *role = state;
     role->stopping = true;
     role->stop_by_ms = clock_monotonic_ms() + grace_ms - CLOSE_RESERVE_MS;
+    outcome_tick(role, true);
     LOG_INFO("stopping", LOG_INT("under_way", HASH_COUNT(role->leases)));
     check_stopped(role);
 }

@@ -310,3 +310,39 @@ teller_has_notices(const struct teller *t)
     }
     return false;
 }
+
+bool
+teller_has_failures(const struct teller *t)
+{
+    return t->lists[NOTICE_FAILURE].n + t->lists[NOTICE_POSTMASTER].n > 0;
+}
+
+/* Puts the items of `earlier` before those of `list`. */
+static void
+join_list(struct arena *arena, struct notice_list *list, const struct notice_list *earlier)
+{
+    struct dsn_recipient *items =
+        need(arena_alloc_array(arena, earlier->n + list->n + 1, sizeof *items));
+    struct spool_result **failed =
+        need(arena_alloc_array(arena, earlier->failed_n + list->failed_n + 1, sizeof *failed));
+    for (size_t i = 0; i < earlier->n + list->n; i++) {
+        items[i] = i < earlier->n ? earlier->items[i] : list->items[i - earlier->n];
+    }
+    for (size_t i = 0; i < earlier->failed_n + list->failed_n; i++) {
+        failed[i] =
+            i < earlier->failed_n ? earlier->failed[i] : list->failed[i - earlier->failed_n];
+    }
+    list->why = earlier->failed_n > 0 ? earlier->why : list->why;
+    list->items = items;
+    list->n += earlier->n;
+    list->failed = failed;
+    list->failed_n += earlier->failed_n;
+}
+
+void
+teller_join(struct teller *t, const struct teller *earlier)
+{
+    for (unsigned slot = 0; slot < NOTICE_SLOTS; slot++) {
+        join_list(t->arena, &t->lists[slot], &earlier->lists[slot]);
+    }
+}

@@ -51,8 +51,14 @@ void teller_tell(struct teller *teller, const struct spool_recipient *recipient,
  */
 void teller_end(struct teller *teller, const struct spool_recipient *recipient,
                 struct spool_result *result, enum spool_state state);
-/* True when a notice is to be made. */
+/* True when a notice is to be made; when one of failures is. */
 bool teller_has_notices(const struct teller *teller);
+bool teller_has_failures(const struct teller *teller);
+/*
+ * What an earlier outcome of the same message would tell is told by this one; the texts stay the
+ * earlier one's.
+ */
+void teller_join(struct teller *teller, const struct teller *earlier);
 /*
  * Makes the notices, at most NOTICE_SLOTS, ready to be inserted; how many. What a notice that
  * cannot be made would have told of is held instead.
