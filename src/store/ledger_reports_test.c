@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,6 +275,207 @@ old_days_go(void **state)
     reports_close(&reports);
 }
 
+/* Rows of a table, by a connection of the test's own. */
+static int
+rows_in(const struct test_directory *directory, const char *sql)
+{
+    sqlite3 *database;
+    sqlite3_stmt *statement;
+    int rows = -1;
+    assert_int_equal(sqlite3_open_v2(test_directory_file(directory, "reports.db"), &database,
+                                     SQLITE_OPEN_READONLY, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        rows = sqlite3_column_int(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return rows;
+}
+
+/* What is told of no domain is told of nothing, and what cannot be read neither. */
+static void
+what_makes_no_sense_is_not_counted(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    take(reports, "0000000000000001", "", "one");
+    reports_take(reports, STR("0000000000000003"), STR("no trace"), NOW_MS);
+    reports_take(NULL, STR("0000000000000003"), STR(""), NOW_MS);
+    reports_commit(NULL);
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "", 200), "");
+    assert_int_equal(reports_counts(reports).observations, 0);
+    assert_int_equal(reports_counts(NULL).observations, 0);
+    /* A line whose pieces come to another length than is told. */
+    struct trace trace;
+    trace_init(&trace, test_clock);
+    TRACE(&trace, dmarc_observed, .domain = STR("b.example"), .line = STR("longer"), .octets = 3);
+    reports_take(reports, STR("0000000000000004"), trace_events(&trace), NOW_MS);
+    trace_free(&trace);
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "", 200), "0 b.example  1");
+    assert_int_equal(rows_in(directory, "SELECT key FROM observation WHERE line = ''"), 0);
+    reports_close(&reports);
+}
+
+/* How many rows a domain and a day have is kept beside them, and goes with them. */
+static void
+amounts_follow_the_rows(void **state)
+{
+    const struct test_directory *directory = *state;
+    const struct reports_limits limits = {.age_ms = DAY_MS / 2, .size = 1u << 30};
+    struct reports *reports = must_open(directory);
+    event_ms = NOW_MS - 3 * DAY_MS;
+    take(reports, "0000000000000001", "a.example", "old");
+    event_ms = NOW_MS;
+    take(reports, "0000000000000002", "a.example", "one");
+    take(reports, "0000000000000003", "a.example", "two");
+    take(reports, "0000000000000004", "a.example", "two");
+    take(reports, "0000000000000005", "b.example", "one");
+    reports_commit(reports);
+    assert_int_equal(rows_in(directory, "SELECT sum(rows) FROM amount WHERE domain = ''"), 4);
+    assert_int_equal(rows_in(directory, "SELECT max(rows) FROM amount WHERE domain = ''"), 3);
+    assert_int_equal(rows_in(directory, "SELECT rows FROM amount WHERE domain = 'b.example'"), 1);
+    assert_int_equal(rows_in(directory, "SELECT max(rows) FROM amount WHERE domain = 'a.example'"),
+                     2);
+    reports_maintain(reports, &limits, NOW_MS);
+    assert_int_equal(rows_in(directory, "SELECT sum(rows) FROM amount WHERE domain = ''"), 3);
+    assert_int_equal(rows_in(directory, "SELECT count(*) FROM amount WHERE domain = 'a.example'"),
+                     1);
+    reports_close(&reports);
+}
+
+/* No day may have more rows than its bound, however many domains they are for. */
+static void
+a_day_has_its_share(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    take(reports, "0000000000000001", "a.example", "one");
+    reports_commit(reports);
+    reports_close(&reports);
+    sqlite3 *database;
+    char sql[128];
+    assert_int_equal(sqlite3_open(test_directory_file(directory, "reports.db"), &database),
+                     SQLITE_OK);
+    snprintf(sql, sizeof sql, "UPDATE amount SET rows = %u WHERE domain = ''",
+             (unsigned)REPORTS_ROWS_OF_DAY_MAX - 1);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+    reports = must_open(directory);
+    take(reports, "0000000000000002", "b.example", "one"); /* the last that has room */
+    take(reports, "0000000000000003", "c.example", "one");
+    take(reports, "0000000000000004", "a.example", "one"); /* known ones count still */
+    event_ms = NOW_MS - DAY_MS;
+    take(reports, "0000000000000005", "c.example", "one"); /* as other days do */
+    event_ms = NOW_MS;
+    reports_commit(reports);
+    assert_string_equal(rows_of(directory, "", 200),
+                        "-1 c.example one 1|0 a.example one 2|0 b.example one 1");
+    assert_int_equal(reports_counts(reports).lost, 1);
+    reports_close(&reports);
+}
+
+/* When the file is too large the oldest days go, and no more of them than must. */
+static void
+only_what_is_too_much_goes(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports_limits limits = {.age_ms = 30 * DAY_MS, .size = 1u << 30};
+    struct reports *reports = must_open(directory);
+    for (unsigned i = 0; i < 60; i++) { /* twenty long lines a day */
+        char id[ID_LENGTH + 1];
+        char line[16];
+        struct trace trace;
+        event_ms = NOW_MS - (2 - i / 20) * DAY_MS;
+        snprintf(id, sizeof id, "%016u", i);
+        snprintf(line, sizeof line, "%u", i);
+        trace_init(&trace, test_clock);
+        record(&trace, "a.example", line, 6 * TRACE_TEXT_MAX - 1);
+        reports_take(reports, str_from_cstr(id), trace_events(&trace), NOW_MS);
+        trace_free(&trace);
+    }
+    event_ms = NOW_MS;
+    reports_commit(reports);
+    uint64_t const all = reports_maintain(reports, &limits, NOW_MS);
+    assert_int_equal(rows_in(directory, "SELECT count(*) FROM observation"), 60);
+    limits.size = all;
+    assert_int_equal(reports_maintain(reports, &limits, NOW_MS), all);
+    limits.size = all - 4096;
+    uint64_t const left = reports_maintain(reports, &limits, NOW_MS);
+    assert_true(left < all);
+    assert_int_equal(rows_in(directory, "SELECT count(*) FROM observation"), 40);
+    assert_int_equal(rows_in(directory, "SELECT min(day) FROM observation"), TODAY - 1);
+    limits.size = 1;
+    reports_maintain(reports, &limits, NOW_MS);
+    assert_int_equal(rows_in(directory, "SELECT count(*) FROM observation"), 0);
+    assert_int_equal(reports_maintain(NULL, &limits, NOW_MS), 0);
+    reports_close(&reports);
+}
+
+/* Pieces are known again for as long as they may be repeated, and forgotten afterwards. */
+static void
+pieces_are_remembered_for_their_time(void **state)
+{
+    static const struct {
+        int64_t days;
+        uint64_t repeated;
+    } rows[] = {{REPORTS_REPEATED_DAYS, 1}, {REPORTS_REPEATED_DAYS + 1, 0}};
+    const struct test_directory *directory = *state;
+    const struct reports_limits limits = {.age_ms = 300 * DAY_MS, .size = 1u << 30};
+    for (size_t i = 0; i < 2; i++) {
+        struct reports *reports = must_open(directory);
+        char domain[16];
+        snprintf(domain, sizeof domain, "d%zu.example", i);
+        take(reports, "0000000000000001", domain, "one");
+        reports_commit(reports);
+        reports_maintain(reports, &limits, NOW_MS + rows[i].days * DAY_MS);
+        take(reports, "0000000000000001", domain, "one");
+        reports_commit(reports);
+        assert_int_equal(reports_counts(reports).repeated, rows[i].repeated);
+        reports_close(&reports);
+    }
+}
+
+/* A batch that the file does not take is lost as a whole, and said to be; the next one counts. */
+static void
+what_cannot_be_written_is_counted_as_lost(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct reports *reports = must_open(directory);
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open(test_directory_file(directory, "reports.db"), &database),
+                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(database,
+                     "CREATE TRIGGER full BEFORE INSERT ON observation WHEN new.line = 'bad'"
+                     " BEGIN SELECT raise(ABORT, 'no'); END",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    take(reports, "0000000000000001", "a.example", "one");
+    take(reports, "0000000000000002", "a.example", "two");
+    take(reports, "0000000000000003", "a.example", "bad");
+    reports_commit(reports);
+    assert_int_equal(reports_counts(reports).lost, 3);
+    assert_int_equal(reports_counts(reports).observations, 0);
+    assert_string_equal(rows_of(directory, "", 200), "");
+    take(reports, "0000000000000004", "a.example", "one");
+    reports_commit(reports);
+    assert_int_equal(reports_counts(reports).lost, 3);
+    assert_int_equal(reports_counts(reports).observations, 1);
+    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 1");
+    take(reports, "0000000000000005", "a.example", "one");
+    reports_commit(reports);
+    assert_int_equal(reports_counts(reports).observations, 2);
+    sqlite3_close(database);
+    /* What was not committed is when it is closed. */
+    take(reports, "0000000000000006", "a.example", "one");
+    reports_close(&reports);
+    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 3");
+}
+
 static void
 spoil(const struct test_directory *directory)
 {
@@ -406,12 +608,23 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DIRECTORY(lines_are_counted),      WITH_DIRECTORY(a_message_may_have_several),
-        WITH_DIRECTORY(repetitions_count_once), WITH_DIRECTORY(long_lines_are_whole),
-        WITH_DIRECTORY(a_domain_has_its_share), WITH_DIRECTORY(old_days_go),
-        WITH_DIRECTORY(a_day_has_its_bound),    WITH_DIRECTORY(an_error_loses_its_batch),
-        WITH_DIRECTORY(closing_commits),        WITH_DIRECTORY(a_damaged_file_is_set_aside),
+        WITH_DIRECTORY(lines_are_counted),
+        WITH_DIRECTORY(a_message_may_have_several),
+        WITH_DIRECTORY(repetitions_count_once),
+        WITH_DIRECTORY(long_lines_are_whole),
+        WITH_DIRECTORY(a_domain_has_its_share),
+        WITH_DIRECTORY(old_days_go),
+        WITH_DIRECTORY(a_day_has_its_bound),
+        WITH_DIRECTORY(an_error_loses_its_batch),
+        WITH_DIRECTORY(closing_commits),
+        WITH_DIRECTORY(a_damaged_file_is_set_aside),
         WITH_DIRECTORY(commits_survive_a_kill),
+        WITH_DIRECTORY(what_makes_no_sense_is_not_counted),
+        WITH_DIRECTORY(amounts_follow_the_rows),
+        WITH_DIRECTORY(a_day_has_its_share),
+        WITH_DIRECTORY(only_what_is_too_much_goes),
+        WITH_DIRECTORY(pieces_are_remembered_for_their_time),
+        WITH_DIRECTORY(what_cannot_be_written_is_counted_as_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,8 @@ static const struct {
     {{.subject = TEXT("*100%*")}, NULL, "two 100%"},
     {{.subject = TEXT("*e_x*")}, NULL, "three_x"},
     {{.subject = TEXT("*_e*")}, NULL, ""},
+    {{.subject = TEXT("*n%e*")}, NULL, ""},
+    {{.by_client = true}, "::/0", "Four \\ four|three_x|two 100%|one"},
     {{.subject = TEXT("* \\ *")}, NULL, "Four \\ four"},
     {{.message_id = TEXT("<2@p.example>")}, NULL, "two 100%"},
     {{.message_id = TEXT("<*@p.example>")}, NULL, "three_x|two 100%|one"},
@@ -271,6 +273,149 @@ changes_are_followed(void **state)
     trace_store_close(&store);
 }
 
+#define DELIVERED (1u << TRACE_STATE_DELIVERED)
+#define DEFERRED  (1u << TRACE_STATE_DEFERRED)
+#define QUEUED    (1u << TRACE_STATE_QUEUED)
+
+/* By how they stand now, in whatever segment that was told. */
+static void
+rows_are_found_by_their_state(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct trace_store *store = traces_test_open_store(directory);
+    char ids[4][ID_LENGTH + 1];
+    for (size_t i = 0; i < 4; i++) {
+        traces_test_make_id(ids[i]);
+        traces_test_append_mail(store, ids[i], "0000000000SESSIN", &traces_test_mails[i]);
+    }
+    traces_test_append_result(store, ids[0], traces_test_mails[0].recipient, true);
+    traces_test_append_result(store, ids[1], traces_test_mails[1].recipient, false);
+    assert_int_equal(trace_store_commit(store), STATUS_OK);
+    static const struct {
+        uint32_t states;
+        uint32_t limit;
+        const char *want;
+    } rows[] = {
+        {DELIVERED, 10, "one"},
+        {DELIVERED, 1, "one"}, /* behind many that do not fit */
+        {DEFERRED, 10, "two 100%"},
+        {QUEUED, 10, "Four \\ four|three_x"},
+        {QUEUED, 1, "Four \\ four|+"},
+        {QUEUED | DELIVERED, 10, "Four \\ four|three_x|one"},
+        {1u << TRACE_STATE_FAILED, 10, ""},
+        {0, 10, "Four \\ four|three_x|two 100%|one"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct trace_query query = {.states = rows[i].states, .limit = rows[i].limit};
+        assert_string_equal(traces_test_find(directory, query), rows[i].want);
+    }
+    /* What comes later, in another segment, changes what fits. */
+    traces_test_next_segment(store, 8 * DAY_MS);
+    traces_test_append_result(store, ids[1], traces_test_mails[1].recipient, true);
+    assert_int_equal(trace_store_commit(store), STATUS_OK);
+    assert_string_equal(
+        traces_test_find(directory, (struct trace_query){.states = DEFERRED, .limit = 10}), "");
+    assert_string_equal(
+        traces_test_find(directory, (struct trace_query){.states = DELIVERED, .limit = 10}),
+        "two 100%|one");
+    assert_string_equal(
+        traces_test_find(directory, (struct trace_query){.states = DELIVERED, .limit = 1}),
+        "two 100%|+");
+    /* Pages go on before the last one. */
+    assert_string_equal(
+        traces_test_find(directory,
+                         (struct trace_query){.limit = 10, .before = str_from_cstr(ids[1])}),
+        "one");
+    trace_store_close(&store);
+}
+
+/* Who follows sees the changes of what stands as is asked for, and no others. */
+static void
+changes_of_a_state_are_followed(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct trace_store *store = traces_test_open_store(directory);
+    struct trace_search *search = trace_search_create(directory->path);
+    const struct trace_query query = {.limit = 10, .states = DEFERRED, .only_mail = true};
+    const struct summary *rows;
+    char ids[2][ID_LENGTH + 1];
+    char session[ID_LENGTH + 1];
+    size_t count;
+    bool more;
+    for (size_t i = 0; i < 2; i++) {
+        traces_test_make_id(ids[i]);
+        traces_test_append_mail(store, ids[i], "0000000000SESSIN", &traces_test_mails[i]);
+        traces_test_append_result(store, ids[i], traces_test_mails[i].recipient, i == 0);
+    }
+    traces_test_make_id(session);
+    traces_test_append_closed(store, session);
+    assert_int_equal(trace_store_commit(store), STATUS_OK);
+    assert_int_equal(trace_search_changed(search, &query, 1, &rows, &count, &more), STATUS_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].id, ids[1]);
+    assert_false(more);
+    const struct trace_query mail = {.limit = 10, .only_mail = true};
+    assert_int_equal(trace_search_changed(search, &mail, 1, &rows, &count, &more), STATUS_OK);
+    assert_int_equal(count, 2);
+    const struct trace_query all = {.limit = 2};
+    assert_int_equal(trace_search_changed(search, &all, 1, &rows, &count, &more), STATUS_OK);
+    assert_int_equal(count, 2);
+    assert_true(more);
+    trace_search_destroy(&search);
+    trace_store_close(&store);
+}
+
+struct order {
+    int64_t last_ms;
+    size_t parts;
+};
+
+/* For trace_search_parts: those of an id come in the order in which they were written. */
+static bool
+check_order(void *context, struct str id, struct str events)
+{
+    struct order *order = context;
+    struct trace_reader reader;
+    struct trace_event event;
+    (void)id;
+    assert_int_equal(trace_reader_init(&reader, events), STATUS_OK);
+    assert_int_equal(trace_reader_next(&reader, &event), STATUS_OK);
+    assert_true(event.time_ms > order->last_ms);
+    order->last_ms = event.time_ms;
+    return ++order->parts < 3;
+}
+
+/* A session has the parts of each of its messages once, though one went on in a later segment. */
+static void
+parts_come_in_order_and_once(void **state)
+{
+    const struct test_directory *directory = *state;
+    struct trace_store *store = traces_test_open_store(directory);
+    struct order order = {0};
+    struct summary row;
+    char session[ID_LENGTH + 1];
+    char id[ID_LENGTH + 1];
+    traces_test_make_id(session);
+    traces_test_append_closed(store, session);
+    traces_test_make_id(id);
+    traces_test_append_mail(store, id, session, &traces_test_mails[0]);
+    traces_test_now_ms++;
+    traces_test_append_result(store, id, traces_test_mails[0].recipient, false);
+    assert_int_equal(trace_store_commit(store), STATUS_OK);
+    assert_int_equal(traces_test_count_parts(directory, session), 3);
+    assert_int_equal(traces_test_count_parts(directory, id), 3);
+    traces_test_next_segment(store, 8 * DAY_MS);
+    traces_test_append_result(store, id, traces_test_mails[0].recipient, true);
+    assert_int_equal(trace_store_commit(store), STATUS_OK);
+    assert_int_equal(traces_test_count_parts(directory, session), 4);
+    struct trace_search *search = trace_search_create(directory->path);
+    assert_int_equal(trace_search_parts(search, str_from_cstr(id), &row, check_order, &order),
+                     STATUS_OK);
+    assert_int_equal(order.parts, 3); /* it wanted no more */
+    trace_search_destroy(&search);
+    trace_store_close(&store);
+}
+
 int
 main(void)
 {
@@ -282,6 +427,9 @@ main(void)
         WITH_DIRECTORY(sessions_and_messages_belong_together),
         WITH_DIRECTORY(late_parts_find_their_message),
         WITH_DIRECTORY(changes_are_followed),
+        WITH_DIRECTORY(rows_are_found_by_their_state),
+        WITH_DIRECTORY(changes_of_a_state_are_followed),
+        WITH_DIRECTORY(parts_come_in_order_and_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
