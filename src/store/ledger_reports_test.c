@@ -347,37 +347,6 @@ amounts_follow_the_rows(void **state)
     reports_close(&reports);
 }
 
-/* No day may have more rows than its bound, however many domains they are for. */
-static void
-a_day_has_its_share(void **state)
-{
-    const struct test_directory *directory = *state;
-    struct reports *reports = must_open(directory);
-    take(reports, "0000000000000001", "a.example", "one");
-    reports_commit(reports);
-    reports_close(&reports);
-    sqlite3 *database;
-    char sql[128];
-    assert_int_equal(sqlite3_open(test_directory_file(directory, "reports.db"), &database),
-                     SQLITE_OK);
-    snprintf(sql, sizeof sql, "UPDATE amount SET rows = %u WHERE domain = ''",
-             (unsigned)REPORTS_ROWS_OF_DAY_MAX - 1);
-    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(database);
-    reports = must_open(directory);
-    take(reports, "0000000000000002", "b.example", "one"); /* the last that has room */
-    take(reports, "0000000000000003", "c.example", "one");
-    take(reports, "0000000000000004", "a.example", "one"); /* known ones count still */
-    event_ms = NOW_MS - DAY_MS;
-    take(reports, "0000000000000005", "c.example", "one"); /* as other days do */
-    event_ms = NOW_MS;
-    reports_commit(reports);
-    assert_string_equal(rows_of(directory, "", 200),
-                        "-1 c.example one 1|0 a.example one 2|0 b.example one 1");
-    assert_int_equal(reports_counts(reports).lost, 1);
-    reports_close(&reports);
-}
-
 /* When the file is too large the oldest days go, and no more of them than must. */
 static void
 only_what_is_too_much_goes(void **state)
@@ -437,43 +406,6 @@ pieces_are_remembered_for_their_time(void **state)
         assert_int_equal(reports_counts(reports).repeated, rows[i].repeated);
         reports_close(&reports);
     }
-}
-
-/* A batch that the file does not take is lost as a whole, and said to be; the next one counts. */
-static void
-what_cannot_be_written_is_counted_as_lost(void **state)
-{
-    const struct test_directory *directory = *state;
-    struct reports *reports = must_open(directory);
-    sqlite3 *database;
-    assert_int_equal(sqlite3_open(test_directory_file(directory, "reports.db"), &database),
-                     SQLITE_OK);
-    assert_int_equal(
-        sqlite3_exec(database,
-                     "CREATE TRIGGER full BEFORE INSERT ON observation WHEN new.line = 'bad'"
-                     " BEGIN SELECT raise(ABORT, 'no'); END",
-                     NULL, NULL, NULL),
-        SQLITE_OK);
-    take(reports, "0000000000000001", "a.example", "one");
-    take(reports, "0000000000000002", "a.example", "two");
-    take(reports, "0000000000000003", "a.example", "bad");
-    reports_commit(reports);
-    assert_int_equal(reports_counts(reports).lost, 3);
-    assert_int_equal(reports_counts(reports).observations, 0);
-    assert_string_equal(rows_of(directory, "", 200), "");
-    take(reports, "0000000000000004", "a.example", "one");
-    reports_commit(reports);
-    assert_int_equal(reports_counts(reports).lost, 3);
-    assert_int_equal(reports_counts(reports).observations, 1);
-    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 1");
-    take(reports, "0000000000000005", "a.example", "one");
-    reports_commit(reports);
-    assert_int_equal(reports_counts(reports).observations, 2);
-    sqlite3_close(database);
-    /* What was not committed is when it is closed. */
-    take(reports, "0000000000000006", "a.example", "one");
-    reports_close(&reports);
-    assert_string_equal(rows_of(directory, "", 200), "0 a.example one 3");
 }
 
 static void
@@ -621,10 +553,8 @@ main(void)
         WITH_DIRECTORY(commits_survive_a_kill),
         WITH_DIRECTORY(what_makes_no_sense_is_not_counted),
         WITH_DIRECTORY(amounts_follow_the_rows),
-        WITH_DIRECTORY(a_day_has_its_share),
         WITH_DIRECTORY(only_what_is_too_much_goes),
         WITH_DIRECTORY(pieces_are_remembered_for_their_time),
-        WITH_DIRECTORY(what_cannot_be_written_is_counted_as_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

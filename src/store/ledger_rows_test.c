@@ -187,6 +187,43 @@ recipients_are_remembered_while_there_is_room(void **state)
     assert_true(row_add_recipient(rows, other, STR("a@x.example")));
 }
 
+/* Nothing of the row that made room is taken for the new one's. */
+static void
+a_row_begins_empty(void **state)
+{
+    struct rows *rows = *state;
+    struct row *row = add(rows, 1);
+    row->knows_parts = true;
+    row->summary.delivered = 3;
+    row_add_part(row, 7);
+    assert_true(row_add_recipient(rows, row, STR("a@x.example")));
+    for (unsigned i = 2; i < ROWS_MAX + 1; i++) {
+        add(rows, i);
+    }
+    struct row *fresh = add(rows, ROWS_MAX + 1);
+    assert_ptr_equal(fresh, row);
+    assert_false(row_has_part(fresh, 7));
+    assert_false(fresh->knows_parts);
+    assert_int_equal(fresh->summary.delivered, 0);
+    assert_true(row_add_recipient(rows, fresh, STR("a@x.example")));
+}
+
+/* What was forgotten amid its writing does not come up in the next batch. */
+static void
+writing_begins_anew_after_forgetting(void **state)
+{
+    struct rows *rows = *state;
+    for (unsigned i = 0; i < 3; i++) {
+        rows_change(rows, add(rows, i));
+    }
+    assert_non_null(rows_next_changed(rows));
+    rows_forget(rows);
+    for (unsigned i = 10; i < 12; i++) {
+        rows_change(rows, add(rows, i));
+    }
+    assert_int_equal(write_all(rows), 2);
+}
+
 #define WITH_ROWS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -199,6 +236,8 @@ main(void)
         WITH_ROWS(changed_rows_are_bounded),
         WITH_ROWS(parts_are_remembered_while_there_is_room),
         WITH_ROWS(recipients_are_remembered_while_there_is_room),
+        WITH_ROWS(a_row_begins_empty),
+        WITH_ROWS(writing_begins_anew_after_forgetting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
