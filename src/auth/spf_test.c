@@ -62,6 +62,8 @@ static const struct test_record records[] = {
      " a:h.example a:h.example a:h.example a:h.example -all"},
     {"void2.example", "TXT", "v=spf1 a:n1.example exists:n2.example -all"},
     {"void3.example", "TXT", "v=spf1 a:n1.example exists:n2.example a:n3.example -all"},
+    {"voidonce.example", "TXT",
+     "v=spf1 a:n1.example ip4:192.0.2.9 ip4:192.0.2.8 ip6:::9 a:h.example -all"},
     {"deadcname.example", "TXT", "v=spf1 a:dead.example a:dead.example -all"},
     {"mxvoid.example", "TXT", "v=spf1 mx ip4:192.0.2.1 -all"},
     {"mxvoid.example", "MX", "n1.example"},
@@ -205,6 +207,7 @@ static const struct {
     {STR_INIT("a@eleven.example"), "192.0.2.200", "pass a:h.example 1/0"},
     {STR_INIT("a@void2.example"), "192.0.2.1", "fail -all 2/2"},
     {STR_INIT("a@void3.example"), "192.0.2.1", "permerror  3/3"},
+    {STR_INIT("a@voidonce.example"), "192.0.2.1", "fail -all 2/1"},
     {STR_INIT("a@deadcname.example"), "192.0.2.1", "fail -all 2/2"},
     {STR_INIT("a@mx10.example"), "192.0.2.201", "pass mx 1/0"},
     {STR_INIT("a@mx11.example"), "192.0.2.201", "permerror  1/0"},
@@ -317,6 +320,41 @@ test_identities(void **state)
     }
 }
 
+/* The other family is asked for only where the name has none of the client's. */
+static void
+test_questions(void **state)
+{
+    static const struct {
+        struct str sender;
+        const char *client;
+        size_t want;
+    } cases[] = {
+        {STR_INIT("a@void2.example"), "2001:db8::1", 3},  /* TXT, AAAA of n1, A of n2 */
+        {STR_INIT("a@dual.example"), "2001:db8::1", 2},   /* TXT, AAAA */
+        {STR_INIT("a@v6s.example"), "2001:db8::6", 2},    /* TXT, AAAA */
+        {STR_INIT("a@v6s.example"), "192.0.2.1", 7},      /* TXT, three times A and AAAA */
+        {STR_INIT("a@mxvoid.example"), "2001:db8::1", 5}, /* TXT, MX, three times AAAA */
+    };
+    (void)state;
+    struct dns_source source = dns_source_from_zone(zone);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct arena *arena = arena_create(4u << 20);
+        struct spf_outcome outcome;
+        struct spf_input input = {.dns = &source,
+                                  .arena = arena,
+                                  .identity = SPF_IDENTITY_MAILFROM,
+                                  .helo = STR("mail.example"),
+                                  .sender = cases[i].sender};
+        assert_int_equal(ip_parse(str_from_cstr(cases[i].client), &input.client), STATUS_OK);
+        size_t before = dns_zone_questions(zone);
+        assert_int_equal(spf_check(&input, &outcome), STATUS_OK);
+        if (dns_zone_questions(zone) - before != cases[i].want) {
+            fail_msg("case %zu: %zu questions", i, dns_zone_questions(zone) - before);
+        }
+        arena_destroy(&arena);
+    }
+}
+
 /* Whatever the size of the arena, it is a status and never a result that is half there. */
 static void
 test_full_arena(void **state)
@@ -370,6 +408,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_questions),
         cmocka_unit_test(test_full_arena),
     };
     return cmocka_run_group_tests_name("spf", tests, open_zone, close_zone);
