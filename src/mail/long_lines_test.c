@@ -8,7 +8,8 @@
 
 #include "mail/fields.h"
 
-#define LIMIT MAIL_LINE_MAX
+#define LIMIT      MAIL_LINE_MAX
+#define TEN_BLANKS "          "
 
 /* "Name: " and n times `unit`. */
 static void
@@ -70,6 +71,13 @@ test_folding(void **state)
         {"Subject:", "  two blanks", 100, 78, false},
         {"Subject: ", "x", 3000, 906, true},
         {"Subject: ", "\xe2\x82\xac", 1000, 906, true},
+        {"Subject: a", "\xe2\x82\xac", 1000, 906, true},
+        {"Subject: ab", "\xe2\x82\xac", 1000, 906, true},
+        {"Subject: a",
+         "word" TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS
+             TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS
+                 TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS TEN_BLANKS "x",
+         20, 280, false},
         {"Subject: a", " ", 2000, 906, true},
         {"To: ", "a@b.example,", 200, 906, true},
         {"To: \"", "quoted text ", 100, 78, false},
@@ -93,6 +101,31 @@ test_folding(void **state)
         for (struct str rest = buf_str(&out); rest.n > 0;) {
             size_t n = str_find(rest, STR("\r\n"));
             assert_true(n == 0 || str_trim(str_head(rest, n)).n > 0 || cases[i].adds_blanks);
+            rest = str_skip(rest, n + 2);
+        }
+        buf_free(&head);
+        buf_free(&out);
+    }
+}
+
+/* Blanks at the end of a line make no line of blanks (RFC 5322 4.2). */
+static void
+test_blanks_at_the_end(void **state)
+{
+    (void)state;
+    for (size_t blanks = 1; blanks < 120; blanks++) {
+        struct buf head, out;
+        buf_init(&head, 65536);
+        buf_init(&out, 65536);
+        assert_int_equal(buf_append(&head, STR("Subject:")), STATUS_OK);
+        for (size_t i = 0; i < 250 + blanks; i++) {
+            assert_int_equal(buf_append(&head, i < 250 ? STR(" word") : STR(" ")), STATUS_OK);
+        }
+        assert_int_equal(buf_append(&head, STR("\r\n\r\n")), STATUS_OK);
+        assert_int_equal(mail_fold_long_lines(buf_str(&head), &out), STATUS_OK);
+        for (struct str rest = buf_str(&out); rest.n > 0;) {
+            size_t n = str_find(rest, STR("\r\n"));
+            assert_true(n == 0 || str_trim(str_head(rest, n)).n > 0);
             rest = str_skip(rest, n + 2);
         }
         buf_free(&head);
@@ -127,6 +160,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folding),
+        cmocka_unit_test(test_blanks_at_the_end),
         cmocka_unit_test(test_what_fits_keeps_its_octets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
