@@ -86,7 +86,8 @@ clean_address(struct writer *writer, struct str s)
     struct str domain = at == STR_NPOS ? s : str_skip(s, at + 1);
     struct str ascii;
     if (writer->utf8 || str_is_ascii(domain) ||
-        smtp_domain_parse(writer->arena, domain, SMTP_ADDRESS_UTF8, &ascii) != STATUS_OK) {
+        smtp_domain_parse(writer->arena, domain, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_UNDERSCORE,
+                          &ascii) != STATUS_OK) {
         return clean(writer, s);
     }
     struct str local = str_head(s, s.n - domain.n);

@@ -133,7 +133,8 @@ domain_for_lookup(struct arena *arena, struct str domain)
 {
     struct str ascii = domain;
     if (!str_is_ascii(domain) &&
-        smtp_domain_parse(arena, domain, SMTP_ADDRESS_UTF8, &ascii) != STATUS_OK) {
+        smtp_domain_parse(arena, domain, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_UNDERSCORE, &ascii) !=
+            STATUS_OK) {
         ascii = domain;
     }
     return str_ends_with(ascii, STR(".")) ? str_head(ascii, ascii.n - 1) : ascii;

@@ -16,7 +16,7 @@
 #include "config/config.h"
 #include "dns/dns.h"
 #include "finding/finding.h"
-#include "mail/fields.h"
+#include "mail/repair.h"
 
 /* In this order; what is learnt early is cheap. */
 enum check_stage {
@@ -56,8 +56,11 @@ struct check_input {
     size_t recipient_count;
     bool smtputf8; /* announced with MAIL */
 
-    struct str content; /* the whole message as received */
-    const struct mail_head *head;
+    struct str content;           /* the whole message as received */
+    const struct mail_head *head; /* of mail of our own as it was mended; else as received */
+    size_t body_offset;           /* in the content */
+    const struct mail_repair_notes *repairs; /* what was mended in it; NULL: nothing */
+    bool line_ends_made;                     /* LF without CR came, and became CRLF at the edge */
     bool head_over_limit; /* limits.header_size or header_fields; head is empty then */
 
     const struct dns_source
@@ -78,6 +81,7 @@ const char *check_stage_name(enum check_stage stage);
 check_function check_helo_form;
 check_function check_null_sender;
 check_function check_line_ends;
+check_function check_repairs;
 check_function check_header_sanity;
 check_function check_date;
 check_function check_loop;

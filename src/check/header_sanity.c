@@ -74,6 +74,10 @@ check_from(const struct check_input *input, struct finding_list *findings)
                     EVIDENCE("authors", finding_number(findings, author.mailbox_count)),
                     EVIDENCE("from", value));
     }
+    if (author.irregular && mail_author_is_known(&author)) {
+        FINDING_ADD(findings, FROM_IRREGULAR, EVIDENCE("domain", author.domain),
+                    EVIDENCE("from", value));
+    }
     if (author.doubt != MAIL_DOUBT_NONE) {
         FINDING_ADD(findings, FROM_AMBIGUOUS,
                     EVIDENCE("reason", str_from_cstr(mail_author_doubt_name(author.doubt))),

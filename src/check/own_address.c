@@ -5,6 +5,8 @@
 struct search {
     const struct config *config;
     struct str user;
+    struct str user_local; /* without quotes; empty when the user is no address */
+    struct str user_domain;
     unsigned steps;
 };
 
@@ -18,13 +20,12 @@ struct place {
 
 static bool leads_to_user(struct search *search, const struct place *place);
 
-/* "local@domain" is the user; what is behind the @ has one form only. */
+/* local@domain is the user; what is behind the @ has one form only. */
 static bool
 is_user(const struct search *search, struct str local, struct str domain)
 {
-    struct str user = search->user;
-    return user.n == local.n + 1 + domain.n && str_eq_nocase(str_head(user, local.n), local) &&
-           user.p[local.n] == '@' && str_eq_nocase(str_skip(user, local.n + 1), domain);
+    return search->user_domain.n > 0 && str_eq_nocase(search->user_local, local) &&
+           str_eq_nocase(search->user_domain, domain);
 }
 
 /* A target elsewhere is his only as a user of ours, who may have any name. */
@@ -77,11 +78,11 @@ is_allowed(const struct search *search, struct str address)
     const struct config_sender_rules *rules = &search->config->submission.senders;
     for (size_t i = 0; i < rules->count; i++) {
         const struct config_sender_rule *rule = &rules->items[i];
-        if (!str_fits(search->user, rule->user)) {
+        if (!smtp_address_fits(search->user, rule->user)) {
             continue;
         }
         for (size_t k = 0; k < rule->may.count; k++) {
-            if (str_fits(address, rule->may.items[k])) {
+            if (smtp_address_fits(address, rule->may.items[k])) {
                 return true;
             }
         }
@@ -95,7 +96,12 @@ own_address_is(struct arena *arena, const struct config *config, struct str user
 {
     struct search search = {.config = config, .user = user};
     struct smtp_address parsed;
+    struct smtp_address self;
     unsigned flags = SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL;
+    if (smtp_mailbox_parse(arena, user, flags, &self) == STATUS_OK) {
+        search.user_local = self.local;
+        search.user_domain = self.domain;
+    }
     if (smtp_mailbox_parse(arena, address, flags, &parsed) != STATUS_OK ||
         parsed.kind != SMTP_DOMAIN_NAME) {
         return false;

@@ -10,6 +10,7 @@
  * did not look at is null.
  */
 #include "auth/results_authres.h"
+#include "check/mend.h"
 #include "cli/check_json.h"
 #include "policy/checks.h"
 #include "policy/decision.h"
@@ -20,6 +21,8 @@
 /* One message on its way through the checks; in the arena of the operation. */
 struct trial {
     struct check_op *op;
+    const struct config_zone *zone; /* of the client; NULL: none */
+    struct mail_repaired mended;
     struct check_input input;
     struct mail_head head;
     struct auth_results auth;
@@ -84,11 +87,16 @@ static enum status
 run_checks(struct trial *trial)
 {
     const struct config *config = trial->op->config;
+    trial->zone = config_zone_for_ip(config, &trial->input.client);
     struct mail_head_limits limits = {config->limits.header_size, config->limits.header_fields};
     enum status status =
         mail_head_parse(trial->op->arena, trial->input.content, &limits, &trial->head);
     trial->input.head = &trial->head;
     trial->input.head_over_limit = status != STATUS_OK;
+    trial->input.body_offset = trial->head.raw.n;
+    if (status == STATUS_OK) {
+        status = check_mend(&trial->input, trial->zone, &trial->mended);
+    }
     finding_list_init(&trial->findings, trial->op->arena);
     checks_run(ROLE_FILTER, &trial->input, &trial->findings);
     return status == STATUS_LIMIT ? STATUS_OK : status;
@@ -204,7 +212,7 @@ check_op_message(struct check_op *op)
     if (status != STATUS_OK) {
         return check_op_error("message: %s", status_name(status));
     }
-    struct decision_rules *rules = decision_rules_create(op->config);
+    struct decision_rules *rules = decision_rules_create(op->config, trial->zone);
     trial->decision = decision_make(rules, trial->input.direction, &trial->findings, op->arena);
     json_t *answer = auth_json(trial);
     json_object_set_new(answer, "findings", findings_json(trial, rules));

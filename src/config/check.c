@@ -281,6 +281,23 @@ check_metrics(struct checker *checker)
     }
 }
 
+static void check_checks(struct checker *checker, const struct config_checks *checks,
+                         const struct yaml_node *map);
+
+/*
+ * Line ends are made only for hosts that we answer for: where anybody could have it done, a message
+ * that means one thing here and another to the next server could be had from us.
+ */
+static void
+check_zone(struct checker *checker, const struct config_zone *zone, const struct yaml_node *node)
+{
+    if (zone->bare_lf == CONFIG_ZONE_BARE_LF_NORMALIZE && !zone->relay) {
+        report_add(checker->report, yaml_place_of(node, "bare_lf"),
+                   "bare_lf: normalize is for a zone with relay: true only");
+    }
+    check_checks(checker, &zone->checks, node);
+}
+
 static void
 check_zones(struct checker *checker)
 {
@@ -293,6 +310,7 @@ check_zones(struct checker *checker)
     const struct yaml_node *node = zones->count > 0 ? list->first : NULL;
     for (size_t i = 0; i < zones->count; i++, node = node->next) {
         names[i] = (struct named){zones->items[i].name, node, &zones->items[i]};
+        check_zone(checker, &zones->items[i], node);
     }
     report_repeated(checker, "the zone", names, zones->count);
     check_zone_networks(checker);
@@ -313,14 +331,14 @@ check_order(struct checker *checker, const char *group, const char *smaller, uin
 }
 
 static void
-check_checks(struct checker *checker)
+check_checks(struct checker *checker, const struct config_checks *checks,
+             const struct yaml_node *map)
 {
-    const struct config_checks *checks = &checker->config->checks;
     struct named *names = named_alloc(checker, checks->count);
     if (names == NULL || checks->count == 0) {
         return;
     }
-    const struct yaml_node *node = yaml_map_get(checker->tree, "checks")->first;
+    const struct yaml_node *node = yaml_map_get(map, "checks")->first;
     for (size_t i = 0; i < checks->count; i++, node = node->next) {
         /* NULL where the file names none that there is, which has been told. */
         const struct finding_row *row = finding_row(checks->items[i].finding);
@@ -371,7 +389,7 @@ check_config(struct arena *scratch, struct report *report, const struct yaml_nod
     check_zones(&checker);
     check_trusted_networks(&checker);
     check_metrics(&checker);
-    check_checks(&checker);
+    check_checks(&checker, &config->checks, tree);
     check_numbers(&checker);
     check_resolver(&checker);
     check_authentication(&checker);

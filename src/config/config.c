@@ -258,6 +258,17 @@ config_networks_contain(const struct config_networks *networks, const struct ip_
 }
 
 const struct config_zone *
+config_zone_find(const struct config *config, struct str name)
+{
+    for (size_t i = 0; i < config->zones.count; i++) {
+        if (str_eq(config->zones.items[i].name, name)) {
+            return &config->zones.items[i];
+        }
+    }
+    return NULL;
+}
+
+const struct config_zone *
 config_zone_for_ip(const struct config *config, const struct ip_address *ip)
 {
     const struct config_zone *best = NULL;

@@ -73,6 +73,14 @@ enum config_bare_lf {
     CONFIG_BARE_LF_DATA,   /* kept as data where no end-of-data can be read out of it */
 };
 
+/* The same for the hosts of a zone. */
+enum config_zone_bare_lf {
+    CONFIG_ZONE_BARE_LF_LIMITS, /* as limits.bare_lf says */
+    CONFIG_ZONE_BARE_LF_REFUSE,
+    CONFIG_ZONE_BARE_LF_DATA,
+    CONFIG_ZONE_BARE_LF_NORMALIZE, /* becomes CRLF; relay zones only */
+};
+
 /* What is done with a message because of a finding; from the mildest to the strictest. */
 enum config_action {
     CONFIG_ACTION_ACCEPT, /* nothing */
@@ -205,6 +213,17 @@ struct config_domains {
     size_t count;
 };
 
+/* An action other than the finding's own. */
+struct config_check {
+    enum finding_id finding;   /* required */
+    enum config_action action; /* required */
+};
+
+struct config_checks {
+    const struct config_check *items; /* each finding once */
+    size_t count;
+};
+
 /* A set of networks with the same rights and duties. */
 struct config_zone {
     struct str name;
@@ -214,6 +233,10 @@ struct config_zone {
     enum config_priority priority;    /* [normal] in the queue; normal: the message itself tells */
     bool rate_limits;                 /* [true] connection and message rates apply to it */
     bool auth_limits;                 /* [true] failed log-ins from it stop others there */
+    enum config_zone_bare_lf bare_lf; /* [limits] */
+    bool repair;                      /* [true] what its hosts send is mended (mail/repair.h) */
+    struct str domain;                /* of addresses without one; empty: hostname */
+    struct config_checks checks;      /* count more than those for everybody */
 };
 
 struct config_zones {
@@ -266,17 +289,6 @@ struct config_limits {
     struct config_server_timeouts timeouts;
 };
 
-/* An action other than the finding's own. */
-struct config_check {
-    enum finding_id finding;   /* required */
-    enum config_action action; /* required */
-};
-
-struct config_checks {
-    const struct config_check *items; /* each finding once */
-    size_t count;
-};
-
 struct config_smtp {
     struct str banner; /* [ESMTP Postern] text after the host name in the greeting, 0..200 ASCII */
 };
@@ -297,6 +309,7 @@ struct config_submission {
     bool own_sender;                    /* [true] sender and author must be the user's own */
     struct config_sender_rules senders; /* all that fit the user count */
     bool hide_client_address;           /* [true] the client's address stays out of Received */
+    bool repair;                        /* [true] what users send is mended (mail/repair.h) */
     bool add_date;                      /* [true] when missing (RFC 6409 8.1) */
     bool add_message_id;                /* [true] when missing (RFC 6409 8.3) */
 };
@@ -529,6 +542,8 @@ void config_unref(const struct config **config);
 const struct config_domain *config_domain_find(const struct config *config, struct str name);
 /* The route for a domain: its own, else that of the nearest domain above it; NULL: none. */
 const struct config_route *config_route_find(const struct config *config, struct str domain);
+/* The zone of that name; NULL: there is none. */
+const struct config_zone *config_zone_find(const struct config *config, struct str name);
 /* The zone whose network is the narrowest that contains ip; NULL: in no zone. */
 const struct config_zone *config_zone_for_ip(const struct config *config,
                                              const struct ip_address *ip);

@@ -165,7 +165,12 @@ static const struct broken_case value_cases[] = {
     {HEAD "zones: [{name: a}]\n", "3:9: zones[0]: \"networks\" is missing; expected a list\n"},
     {HEAD "zones:\n  -\n",
      "4:4: zones[0]: expected a map, found nothing; the keys here are name, networks, relay, "
-     "minimum_tls, priority, rate_limits, auth_limits\n"},
+     "minimum_tls, priority, rate_limits, auth_limits, bare_lf, repair, domain, checks\n"},
+    {HEAD "zones: [{name: a, networks: [10.0.0.0/8], bare_lf: normalize}]\n",
+     "3:52: bare_lf: normalize is for a zone with relay: true only\n"},
+    {HEAD "zones: [{name: a, networks: [10.0.0.0/8], checks: [{finding: date_past, action: tag}, "
+          "{finding: date_past, action: hold}]}]\n",
+     "3:87: the finding \"date_past\" is listed twice; the first is on line 3\n"},
     {HEAD "tls: {certificates: [{certificate: /c.pem}]}\n",
      "3:22: tls.certificates[0]: \"key\" is missing; expected an absolute path\n"},
     {HEAD "smart_host: smpt://a.example\n",
@@ -203,11 +208,14 @@ static const struct broken_case name_cases[] = {
     {"hostname: mx\nlisteners: [{address: 127.0.0.1, port: 2525, kind: mx}]\n",
      "1:11: hostname: expected a full host name such as mx.example.com, found \"mx\"; the domain "
      "is missing\n"},
-    {HEAD "resolver: {local_zones: [-a.test, a_b.test, a..b, 192.0.2.1, \"\"]}\n",
+    {"hostname: mx_1.example.com\nlisteners: [{address: 127.0.0.1, port: 2525, kind: mx}]\n",
+     "1:11: hostname: expected a full host name such as mx.example.com, found "
+     "\"mx_1.example.com\"; an underscore has no place in the name of a host\n"},
+    {HEAD "resolver: {local_zones: [-a.test, a+b.test, a..b, 192.0.2.1, \"\"]}\n",
      "3:26: resolver.local_zones[0]: expected a domain name such as example.com, found "
      "\"-a.test\"; a label begins or ends with a hyphen\n"
      "3:35: resolver.local_zones[1]: expected a domain name such as example.com, found "
-     "\"a_b.test\"; only letters, digits, hyphens and dots are allowed\n"
+     "\"a+b.test\"; only letters, digits, hyphens, underscores and dots are allowed\n"
      "3:45: resolver.local_zones[2]: expected a domain name such as example.com, found \"a..b\"; "
      "there is an empty label (two dots, or a dot at an end)\n"
      "3:51: resolver.local_zones[3]: expected a domain name such as example.com, found "

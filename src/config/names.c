@@ -5,7 +5,8 @@
 
 static const char too_large[] = "the configuration is too large";
 
-/* Letters, digits and inner hyphens (RFC 5321 4.1.2 sub-domain). */
+/* Letters, digits and inner hyphens (RFC 5321 4.1.2 sub-domain), and underscores: such names have
+ * mail. */
 static const char *
 label_fault(struct str label)
 {
@@ -19,8 +20,8 @@ label_fault(struct str label)
         return "a label begins or ends with a hyphen";
     }
     for (size_t i = 0; i < label.n; i++) {
-        if (!char_is_alnum(label.p[i]) && label.p[i] != '-') {
-            return "only letters, digits, hyphens and dots are allowed";
+        if (!char_is_alnum(label.p[i]) && label.p[i] != '-' && label.p[i] != '_') {
+            return "only letters, digits, hyphens, underscores and dots are allowed";
         }
     }
     return NULL;
@@ -65,8 +66,8 @@ domain_to_ascii(struct arena *arena, struct str name, const char **reason_out, s
     memcpy(text, name.p, name.n);
     text[name.n] = '\0';
     uint8_t *ascii = NULL;
-    int result = idn2_lookup_u8((const uint8_t *)text, &ascii,
-                                IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
+    int result =
+        idn2_lookup_u8((const uint8_t *)text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (result != IDN2_OK) {
         *reason_out = idn2_strerror(result);
         return STATUS_SYNTAX;
@@ -127,6 +128,10 @@ scalar_parse_hostname(struct scalar_input *in, void *out)
         in->reason = "the domain is missing";
         return false;
     }
+    if (str_contains_char(name, '_')) {
+        in->reason = "an underscore has no place in the name of a host";
+        return false;
+    }
     memcpy(out, &name, sizeof name);
     return true;
 }
@@ -161,6 +166,17 @@ is_atext(char c)
     return char_is_alnum(c) || (unsigned char)c >= 0x80 || str_contains_char(special, c);
 }
 
+static bool
+is_atoms_and_dots(struct str s)
+{
+    size_t i = 0;
+    while (i < s.n && (is_atext(s.p[i]) || s.p[i] == '.')) {
+        i++;
+    }
+    return s.n > 0 && i == s.n;
+}
+
+/* What needs no quotes (RFC 5321 4.1.2). */
 static bool
 is_dot_string(struct str s)
 {
@@ -206,7 +222,7 @@ parse_written_local_part(struct scalar_input *in, struct str written, struct str
             return false;
         }
         local = str_make(plain, length);
-    } else if (!is_dot_string(written) || !str_is_utf8(written)) {
+    } else if (!is_atoms_and_dots(written) || !str_is_utf8(written)) {
         in->reason = "the part before the @ is not well formed";
         return false;
     }

@@ -198,6 +198,26 @@ static const struct schema_field domain_fields[] = {
 };
 static const struct schema_map domain_map = MAP_OF("A domain", config_domain, domain_fields);
 
+static const struct schema_field check_fields[] = {
+    ROW(config_check, finding, SCHEMA_FINDING, enum finding_id, "What was found.", .required = true,
+        .example = "helo_not_qualified"),
+    ROW(config_check, action, SCHEMA_CHOICE, enum config_action,
+        "What is done then, whichever way the message goes.", .required = true,
+        .choices = schema_actions, .example = "reject"),
+};
+static const struct schema_map check_map = MAP_OF("A finding", config_check, check_fields);
+
+static const struct schema_choice zone_bare_lf_choices[] = {
+    {"limits", CONFIG_ZONE_BARE_LF_LIMITS, "what bare_lf under limits says"},
+    {"refuse", CONFIG_ZONE_BARE_LF_REFUSE, "the message is refused"},
+    {"data", CONFIG_ZONE_BARE_LF_DATA,
+     "kept as data where no end of the message can be read out of it"},
+    {"normalize", CONFIG_ZONE_BARE_LF_NORMALIZE,
+     "becomes CRLF, except beside a dot alone on its line, where the message is refused; only in "
+     "a zone with relay"},
+    {0},
+};
+
 static const struct schema_field zone_fields[] = {
     ROW(config_zone, name, SCHEMA_NAME, struct str, "For logs and traces.", .required = true,
         .example = "inside"),
@@ -224,17 +244,23 @@ static const struct schema_field zone_fields[] = {
          "Whether failed log-ins of one user at an address of the zone can keep others out there. "
          "Off for an office that comes from one address: then each user is counted for himself, "
          "with auth_failures_per_address."),
+    CHOICE(
+        config_zone, bare_lf, enum config_zone_bare_lf, "limits", zone_bare_lf_choices,
+        "What is done about line ends without CR in mail from its hosts. The end of a message is "
+        "a dot between two CRLF in any case."),
+    BOOL(config_zone, repair, "true",
+         "In a zone with relay, what printers, scanners and old programs get wrong is mended "
+         "before the message is checked and signed: a header that is missing or does not end, "
+         "blanks in field names, octets above 127, repeated fields, From without a domain or none, "
+         "Date and Message-ID. The finding repaired tells what was done."),
+    ROW(config_zone, domain, SCHEMA_DOMAIN, struct str,
+        "The domain of an author or sender that comes without one (From: scanner).",
+        .unset = "hostname", .example = "example.com"),
+    ROW(config_zone, checks, SCHEMA_MAP, struct config_checks,
+        "Actions on findings in mail from its hosts; they count more than those for everybody.",
+        .is_list = true, .most = 1000, .map = &check_map, .unset = "those for everybody"),
 };
 static const struct schema_map zone_map = MAP_OF("A zone", config_zone, zone_fields);
-
-static const struct schema_field check_fields[] = {
-    ROW(config_check, finding, SCHEMA_FINDING, enum finding_id, "What was found.", .required = true,
-        .example = "helo_not_qualified"),
-    ROW(config_check, action, SCHEMA_CHOICE, enum config_action,
-        "What is done then, whichever way the message goes.", .required = true,
-        .choices = schema_actions, .example = "reject"),
-};
-static const struct schema_map check_map = MAP_OF("A finding", config_check, check_fields);
 
 static const struct schema_field server_timeouts_fields[] = {
     DURATION(config_server_timeouts, proxy_header, "5s", SECOND, MINUTE,
@@ -357,6 +383,10 @@ static const struct schema_field submission_fields[] = {
         .map = &sender_rule_map, .unset = "none"),
     BOOL(config_submission, hide_client_address, "true",
          "Leave the user's address out of the Received field."),
+    BOOL(config_submission, repair, "true",
+         "Mend what old programs get wrong, as repair of a zone does; addresses without a domain "
+         "get "
+         "that of the user."),
     BOOL(config_submission, add_date, "true", "Add Date where it is missing."),
     BOOL(config_submission, add_message_id, "true", "Add Message-ID where it is missing."),
 };

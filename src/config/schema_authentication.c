@@ -27,9 +27,11 @@ static const struct schema_map dmarc_exception_map =
     MAP_OF("An exception from DMARC", config_dmarc_exception, dmarc_exception_fields);
 
 static const struct schema_field dmarc_fields[] = {
-    BOOL(config_dmarc, enforce, "true",
-         "Do what the author's domain asks for when DMARC fails: refuse (reject) or hold "
-         "(quarantine). Without it failures are only noted."),
+    BOOL(
+        config_dmarc, enforce, "true",
+        "Do what the author's domain asks for when DMARC fails: refuse (reject) or hold "
+        "(quarantine), refuse mail whose From field names no single domain to ask about, and defer "
+        "what cannot be asked now. Without it all of that is only noted."),
     ROW(config_dmarc, exceptions, SCHEMA_MAP, struct config_dmarc_exceptions,
         "Domains whose wish is not followed: their mail counts as dmarc_fail_overridden when DMARC "
         "fails, and checks may say what that means.",

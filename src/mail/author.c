@@ -1,6 +1,7 @@
 #include "mail/author.h"
 
 #include "dns/name.h"
+#include "mail/author_loose.h"
 #include "mail/encoded_word.h"
 #include "mail/token.h"
 #include "smtp/address.h"
@@ -18,8 +19,8 @@ const char *
 mail_author_doubt_name(enum mail_author_doubt doubt)
 {
     static const char *const names[MAIL_DOUBT_COUNT_] = {
-        "none",  "hidden_field", "field_name", "header_end", "control",        "route",
-        "group", "encoded_word", "local_part", "comment",    "quoted_address",
+        "none",  "hidden_field", "header_end", "control", "route",
+        "group", "encoded_word", "local_part", "comment", "quoted_address",
     };
     return (unsigned)doubt < MAIL_DOUBT_COUNT_ ? names[doubt] : "unknown";
 }
@@ -34,7 +35,8 @@ enum status
 mail_domain_normalize(struct arena *arena, struct str domain, struct str *domain_out)
 {
     if (!str_is_ascii(domain)) {
-        return smtp_domain_parse(arena, domain, SMTP_ADDRESS_UTF8, domain_out);
+        return smtp_domain_parse(arena, domain, SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_UNDERSCORE,
+                                 domain_out);
     }
     if (!dns_name_is_host(domain) || domain.p[domain.n - 1] == '.') {
         return STATUS_SYNTAX;
@@ -189,6 +191,9 @@ names_other_domain(struct str s, struct str own, enum around around)
         }
         struct str behind = str_skip(s, at + 1);
         struct str found = domain_at(behind, own);
+        if (mail_author_is_handle(s, at)) {
+            continue;
+        }
         bool shown = around == AROUND_ANYTHING || in_angle ||
                      has_structure_behind(str_skip(behind, found.n));
         if (shown && !is_own_behind(behind, own)) {
@@ -234,7 +239,8 @@ doubt_of_enclosed(struct str value, struct str domain)
  * a display name to all of them.
  */
 static enum mail_author_doubt
-doubt_of_encoded_words(struct arena *arena, const struct mail_field *field, struct str domain)
+doubt_of_encoded_words(struct arena *arena, const struct mail_field *field, struct str domain,
+                       enum around around)
 {
     if (str_find(field->value, STR("=?")) == STR_NPOS) {
         return MAIL_DOUBT_NONE;
@@ -242,17 +248,13 @@ doubt_of_encoded_words(struct arena *arena, const struct mail_field *field, stru
     struct str value = mail_field_unfold(arena, field);
     /* A character of a one-octet set takes up to three in UTF-8. */
     struct str text = mail_text_decode(arena, value, 3 * value.n);
-    return text.p == NULL || names_other_domain(text, domain, AROUND_STRUCTURE)
-               ? MAIL_DOUBT_ENCODED_WORD
-               : MAIL_DOUBT_NONE;
+    return text.p == NULL || names_other_domain(text, domain, around) ? MAIL_DOUBT_ENCODED_WORD
+                                                                      : MAIL_DOUBT_NONE;
 }
 
 static enum mail_author_doubt
 doubt_of_local(struct str local)
 {
-    if (str_find(local, STR("=?")) != STR_NPOS) {
-        return MAIL_DOUBT_ENCODED_WORD;
-    }
     for (size_t i = 0; i < local.n; i++) {
         bool outer = local.p[i] == '"' && (i == 0 || i + 1 == local.n);
         if (!outer && str_contains_char(STR("<>@,;:()\\\""), local.p[i])) {
@@ -265,13 +267,18 @@ doubt_of_local(struct str local)
     return dressed || !str_is_utf8(local) ? MAIL_DOUBT_LOCAL_PART : MAIL_DOUBT_NONE;
 }
 
-/* Some readers end the header at a line that is no field, at one of blanks, or at two LFs. */
+/*
+ * Some readers end the header at a line that is no field, or at two LFs. At a line of blanks too;
+ * but such lines do not get any further (mail/repair.h).
+ */
 static bool
 header_may_end_before(const struct mail_head *head, const struct mail_field *field)
 {
     static const enum mail_anomaly_kind reasons[] = {
-        MAIL_ANOMALY_BAD_LINE, MAIL_ANOMALY_NUL,        MAIL_ANOMALY_BARE_CR,
-        MAIL_ANOMALY_BARE_LF,  MAIL_ANOMALY_BLANK_FOLD,
+        MAIL_ANOMALY_BAD_LINE,
+        MAIL_ANOMALY_NUL,
+        MAIL_ANOMALY_BARE_CR,
+        MAIL_ANOMALY_BARE_LF,
     };
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         const struct mail_anomaly *anomaly = &head->anomalies[reasons[i]];
@@ -294,16 +301,41 @@ has_control(struct str value)
     return false;
 }
 
+/* A line of blanks within a quoted string: nobody writes that but who wants a letter for a name. */
+static bool
+has_blank_line_in_quotes(struct str value)
+{
+    bool quoted = false;
+    bool blank = false; /* all there is of this line, which a line break began */
+    for (size_t i = 0; i < value.n; i++) {
+        char c = value.p[i];
+        if (c == '\n' && quoted && blank) {
+            return true;
+        }
+        blank = c == '\n' || (blank && is_blank_or_line_end(c));
+        quoted = c == '"' ? !quoted : quoted;
+        i += c == '\\' ? 1 : 0;
+    }
+    return false;
+}
+
 static enum mail_author_doubt
 doubt_of_field(const struct mail_head *head, const struct mail_field *field)
 {
-    if (field->raw.p[field->name.n] != ':') {
-        return MAIL_DOUBT_FIELD_NAME;
-    }
-    if (header_may_end_before(head, field)) {
+    if (header_may_end_before(head, field) || has_blank_line_in_quotes(field->value)) {
         return MAIL_DOUBT_HEADER_END;
     }
     return has_control(field->value) ? MAIL_DOUBT_CONTROL : MAIL_DOUBT_NONE;
+}
+
+static enum mail_author_doubt
+doubt_of_locals(const struct mail_address_list *list)
+{
+    enum mail_author_doubt doubt = MAIL_DOUBT_NONE;
+    for (size_t i = 0; doubt == MAIL_DOUBT_NONE && i < list->count; i++) {
+        doubt = doubt_of_local(list->items[i].local);
+    }
+    return doubt;
 }
 
 static enum mail_author_doubt
@@ -311,13 +343,20 @@ doubt_of_list(struct arena *arena, const struct mail_field *field,
               const struct mail_address_list *list)
 {
     struct str domain = list->items[0].domain;
+    enum around around = AROUND_STRUCTURE;
+    bool other = names_other_domain(field->value, domain, AROUND_ANYTHING);
+    /* Readers that know no groups and no routes see all that is there as one list. */
     enum mail_author_doubt doubt =
-        list->group_count > 0 ? MAIL_DOUBT_GROUP : doubt_of_enclosed(field->value, domain);
+        list->group_count > 0 && other ? MAIL_DOUBT_GROUP : doubt_of_enclosed(field->value, domain);
+    if (doubt == MAIL_DOUBT_NONE) {
+        doubt = doubt_of_locals(list);
+    }
     for (size_t i = 0; doubt == MAIL_DOUBT_NONE && i < list->count; i++) {
         const struct mail_mailbox *mailbox = &list->items[i];
-        doubt = mailbox->routed ? MAIL_DOUBT_ROUTE : doubt_of_local(mailbox->local);
+        doubt = mailbox->routed && other ? MAIL_DOUBT_ROUTE : MAIL_DOUBT_NONE;
+        around = str_find(mailbox->local, STR("=?")) != STR_NPOS ? AROUND_ANYTHING : around;
     }
-    return doubt == MAIL_DOUBT_NONE ? doubt_of_encoded_words(arena, field, domain) : doubt;
+    return doubt == MAIL_DOUBT_NONE ? doubt_of_encoded_words(arena, field, domain, around) : doubt;
 }
 
 /* ---- reading */
@@ -361,14 +400,26 @@ has_too_many(struct str value)
 }
 
 static enum status
+read_list(struct arena *arena, struct mail_author *author, struct mail_address_list *list_out)
+{
+    struct str value = str_trim(author->field->value);
+    if (author->field->raw.n > MAIL_AUTHOR_FIELD_MAX) {
+        return STATUS_SYNTAX;
+    }
+    enum status status = mail_address_list_parse(arena, value, MAIL_AUTHORS_MAX, list_out);
+    if (status == STATUS_SYNTAX) {
+        status = mail_author_read_loosely(arena, author->field, MAIL_AUTHORS_MAX, list_out);
+        author->irregular = status == STATUS_OK;
+    }
+    return status;
+}
+
+static enum status
 read_value(struct arena *arena, const struct mail_head *head, struct mail_author *author)
 {
-    struct mail_address_list list;
+    struct mail_address_list list = {0};
     struct str value = str_trim(author->field->value);
-    enum status status = STATUS_SYNTAX;
-    if (author->field->raw.n <= MAIL_AUTHOR_FIELD_MAX) {
-        status = mail_address_list_parse(arena, value, MAIL_AUTHORS_MAX, &list);
-    }
+    enum status status = read_list(arena, author, &list);
     if (status == STATUS_SYNTAX || (status == STATUS_LIMIT && has_too_many(value))) {
         author->kind = MAIL_AUTHOR_MALFORMED;
         return STATUS_OK;
@@ -383,7 +434,8 @@ read_value(struct arena *arena, const struct mail_head *head, struct mail_author
     }
     author->doubt = doubt_of_field(head, author->field);
     if (author->doubt == MAIL_DOUBT_NONE) {
-        author->doubt = doubt_of_list(arena, author->field, &list);
+        author->doubt =
+            author->irregular ? doubt_of_locals(&list) : doubt_of_list(arena, author->field, &list);
     }
     if (author->doubt != MAIL_DOUBT_NONE) {
         author->kind = MAIL_AUTHOR_AMBIGUOUS;

@@ -5,7 +5,8 @@
  * The threat: one reader authenticates attack.example, another shows the person legitimate.example.
  * So the field is read strictly, and where readers of mail are known to differ in what they make of
  * it, it has no author at all: the kind says why, and there is no domain that could be used by
- * mistake. Nothing is repaired.
+ * mistake. Readers that differ about anything but the domain do no harm: a field that breaks the
+ * grammar has an author where only one domain can be read out of it (author_loose.h).
  *
  * The views are borrowed from the head that was read; what is made is in the arena.
  */
@@ -35,11 +36,10 @@ enum mail_author_kind {
 enum mail_author_doubt {
     MAIL_DOUBT_NONE,
     MAIL_DOUBT_HIDDEN_FIELD,   /* a line that is no From field looks like one to some */
-    MAIL_DOUBT_FIELD_NAME,     /* blanks between "From" and its colon (RFC 5322 4.5.2) */
     MAIL_DOUBT_HEADER_END,     /* what stands before it may end the header for some */
     MAIL_DOUBT_CONTROL,        /* control characters in it */
-    MAIL_DOUBT_ROUTE,          /* a source route (RFC 5322 4.4) */
-    MAIL_DOUBT_GROUP,          /* a group (RFC 6854) */
+    MAIL_DOUBT_ROUTE,          /* a source route (RFC 5322 4.4) with another domain */
+    MAIL_DOUBT_GROUP,          /* a group (RFC 6854) in whose name is another domain */
     MAIL_DOUBT_ENCODED_WORD,   /* in an address, or holding one (RFC 2047 5) */
     MAIL_DOUBT_LOCAL_PART,     /* a quoted local part that holds what ends one elsewhere */
     MAIL_DOUBT_COMMENT,        /* a comment with the address of another domain */
@@ -50,7 +50,8 @@ enum mail_author_doubt {
 struct mail_author {
     enum mail_author_kind kind;
     enum mail_author_doubt doubt; /* of NONE, SEVERAL_FIELDS and AMBIGUOUS */
-    struct str domain;            /* lower case, A-labels; empty unless ONE or SEVERAL */
+    bool irregular;    /* read loosely; `mailboxes` are all that somebody could read out of it */
+    struct str domain; /* lower case, A-labels; empty unless ONE or SEVERAL */
     const struct mail_field *field;
     size_t field_count; /* From fields; not the hidden ones */
     /* Of the first field, where it could be read; also when the kind is not ONE. In the arena. */

@@ -84,22 +84,28 @@ static const struct author_case values[] = {
     {STR_INIT("team:;"), "malformed none"},
     {STR_INIT("jack@[192.0.2.1]"), "malformed none"},
     {STR_INIT("jack@mail_.-x"), "malformed none"},
-    {STR_INIT("jack@mail.example."), "malformed none"},
     {STR_INIT("a@b.example, jack@[192.0.2.1]"), "malformed none"},
     {STR_INIT("jack@\xff.example"), "malformed none"},
     /* grammar that some readers overlook */
     {STR_INIT("admin@legitimate.example <x@attack.example>"), "malformed none"},
     {STR_INIT("<x@attack.example>admin@legitimate.example"), "malformed none"},
     {STR_INIT("<admin@legitimate.example>\\,<x@attack.example>"), "malformed none"},
-    {STR_INIT("<<<><joe@mail.example>>>"), "malformed none"},
+    {STR_INIT("<<<><joe@mail.example>>>"), "one mail.example"},
     {STR_INIT("\"(bob@bob.example)\" joe@mail.example"), "malformed none"},
-    {STR_INIT("Mail From:<joe@mail.example>"), "malformed none"},
+    {STR_INIT("Mail From:<joe@mail.example>"), "one mail.example"},
     {STR_INIT("=?utf-8?b?PGFkbWluQGxlZ2l0aW1hdGUuZXhhbXBsZT4=?=,<x@attack.example>"),
      "malformed none"},
     {STR_INIT("admin@legitimate.example,<x@attack.example>"), "several_domains none"},
     /* grammar that readers take differently */
     {STR_INIT("<@legitimate.example,@any.example:x@attack.example>"), "ambiguous route"},
-    {STR_INIT("team: a@b.example;"), "ambiguous group"},
+    {STR_INIT("team: a@b.example;"), "one b.example"},
+    {STR_INIT("\"admin@legitimate.example\": x@attack.example;"), "ambiguous group"},
+    {STR_INIT("<@b.example,@b.example:a@b.example>"), "one b.example"},
+    {STR_INIT("=?utf-8?q?bob?=@attack.example"), "one attack.example"},
+    {STR_INIT("=?utf-8?q?bob?= <=?utf-8?q?b=40attack.example?=@attack.example>"),
+     "one attack.example"},
+    {STR_INIT("x@attack.example (@bob, call me)"), "one attack.example"},
+    {STR_INIT("x@attack.example (@legitimate.example)"), "ambiguous comment"},
     {STR_INIT("(<admin@legitimate.example>) x@attack.example"), "ambiguous comment"},
     {STR_INIT("x@attack.example (was admin@legitimate.example.)"), "ambiguous comment"},
     {STR_INIT("\"a\\\" <admin@legitimate.example>, \\\"\" <x@attack.example>"),
@@ -132,7 +138,93 @@ static const struct author_case values[] = {
     {STR_INIT("(=?utf-8?q?=29_=3Cadmin=40legitimate.example=3E=2C_=28?=) x@attack.example"),
      "ambiguous encoded_word"},
     {STR_INIT("\"a\x01\" <x@attack.example>"), "ambiguous control"},
-    {STR_INIT("a\x7f <x@attack.example>"), "malformed none"},
+    {STR_INIT("a\x7f <x@attack.example>"), "ambiguous control"},
+};
+
+/* What breaks the grammar, and names one domain to whoever reads it. */
+static const struct author_case irregular[] = {
+    {STR_INIT("a@b.example <a@b.example>"), "one b.example"},
+    {STR_INIT("A@B.example <a@b.Example>"), "several b.example"},
+    {STR_INIT("info@b.example <a@b.example>"), "several b.example"},
+    {STR_INIT("a@b.example<a@b.example>"), "one b.example"},
+    {STR_INIT("Bob, the man <a@b.example>"), "one b.example"},
+    {STR_INIT("Meyer, Anna; sales: <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob: sales <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob [work] <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob (work <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob work) <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob <work> <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob <a@b.example> work"), "one b.example"},
+    {STR_INIT("a@b.example;"), "one b.example"},
+    {STR_INIT("Bob <a@b.example>;"), "one b.example"},
+    {STR_INIT("<a@b.example>; <c@b.example>"), "several b.example"},
+    {STR_INIT("a@b.example c@b.example"), "several b.example"},
+    {STR_INIT("Bob   <  a@b.example  "), "one b.example"},
+    {STR_INIT("Bob <a@b.example"), "one b.example"},
+    {STR_INIT("Bob a@b.example>"), "one b.example"},
+    {STR_INIT("Bob a@b.example"), "one b.example"},
+    {STR_INIT("<<a@b.example>>"), "one b.example"},
+    {STR_INIT("[a@b.example]"), "one b.example"},
+    {STR_INIT("<a@b.example.>"), "one b.example"},
+    {STR_INIT("\"Bob \"the man\" <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob \\<a@b.example>"), "one b.example"},
+    {STR_INIT("'a@b.example' <a@b.example>"), "one b.example"},
+    {STR_INIT("mailto:a@b.example"), "one b.example"},
+    {STR_INIT("<mailto:a@b.example>"), "one b.example"},
+    {STR_INIT("team: a@b.example"), "one b.example"},
+    {STR_INIT("team: x: a@b.example;;"), "one b.example"},
+    {STR_INIT(".a..b.@docomo.example"), "one docomo.example"},
+    {STR_INIT("Bob <.a..b.@docomo.example>"), "one docomo.example"},
+    {STR_INIT("caf\xe9, M\xfcller <a@b.example>"), "one b.example"},
+    {STR_INIT("M\xc3\xbcller, caf\xc3\xa9 <a@b.example>"), "one b.example"},
+    {STR_INIT("=?utf-8?q?Bob_=3Ca=40b.example=3E?="), "one b.example"},
+    {STR_INIT("=?utf-8?q?Bob?= =?utf-8?q?=3Ca=40b.example=3E?="), "one b.example"},
+    {STR_INIT("\"=?utf-8?q?Bob,?= <a@b.example>"), "one b.example"},
+    {STR_INIT("=?utf-8?q?Bob <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob,\r\n the man\r\n\t<a@b.example>"), "one b.example"},
+    {STR_INIT("Meyer @ Work <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob the @bob, me <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob, me @ <a@b.example>"), "one b.example"},
+    {STR_INIT("a @ b.example, me <a@b.example>"), "several b.example"},
+    {STR_INIT("a@(x)b.example, me <a@b.example>x"), "one b.example"},
+    {STR_INIT("a@b\xc3\xbc"
+              "cher.example <a@xn--bcher-kva.example>"),
+     "one xn--bcher-kva.example"},
+    {STR_INIT("jack@mail.example."), "one mail.example"},
+    /* two domains, however they are written */
+    {STR_INIT("Bob, the man <a@b.example> <c@d.example>"), "malformed none"},
+    {STR_INIT("a@sub.b.example <a@b.example>"), "malformed none"},
+    {STR_INIT("a@b.example <a@d.example"), "malformed none"},
+    {STR_INIT("a@b.example; c@d.example"), "malformed none"},
+    {STR_INIT("a@b.example@d.example"), "malformed none"},
+    {STR_INIT("a@b.example .d.example, me"), "malformed none"},
+    {STR_INIT("a@b.example. d.example, me"), "malformed none"},
+    {STR_INIT("a@b.example(x).d.example, me"), "malformed none"},
+    {STR_INIT("a@b.example.(x)d.example, me"), "malformed none"},
+    {STR_INIT("a@b.example\\.d.example"), "malformed none"},
+    {STR_INIT("a@b.example\x01.d.example"), "malformed none"},
+    {STR_INIT("a@b.example[.d.example"), "malformed none"},
+    {STR_INIT("a@[192.0.2.1] <a@b.example>"), "malformed none"},
+    {STR_INIT("a@b.example <a@[192.0.2.1]>"), "malformed none"},
+    {STR_INIT("a@home <a@b.example>"), "malformed none"},
+    {STR_INIT("Bob @ d.example <a@b.example>"), "malformed none"},
+    {STR_INIT("Bob the @d.example, me <a@b.example>"), "malformed none"},
+    {STR_INIT("c@\"d.example\", me <a@b.example>"), "malformed none"},
+    {STR_INIT("=?utf-8?q?c=40d.example?=, me <a@b.example>"), "malformed none"},
+    {STR_INIT("=?utf-8?q?c=40d.example=00?=, me <a@b.example>"), "malformed none"},
+    {STR_INIT("=?utf-8?q?Bob_=3Cc=40d.example=3E?="), "one d.example"},
+    {STR_INIT("c\xef\xbc\xa0"
+              "d.example, me <a@b.example>"),
+     "malformed none"},
+    {STR_INIT("c\xef\xb9\xab"
+              "d.example, me <a@b.example>"),
+     "malformed none"},
+    {STR_INIT("\"c@d.example\" x, me <a@b.example>"), "malformed none"},
+    {STR_INIT("(c@d.example) x, me <a@b.example>"), "malformed none"},
+    {STR_INIT("a@(b.example, me"), "malformed none"},
+    {STR_INIT("@b.example, me"), "malformed none"},
+    {STR_INIT("\"c@b.example>\"@b.example, me <a@b.example>x"), "ambiguous local_part"},
+    {STR_INIT("Bob\x01, me <a@b.example>"), "ambiguous control"},
 };
 
 static void
@@ -140,6 +232,7 @@ test_values(void **state)
 {
     (void)state;
     check(values, COUNT_OF(values), "Subject: x\r\nFrom: ", "\r\nTo: a@b\r\n\r\nFrom: y@z\r\n");
+    check(irregular, COUNT_OF(irregular), "From: ", "\r\n\r\n");
 }
 
 /* Whole headers. */
@@ -151,7 +244,8 @@ static const struct author_case heads[] = {
     {STR_INIT("From: x@a.example\r\nFrom: x@a.example\r\n\r\n"), "several_fields none"},
     {STR_INIT("From: x@a.example\r\nFROM: y@b.example\r\n\r\n"), "several_fields none"},
     {STR_INIT("From: x@a.example\r\nFrom : y@b.example\r\n\r\n"), "several_fields none"},
-    {STR_INIT("From : x@a.example\r\n\r\n"), "ambiguous field_name"},
+    {STR_INIT("From : x@a.example\r\n\r\n"), "one a.example"},
+    {STR_INIT("From \t: Bob, me <x@a.example>\r\n\r\n"), "one a.example"},
     {STR_INIT(" From: x@a.example\r\nFrom: y@b.example\r\n\r\n"), "several_fields hidden_field"},
     {STR_INIT("From\r\n : x@a.example\r\nFrom: y@b.example\r\n\r\n"),
      "several_fields hidden_field"},
@@ -169,12 +263,15 @@ static const struct author_case heads[] = {
     {STR_INIT("DKIM-Signature: h=To:\r\n\tFrom:Subject\r\nFrom: y@b.example\r\n\r\n"),
      "one b.example"},
     {STR_INIT("Junk\r\nFrom: y@b.example\r\n\r\n"), "ambiguous header_end"},
-    {STR_INIT("A: b\r\n \r\nFrom: y@b.example\r\n\r\n"), "ambiguous header_end"},
+    {STR_INIT("A: b\r\n \r\nFrom: y@b.example\r\n\r\n"), "one b.example"},
+    {STR_INIT("A: b\r\nFrom: \r\n \t\r\n y@b.example\r\n\r\n"), "one b.example"},
+    {STR_INIT("From: \"a\r\n b\\\"\r\n c\"\r\n \r\n <y@b.example>\r\n\r\n"), "one b.example"},
+    {STR_INIT("From: \"a\r\n \t\r\n b\" <y@b.example>\r\n\r\n"), "ambiguous header_end"},
     {STR_INIT("A: b\n\nFrom\r\nFrom: y@b.example\r\n\r\n"), "ambiguous header_end"},
     {STR_INIT("From: y@b.example\r\nJunk\r\n\r\n"), "one b.example"},
     {STR_INIT("From: y@b.example\r\nA: b\r\n \r\n\r\n"), "one b.example"},
     {STR_INIT("From: y@b.example\0\r\n\r\n"), "malformed none"},
-    {STR_INIT("From: (\0) y@b.example\r\n\r\n"), "malformed none"},
+    {STR_INIT("From: (\0) y@b.example\r\n\r\n"), "ambiguous header_end"},
 };
 
 static void
@@ -196,6 +293,25 @@ test_what_is_kept(void **state)
     assert_int_equal(author.mailbox_count, 1);
     assert_true(str_eq(author.mailboxes[0].local, STR("Jack")));
     assert_true(str_eq(author.mailboxes[0].domain, STR("a.example")));
+    arena_destroy(&arena);
+}
+
+/* A user is asked about each address that somebody could take for his. */
+static void
+test_what_could_be_read(void **state)
+{
+    struct arena *arena = arena_create(1 << 20);
+    struct mail_author author =
+        author_of(arena, STR("From: ceo@a.example \"x y\"@A.example 'b@a.example' <b@a.example>\r\n"
+                             "\r\n"));
+    (void)state;
+    assert_true(author.irregular);
+    assert_int_equal(author.mailbox_count, 3);
+    assert_true(str_eq(author.mailboxes[0].local, STR("ceo")));
+    assert_true(str_eq(author.mailboxes[1].local, STR("\"x y\"")));
+    assert_true(str_eq(author.mailboxes[2].local, STR("b")));
+    author = author_of(arena, STR("From: b@a.example\r\n\r\n"));
+    assert_false(author.irregular);
     arena_destroy(&arena);
 }
 
@@ -304,8 +420,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),       cmocka_unit_test(test_heads),
-        cmocka_unit_test(test_what_is_kept), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_domains),      cmocka_unit_test(test_large),
+        cmocka_unit_test(test_what_is_kept), cmocka_unit_test(test_what_could_be_read),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests_name("mail author", tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@ static const struct decision_rule defaults[] = {
 #undef RULE
 };
 
-#define RULE_COUNT (sizeof defaults / sizeof defaults[0])
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+#define RULE_COUNT  (sizeof defaults / sizeof defaults[0])
 
 enum {
 #define FINDING(number, NAME, name, check, verdict, weight, meaning, standard) COUNTED_##NAME,
@@ -51,20 +52,50 @@ rule_set(struct decision_rules *rules, enum finding_id finding, enum config_acti
     rule->outbound = action;
 }
 
+/*
+ * What is refused or deferred for the sake of DMARC alone: without one author whose domain can be
+ * authenticated, or without an answer, its policy cannot be followed. Where it is not followed
+ * anyway, these are noted as failures are.
+ */
+static const enum finding_id for_dmarc[] = {
+    FINDING_DMARC_AUTHOR_UNKNOWN, FINDING_DMARC_TEMPERROR,      FINDING_DMARC_FAIL_QUARANTINE,
+    FINDING_DMARC_FAIL_REJECT,    FINDING_FROM_SEVERAL_DOMAINS, FINDING_FROM_AMBIGUOUS,
+};
+
+static void
+rules_apply(struct decision_rules *rules, const struct config_checks *checks)
+{
+    for (size_t i = 0; i < checks->count; i++) {
+        rule_set(rules, checks->items[i].finding, checks->items[i].action);
+    }
+}
+
+/* The administrator lets it in; the relay frames it anew. */
+static bool
+takes_bare_lf(const struct config *config, const struct config_zone *zone)
+{
+    bool as_limits = zone == NULL || zone->bare_lf == CONFIG_ZONE_BARE_LF_LIMITS;
+    return as_limits ? config->limits.bare_lf == CONFIG_BARE_LF_DATA
+                     : zone->bare_lf == CONFIG_ZONE_BARE_LF_DATA;
+}
+
 struct decision_rules *
-decision_rules_create(const struct config *config)
+decision_rules_create(const struct config *config, const struct config_zone *zone)
 {
     struct decision_rules *rules = calloc(1, sizeof *rules);
     if (rules == NULL) {
         abort();
     }
     memcpy(rules->rules, defaults, sizeof defaults);
-    if (config->limits.bare_lf == CONFIG_BARE_LF_DATA) {
-        /* The administrator lets it in; the relay frames it anew. */
+    if (takes_bare_lf(config, zone)) {
         rule_set(rules, FINDING_LINE_BARE_LF, CONFIG_ACTION_TAG);
     }
-    for (size_t i = 0; i < config->checks.count; i++) {
-        rule_set(rules, config->checks.items[i].finding, config->checks.items[i].action);
+    for (size_t i = 0; !config->authentication.dmarc.enforce && i < COUNT_OF(for_dmarc); i++) {
+        rules->rules[rule_index(for_dmarc[i])].inbound = CONFIG_ACTION_TAG;
+    }
+    rules_apply(rules, &config->checks);
+    if (zone != NULL) {
+        rules_apply(rules, &zone->checks);
     }
     return rules;
 }

@@ -31,8 +31,12 @@ struct decision {
 /* The rule of a finding without configuration; never NULL for a finding of the table. */
 const struct decision_rule *decision_rule_default(enum finding_id finding);
 
-/* The rules for a configuration. The caller destroys them; they hold no reference to it. */
-[[nodiscard]] struct decision_rules *decision_rules_create(const struct config *config);
+/*
+ * The rules for a configuration, for mail from hosts of a zone of it (NULL: of none). The caller
+ * destroys them; they hold no reference to it.
+ */
+[[nodiscard]] struct decision_rules *decision_rules_create(const struct config *config,
+                                                           const struct config_zone *zone);
 /* Frees and sets *rules to NULL. NULL is allowed. */
 void decision_rules_destroy(struct decision_rules **rules);
 

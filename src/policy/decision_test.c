@@ -18,7 +18,7 @@ fixture_open(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
     f->arena = arena_create(65536);
-    f->rules = decision_rules_create(&f->config);
+    f->rules = decision_rules_create(&f->config, NULL);
     finding_list_init(&f->findings, f->arena);
 }
 
@@ -128,7 +128,7 @@ test_bare_lf_as_configured(void **state)
     assert_int_equal(got.action, CONFIG_ACTION_REJECT);
     decision_rules_destroy(&f.rules);
     f.config.limits.bare_lf = CONFIG_BARE_LF_DATA;
-    f.rules = decision_rules_create(&f.config);
+    f.rules = decision_rules_create(&f.config, NULL);
     got = decision_make(f.rules, CHECK_INBOUND, &f.findings, f.arena);
     assert_int_equal(got.action, CONFIG_ACTION_TAG);
     fixture_close(&f);
@@ -157,7 +157,7 @@ test_configuration_overrides(void **state)
         fixture_open(&f);
         f.config.checks = (struct config_checks){&cases[i].check, 1};
         decision_rules_destroy(&f.rules);
-        f.rules = decision_rules_create(&f.config);
+        f.rules = decision_rules_create(&f.config, NULL);
         finding_list_add(&f.findings, cases[i].check.finding,
                          &(const struct finding_evidence){.key = NULL});
         struct decision got = decision_make(f.rules, cases[i].direction, &f.findings, f.arena);
@@ -184,6 +184,59 @@ test_what_cannot_be_tagged_is_deferred(void **state)
     fixture_close(&f);
 }
 
+/* What is refused for the sake of DMARC alone is noted where DMARC is not followed. */
+static void
+test_dmarc_that_is_not_enforced(void **state)
+{
+    static const enum finding_id for_dmarc[] = {
+        FINDING_DMARC_AUTHOR_UNKNOWN,  FINDING_DMARC_TEMPERROR,      FINDING_DMARC_FAIL_REJECT,
+        FINDING_DMARC_FAIL_QUARANTINE, FINDING_FROM_SEVERAL_DOMAINS, FINDING_FROM_AMBIGUOUS,
+    };
+    (void)state;
+    for (size_t i = 0; i < 2 * (sizeof for_dmarc / sizeof for_dmarc[0]); i++) {
+        struct fixture f;
+        fixture_open(&f);
+        decision_rules_destroy(&f.rules);
+        f.config.authentication.dmarc.enforce = i % 2 == 0;
+        f.rules = decision_rules_create(&f.config, NULL);
+        finding_list_add(&f.findings, for_dmarc[i / 2],
+                         &(const struct finding_evidence){.key = NULL});
+        struct decision got = decision_make(f.rules, CHECK_INBOUND, &f.findings, f.arena);
+        assert_int_equal(got.action == CONFIG_ACTION_TAG, i % 2 == 1);
+        assert_int_equal(got.action >= CONFIG_ACTION_HOLD, i % 2 == 0);
+        fixture_close(&f);
+    }
+}
+
+/* A zone's actions come after those for everybody. */
+static void
+test_zones(void **state)
+{
+    static const struct config_check everybody = {FINDING_DATE_MISSING, CONFIG_ACTION_HOLD};
+    static const struct config_check own = {FINDING_DATE_MISSING, CONFIG_ACTION_REJECT};
+    struct config_zone zone = {.checks = {&own, 1}, .bare_lf = CONFIG_ZONE_BARE_LF_DATA};
+    struct fixture f;
+    (void)state;
+    fixture_open(&f);
+    f.config.checks = (struct config_checks){&everybody, 1};
+    decision_rules_destroy(&f.rules);
+    f.rules = decision_rules_create(&f.config, &zone);
+    FINDING_ADD(&f.findings, DATE_MISSING);
+    assert_int_equal(decision_make(f.rules, CHECK_INBOUND, &f.findings, f.arena).action,
+                     CONFIG_ACTION_REJECT);
+    f.findings.count = 0;
+    FINDING_ADD(&f.findings, LINE_BARE_LF);
+    assert_int_equal(decision_make(f.rules, CHECK_INBOUND, &f.findings, f.arena).action,
+                     CONFIG_ACTION_TAG);
+    decision_rules_destroy(&f.rules);
+    zone.bare_lf = CONFIG_ZONE_BARE_LF_REFUSE;
+    f.config.limits.bare_lf = CONFIG_BARE_LF_DATA;
+    f.rules = decision_rules_create(&f.config, &zone);
+    assert_int_equal(decision_make(f.rules, CHECK_INBOUND, &f.findings, f.arena).action,
+                     CONFIG_ACTION_REJECT);
+    fixture_close(&f);
+}
+
 int
 main(void)
 {
@@ -192,6 +245,8 @@ main(void)
         cmocka_unit_test(test_every_finding_has_a_reply),
         cmocka_unit_test(test_bare_lf_as_configured),
         cmocka_unit_test(test_configuration_overrides),
+        cmocka_unit_test(test_dmarc_that_is_not_enforced),
+        cmocka_unit_test(test_zones),
         cmocka_unit_test(test_what_cannot_be_tagged_is_deferred),
     };
     return cmocka_run_group_tests_name("policy decision", tests, NULL, NULL);

@@ -38,7 +38,10 @@ char_is_atext(char c)
            (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
-/* Local-part = Dot-string: the octets up to the first that cannot belong to it. */
+/*
+ * Local-part = Dot-string: the octets up to the first that cannot belong to it. Dots may stand
+ * anywhere: address_finish writes in quotes what RFC 5321 has in quotes only.
+ */
 static enum status
 scan_dot_string(struct scanner *s, struct str *local_out)
 {
@@ -47,8 +50,7 @@ scan_dot_string(struct scanner *s, struct str *local_out)
         n++;
     }
     struct str local = str_head(s->rest, n);
-    if (n == 0 || local.p[0] == '.' || local.p[n - 1] == '.' ||
-        str_find(local, STR("..")) != STR_NPOS) {
+    if (n == 0) {
         return STATUS_SYNTAX;
     }
     s->rest = str_skip(s->rest, n);
@@ -113,6 +115,17 @@ local_check(const struct scanner *s, struct str local, size_t written)
     return fits ? STATUS_OK : STATUS_LIMIT;
 }
 
+static bool
+local_needs_quotes(struct str local)
+{
+    bool dots_fit = local.n > 0 && local.p[0] != '.' && local.p[local.n - 1] != '.' &&
+                    str_find(local, STR("..")) == STR_NPOS;
+    for (size_t i = 0; dots_fit && i < local.n; i++) {
+        dots_fit = char_is_atext(local.p[i]) || local.p[i] == '.';
+    }
+    return !dots_fit;
+}
+
 static enum status
 scan_local_part(struct scanner *s, struct str *local_out)
 {
@@ -121,7 +134,10 @@ scan_local_part(struct scanner *s, struct str *local_out)
     enum status status =
         scanner_at(s, '"') ? scan_quoted_string(s, &local) : scan_dot_string(s, &local);
     if (status == STATUS_OK) {
-        status = local_check(s, local, before - s->rest.n);
+        size_t written = before - s->rest.n;
+        /* As it will be written: with the quotes that its dots need. */
+        bool quotes_come = local.n == written && local_needs_quotes(local);
+        status = local_check(s, local, written + (quotes_come ? 2 : 0));
     }
     if (status == STATUS_OK) {
         *local_out = local;
@@ -154,7 +170,8 @@ scan_domain(struct scanner *s, struct smtp_address *address)
     struct str text = scan_domain_text(s);
     if (!is_literal) {
         address->kind = SMTP_DOMAIN_NAME;
-        return text.n > 0 ? smtp_domain_parse(s->arena, text, s->flags, &address->domain)
+        unsigned flags = s->flags | SMTP_ADDRESS_UNDERSCORE;
+        return text.n > 0 ? smtp_domain_parse(s->arena, text, flags, &address->domain)
                           : STATUS_SYNTAX;
     }
     address->kind = SMTP_DOMAIN_LITERAL;
@@ -164,17 +181,6 @@ scan_domain(struct scanner *s, struct smtp_address *address)
         status = address->domain.p != NULL ? STATUS_OK : STATUS_LIMIT;
     }
     return status;
-}
-
-static bool
-local_needs_quotes(struct str local)
-{
-    bool dots_fit = local.n > 0 && local.p[0] != '.' && local.p[local.n - 1] != '.' &&
-                    str_find(local, STR("..")) == STR_NPOS;
-    for (size_t i = 0; dots_fit && i < local.n; i++) {
-        dots_fit = char_is_atext(local.p[i]) || local.p[i] == '.';
-    }
-    return !dots_fit;
 }
 
 /* The shortest spelling of a local part at p, which has room for 2 * local.n + 2; its length. */
@@ -353,6 +359,29 @@ smtp_address_make(struct arena *arena, struct str local, struct str domain,
         *address_out = address;
     }
     return status;
+}
+
+bool
+smtp_address_fits(struct str text, struct str pattern)
+{
+    char plain[SMTP_PATH_MAX];
+    size_t at = str_rfind_char(text, '@');
+    if (str_fits(text, pattern)) {
+        return true;
+    }
+    if (at == STR_NPOS || at < 3 || text.n > sizeof plain || text.p[0] != '"' ||
+        text.p[at - 1] != '"') {
+        return false;
+    }
+    struct str local = str_make(text.p + 1, at - 2);
+    for (size_t i = 0; i < local.n; i++) {
+        if (!char_is_atext(local.p[i]) && local.p[i] != '.') {
+            return false;
+        }
+    }
+    memcpy(plain, local.p, local.n);
+    memcpy(plain + local.n, text.p + at, text.n - at);
+    return str_fits(str_make(plain, text.n - 2), pattern);
 }
 
 bool

@@ -5,10 +5,16 @@
  * all parse with these functions and compare the normal form. What RFC 5322 allows in header fields
  * only (comments, folding, display names) is an error here.
  *
- * The normal form: the local part in its shortest spelling ("a"@x and a@x are the same mailbox),
- * its letter case kept; the domain in lower case with A-labels (RFC 5890), so that a domain never
- * needs SMTPUTF8; an address literal as "[192.0.2.1]" or "[IPv6:2001:db8::1]" in canonical text. A
- * source route (RFC 5321 C) is checked, then ignored.
+ * Two things that the grammar does not have are taken, because mailboxes have such names: dots at
+ * the beginning, at the end and side by side in a local part without quotes (a carrier with
+ * millions of customers let them choose such), and underscores in a domain. The first is the same
+ * mailbox as the quoted string with these octets, which the grammar has, and is written as that.
+ *
+ * The normal form: the local part in its shortest spelling ("a"@x and a@x are the same mailbox, and
+ * so are a..b@x and "a..b"@x, which needs its quotes), its letter case kept; the domain in lower
+ * case with A-labels (RFC 5890), so that a domain never needs SMTPUTF8; an address literal as
+ * "[192.0.2.1]" or "[IPv6:2001:db8::1]" in canonical text. A source route (RFC 5321 C) is checked,
+ * then ignored.
  *
  * All text of a result lives in the arena that was passed in.
  */
@@ -46,6 +52,7 @@ enum smtp_address_flag {
     SMTP_ADDRESS_LONG_LOCAL =
         1 << 3, /* local parts above 64 octets, as some mailing lists make them */
     SMTP_ADDRESS_UNBRACKETED = 1 << 4, /* a path may come without its angle brackets */
+    SMTP_ADDRESS_UNDERSCORE = 1 << 5,  /* of smtp_domain_parse: as the domain of a mailbox may be */
 };
 
 /*
@@ -84,6 +91,12 @@ struct str smtp_literal_format(struct arena *arena, const struct ip_address *ip)
  */
 [[nodiscard]] enum status smtp_address_make(struct arena *arena, struct str local,
                                             struct str domain, struct smtp_address *address_out);
+
+/*
+ * Does an address in normal form fit a pattern (str_fits)? One that has quotes for its dots alone
+ * fits without them too, as people write it.
+ */
+bool smtp_address_fits(struct str text, struct str pattern);
 
 /* The same mailbox: local parts octet for octet, domains in normal form (RFC 5321 2.4). */
 bool smtp_address_eq(const struct smtp_address *a, const struct smtp_address *b);

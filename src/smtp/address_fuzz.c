@@ -29,7 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    unsigned flags = data[0] & 31u;
+    unsigned flags = data[0] & 63u;
     struct str input = str_make((const char *)data + 1, size - 1);
     struct arena *arena = arena_create(1 << 16);
     struct smtp_address address;
@@ -46,6 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str domain;
     struct ip_address ip;
     (void)!smtp_domain_parse(arena, input, flags, &domain);
+    (void)smtp_address_fits(input, STR("*.a..b.@*"));
     (void)!smtp_literal_parse(input, &ip);
     arena_destroy(&arena);
     return 0;

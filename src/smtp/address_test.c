@@ -43,9 +43,19 @@ static const struct row mailbox_rows[] = {
     {STR_INIT("@"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("@b"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("a@"), 0, STATUS_SYNTAX, NULL},
-    {STR_INIT(".a@b"), 0, STATUS_SYNTAX, NULL},
-    {STR_INIT("a.@b"), 0, STATUS_SYNTAX, NULL},
-    {STR_INIT("a..b@c"), 0, STATUS_SYNTAX, NULL},
+    /* dots that the grammar has in quotes only: the same mailbox as with them */
+    {STR_INIT(".a@b"), 0, STATUS_OK, "\".a\"@b"},
+    {STR_INIT("a.@b"), 0, STATUS_OK, "\"a.\"@b"},
+    {STR_INIT("a..b@c"), 0, STATUS_OK, "\"a..b\"@c"},
+    {STR_INIT(".a..b.@docomo.example"), 0, STATUS_OK, "\".a..b.\"@docomo.example"},
+    {STR_INIT(".@b"), 0, STATUS_OK, "\".\"@b"},
+    {STR_INIT("...@b"), 0, STATUS_OK, "\"...\"@b"},
+    {STR_INIT("a.b@c"), 0, STATUS_OK, "a.b@c"},
+    {STR_INIT("\"a.b\"@c"), 0, STATUS_OK, "a.b@c"},
+    {STR_INIT("\xc3\xa9.@b"), SMTP_ADDRESS_UTF8, STATUS_OK, "\"\xc3\xa9.\"@b"},
+    {STR_INIT("\"a.\"b@c"), 0, STATUS_SYNTAX, NULL},
+    {STR_INIT(A10 A10 A10 A10 A10 A10 "a.@b"), 0, STATUS_OK, "\"" A10 A10 A10 A10 A10 A10 "a.\"@b"},
+    {STR_INIT(A10 A10 A10 A10 A10 A10 "aa.@b"), 0, STATUS_LIMIT, NULL}, /* 65 with its quotes */
     {STR_INIT("a b@c"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("a@b@c"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("a@.b"), 0, STATUS_SYNTAX, NULL},
@@ -53,7 +63,10 @@ static const struct row mailbox_rows[] = {
     {STR_INIT("a@b..c"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("a@-b"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("a@b-.c"), 0, STATUS_SYNTAX, NULL},
-    {STR_INIT("a@b_c"), 0, STATUS_SYNTAX, NULL},
+    {STR_INIT("a@b_c"), 0, STATUS_OK, "a@b_c"},
+    {STR_INIT("a@_B.c_.example"), 0, STATUS_OK, "a@_b.c_.example"},
+    {STR_INIT("a@_-.example"), 0, STATUS_SYNTAX, NULL},
+    {STR_INIT("a@b+c"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("a@b "), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("(c)a@b"), 0, STATUS_SYNTAX, NULL},
     {STR_INIT("a@b(c)"), 0, STATUS_SYNTAX, NULL},
@@ -98,7 +111,7 @@ static const struct row mailbox_rows[] = {
     {STR_INIT("a@stra\xc3\x9f"
               "e.example"),
      SMTP_ADDRESS_UTF8, STATUS_OK, "a@xn--strae-oqa.example"},
-    {STR_INIT("a@\xc3\xa9_b"), SMTP_ADDRESS_UTF8, STATUS_SYNTAX, NULL},
+    {STR_INIT("a@\xc3\xa9_b"), SMTP_ADDRESS_UTF8, STATUS_OK, "a@xn--_b-9ia"},
     {STR_INIT("a@\xc3\xa9\0b"), SMTP_ADDRESS_UTF8, STATUS_SYNTAX, NULL},
     {STR_INIT("a@\xc3"), SMTP_ADDRESS_UTF8, STATUS_SYNTAX, NULL},
     {STR_INIT("a@XN--9CA.example"), 0, STATUS_OK, "a@xn--9ca.example"},
@@ -236,6 +249,54 @@ test_equality(void **state)
     arena_destroy(&arena);
 }
 
+/* Patterns of policies and of the command line, against the normal form. */
+static void
+test_fits(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *pattern;
+        bool want;
+    } cases[] = {
+        {"a@b", "a@b", true},
+        {"a@b", "*@b", true},
+        {"a@b", "c@b", false},
+        {"\".a..b.\"@b", ".a..b.@b", true},
+        {"\".a..b.\"@b", "\".a..b.\"@b", true},
+        {"\".a..b.\"@b", ".a*@b", true},
+        {"\".a..b.\"@b", "*@b", true},
+        {"\".a..b.\"@b", "a..b@b", false},
+        {"\".\"@b", ".@b", true},
+        {"\"\"@b", "@b", false},
+        {"\"", "", true}, /* the empty pattern fits all */
+        {"\"", "x", false},
+        /* other quotes are part of the name: without them it would read as another address */
+        {"\"x@y\"@b", "x@*", false},
+        {"\"a b\"@b", "a b@b", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (smtp_address_fits(str_from_cstr(cases[i].text), str_from_cstr(cases[i].pattern)) !=
+            cases[i].want) {
+            fail_msg("%s against %s", cases[i].text, cases[i].pattern);
+        }
+    }
+}
+
+static void
+test_domain_forms(void **state)
+{
+    struct arena *arena = arena_create(65536);
+    struct str domain;
+    (void)state;
+    /* the name of a host in HELO has no underscore; the domain of a mailbox may */
+    assert_int_equal(smtp_domain_parse(arena, STR("a_b.example"), 0, &domain), STATUS_SYNTAX);
+    assert_int_equal(smtp_domain_parse(arena, STR("A_b.example"), SMTP_ADDRESS_UNDERSCORE, &domain),
+                     STATUS_OK);
+    assert_true(str_eq(domain, STR("a_b.example")));
+    arena_destroy(&arena);
+}
+
 static void
 test_small_arena(void **state)
 {
@@ -250,9 +311,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mailboxes),   cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_make),        cmocka_unit_test(test_equality),
-        cmocka_unit_test(test_small_arena),
+        cmocka_unit_test(test_mailboxes),    cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_make),         cmocka_unit_test(test_equality),
+        cmocka_unit_test(test_small_arena),  cmocka_unit_test(test_fits),
+        cmocka_unit_test(test_domain_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

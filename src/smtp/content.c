@@ -58,6 +58,7 @@ end_line(struct smtp_content *content)
     }
     content->column = 0;
     content->cr = false;
+    content->after_lf = false;
     content->place = SMTP_CONTENT_LINE_START;
 }
 
@@ -86,6 +87,24 @@ take_text(struct smtp_content *content, const struct smtp_content_rules *rules, 
     content->column += text.n;
     note_text(content, text);
     return text.n;
+}
+
+static bool
+is_bare_lf(const struct smtp_content *content, char c)
+{
+    return c == '\n' && !content->cr;
+}
+
+/* A bare LF where it becomes CRLF, which is what is handed out. */
+static struct str
+take_bare_lf(struct smtp_content *content)
+{
+    content->facts.has_bare_lf = true;
+    content->before = '\r';
+    content->previous = '\n';
+    end_line(content);
+    content->after_lf = true;
+    return STR("\r\n");
 }
 
 /* CR, LF or NUL where no LF is due. Returns 1, or 0 when it is wrong here. */
@@ -136,6 +155,10 @@ take_lines(struct smtp_content *content, const struct smtp_content_rules *rules,
         } else {
             size_t n = find_special(rest);
             i += take_text(content, rules, str_head(rest, n), error_out);
+            bool made = i < input.n && rules->bare_lf_is_crlf && is_bare_lf(content, input.p[i]);
+            if (made) {
+                break;
+            }
             if (i < input.n && *error_out == SMTP_CONTENT_OK) {
                 i += take_special(content, rules, input.p[i], error_out);
             }
@@ -149,6 +172,11 @@ static bool
 take_dot(struct smtp_content *content, char c, size_t *used)
 {
     *used = 1;
+    if (content->place == SMTP_CONTENT_DOT && content->after_lf && (c == '\r' || c == '\n')) {
+        content_fail(content, SMTP_CONTENT_BARE_LF);
+        content->place = SMTP_CONTENT_ENDED;
+        return true;
+    }
     if (content->place == SMTP_CONTENT_LINE_START) {
         content->place = SMTP_CONTENT_DOT;
     } else if (content->place == SMTP_CONTENT_DOT && c == '\r') {
@@ -176,6 +204,11 @@ swallow_check(const struct smtp_content *content, const struct smtp_content_rule
     if (content->previous == '\r') {
         return c != '\n' ? SMTP_CONTENT_BARE_CR : SMTP_CONTENT_OK;
     }
+    if (rules->bare_lf_is_crlf) {
+        bool dot_alone = content->place == SMTP_CONTENT_TEXT && content->previous == '.' &&
+                         content->before == '\n' && (c == '\r' || c == '\n');
+        return dot_alone ? SMTP_CONTENT_BARE_LF : SMTP_CONTENT_OK;
+    }
     bool bare_lf = c == '\n' && (!rules->bare_lf_is_data || content->previous == '.');
     bool dot_behind = c == '.' && content->previous == '\n' && content->before != '\r';
     return bare_lf || dot_behind ? SMTP_CONTENT_BARE_LF : SMTP_CONTENT_OK;
@@ -195,7 +228,8 @@ swallow_octet(struct smtp_content *content, const struct smtp_content_rules *rul
         ended = content->previous == '.' && after_break && (c == '\r' || c == '\n');
     } else if (error != SMTP_CONTENT_OK) {
         content_fail(content, error);
-        ended = at_dot;
+        /* Where LF is CRLF it was the dot that made it wrong. */
+        ended = at_dot || (rules->bare_lf_is_crlf && error == SMTP_CONTENT_BARE_LF);
     }
     if (content->place == SMTP_CONTENT_LINE_START && c == '.') {
         content->place = SMTP_CONTENT_DOT;
@@ -364,6 +398,15 @@ smtp_content_read(struct smtp_content *content, const struct smtp_content_rules 
                 return STATUS_END;
             }
             continue;
+        }
+        if (rules->bare_lf_is_crlf && is_bare_lf(content, input.p[i])) {
+            *piece_out = take_bare_lf(content);
+            observe(content, rules, *piece_out);
+            *used_out = ++i;
+            if (content->error == SMTP_CONTENT_OK) {
+                return STATUS_OK;
+            }
+            break;
         }
         struct str piece = take_piece(content, rules, str_skip(input, i), &n);
         i += n;

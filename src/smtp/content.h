@@ -2,11 +2,13 @@
  * content.h - message content as it goes by: un-dot-stuffing of DATA, octets of BDAT, strict line
  * ends, limits, and the few facts of the header the SMTP server must know itself.
  *
- * Only CRLF "." CRLF ends DATA (RFC 5321 4.1.1.4). Content is handed out as slices of the input;
- * once an error is found nothing more is handed out, the rest is swallowed up to the real end of
- * data, and the caller refuses. After a wrong line end it cannot be known where the client sees the
- * end: there what merely looks like one (a dot between any CR or LF) ends the swallowing too. The
- * caller closes the connection then, so that nothing behind it is ever read as a command.
+ * Only CRLF "." CRLF ends DATA (RFC 5321 4.1.1.4), also where a bare LF becomes CRLF: a dot alone
+ * behind one of those is refused, since somebody else may see an end there. Content is handed out
+ * as slices of the input; once an error is found nothing more is handed out, the rest is swallowed
+ * up to the real end of data, and the caller refuses. After a wrong line end it cannot be known
+ * where the client sees the end: there what merely looks like one (a dot between any CR or LF) ends
+ * the swallowing too. The caller closes the connection then, so that nothing behind it is ever read
+ * as a command.
  */
 #ifndef POSTERN_SMTP_CONTENT_H
 #define POSTERN_SMTP_CONTENT_H
@@ -30,6 +32,7 @@ struct smtp_content_rules {
     unsigned received_max;
     uint64_t discard_max; /* octets of a refused message that are swallowed; then it is given up */
     bool bare_lf_is_data;
+    bool bare_lf_is_crlf; /* handed out as CRLF */
     bool refuse_malformed_header;
 };
 
@@ -56,6 +59,7 @@ struct smtp_content {
     bool dots; /* DATA, not BDAT */
     enum smtp_content_place place;
     bool cr;       /* the last octet was CR */
+    bool after_lf; /* this line began behind a bare LF that became CRLF */
     char previous; /* the last octet of all */
     char before;   /* the one before */
     size_t column; /* octets in this line */

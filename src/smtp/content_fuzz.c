@@ -69,6 +69,18 @@ check_accepted(const struct outcome *outcome, const struct smtp_content_rules *r
     }
 }
 
+/* Where LF becomes CRLF, what others may take for an end of data is in no message. */
+static void
+check_ends(struct str input, const struct smtp_content_rules *rules)
+{
+    for (size_t i = 1; rules->bare_lf_is_crlf && i + 2 < input.n; i++) {
+        bool line_end = input.p[i + 2] == '\n' || input.p[i + 2] == '\r';
+        if (input.p[i] == '\n' && input.p[i - 1] != '\r' && input.p[i + 1] == '.' && line_end) {
+            abort();
+        }
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -80,7 +92,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .text_line_max = data[0] & 2 ? 20 : 998,
         .received_max = data[0] & 4 ? 1 : 50,
         .discard_max = 64u << 20,
-        .bare_lf_is_data = (data[0] & 8) != 0,
+        .bare_lf_is_data = (data[0] & 8) != 0 && (data[0] & 64) == 0,
+        .bare_lf_is_crlf = (data[0] & 64) != 0,
         .refuse_malformed_header = (data[0] & 16) != 0,
     };
     bool dots = (data[0] & 32) == 0;
@@ -100,6 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (whole.content.error == SMTP_CONTENT_OK && complete) {
         check_accepted(&whole, &rules);
+        check_ends(str_head(input, dots ? whole.used : 0), &rules);
     }
     buf_free(&whole.taken);
     buf_free(&cut.taken);

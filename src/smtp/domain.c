@@ -10,15 +10,17 @@
  */
 #define DOMAIN_INPUT_MAX     (4u * SMTP_DOMAIN_MAX)
 
-/* RFC 5321 4.1.2: sub-domain = Let-dig [Ldh-str]. */
+/* RFC 5321 4.1.2: sub-domain = Let-dig [Ldh-str]. An underscore, if allowed, is as good as a
+ * letter. */
 static enum status
-label_check(struct str label)
+label_check(struct str label, bool underscore)
 {
-    if (label.n == 0 || !char_is_alnum(label.p[0]) || !char_is_alnum(label.p[label.n - 1])) {
+    if (label.n == 0 || label.p[0] == '-' || label.p[label.n - 1] == '-') {
         return STATUS_SYNTAX;
     }
     for (size_t i = 0; i < label.n; i++) {
-        if (!char_is_alnum(label.p[i]) && label.p[i] != '-') {
+        char c = label.p[i];
+        if (!char_is_alnum(c) && c != '-' && !(underscore && c == '_')) {
             return STATUS_SYNTAX;
         }
     }
@@ -26,7 +28,7 @@ label_check(struct str label)
 }
 
 static enum status
-domain_check(struct str domain)
+domain_check(struct str domain, bool underscore)
 {
     if (domain.n > SMTP_DOMAIN_MAX) {
         return STATUS_LIMIT;
@@ -36,7 +38,7 @@ domain_check(struct str domain)
     bool more = true;
     while (more) {
         more = str_cut(rest, '.', &label, &rest);
-        enum status status = label_check(label);
+        enum status status = label_check(label, underscore);
         if (status != STATUS_OK) {
             return status;
         }
@@ -84,7 +86,7 @@ smtp_domain_parse(struct arena *arena, struct str s, unsigned flags, struct str 
             return status;
         }
     }
-    enum status status = domain_check(ascii);
+    enum status status = domain_check(ascii, (flags & SMTP_ADDRESS_UNDERSCORE) != 0);
     if (status != STATUS_OK) {
         return status;
     }

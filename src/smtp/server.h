@@ -64,6 +64,8 @@ enum smtp_tls_mode {
 enum smtp_bare_lf {
     SMTP_BARE_LF_REFUSE, /* the message is refused (521) and the connection closed */
     SMTP_BARE_LF_DATA,   /* an octet like others; refused all the same next to a dot */
+    /* Becomes CRLF; refused all the same where a dot alone follows, which is no end of data. */
+    SMTP_BARE_LF_NORMALIZE,
 };
 
 /* A set. */

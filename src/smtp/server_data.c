@@ -48,6 +48,7 @@ content_rules(const struct smtp_server_settings *settings)
         .received_max = settings->limits.received,
         .discard_max = settings->limits.discard,
         .bare_lf_is_data = settings->bare_lf == SMTP_BARE_LF_DATA,
+        .bare_lf_is_crlf = settings->bare_lf == SMTP_BARE_LF_NORMALIZE,
         .refuse_malformed_header = settings->refuse_malformed_header,
     };
 }

@@ -29,6 +29,19 @@ bare_lf_is_data(struct smtp_server_settings *settings)
 }
 
 static void
+bare_lf_is_crlf(struct smtp_server_settings *settings)
+{
+    settings->bare_lf = SMTP_BARE_LF_NORMALIZE;
+}
+
+static void
+small_size_with_lf(struct smtp_server_settings *settings)
+{
+    bare_lf_is_crlf(settings);
+    small_size(settings);
+}
+
+static void
 few_received(struct smtp_server_settings *settings)
 {
     settings->limits.received = 1;
@@ -86,6 +99,32 @@ static const struct dialogue data_table[] = {
     ROW("bare LF as data behind a stuffed dot", bare_lf_is_data, DATA "x\r\n..\ny\r\n.\r\n",
         DATA_ON ", 521 5.5.2, closed"),
     ROW("LF LF as data before a dot", bare_lf_is_data, DATA "x\n\n.y\r\n.\r\n",
+        DATA_ON ", 521 5.5.2, closed"),
+    ROW("LF becomes CRLF", bare_lf_is_crlf, DATA "x\ny.\n\n..z\n.a\r\n.\r\n",
+        DATA_ON ", [" FROM_TO "16], 250 2.0.0"),
+    ROW("LF first of all", bare_lf_is_crlf, DATA "\nx\r\n.\r\n",
+        DATA_ON ", [" FROM_TO "5], 250 2.0.0"),
+    ROW("LF before the end", bare_lf_is_crlf, DATA "x\n\r\n.\r\nNOOP\r\n",
+        DATA_ON ", [" FROM_TO "5], 250 2.0.0, 250 2.0.0"),
+    ROW("LF.LF where LF is CRLF", bare_lf_is_crlf, DATA "x\n.\nMAIL FROM:<evil@b.example>\r\n.\r\n",
+        DATA_ON ", 521 5.5.2, closed"),
+    ROW("LF.CRLF where LF is CRLF", bare_lf_is_crlf,
+        DATA "x\n.\r\nMAIL FROM:<evil@b.example>\r\n.\r\n", DATA_ON ", 521 5.5.2, closed"),
+    ROW("CRLF.LF where LF is CRLF", bare_lf_is_crlf,
+        DATA "x\r\n.\nMAIL FROM:<evil@b.example>\r\n.\r\n", DATA_ON ", 521 5.5.2, closed"),
+    ROW("first LF.CRLF where LF is CRLF", bare_lf_is_crlf, DATA "\n.\r\nNOOP\r\n.\r\n",
+        DATA_ON ", 521 5.5.2, closed"),
+    ROW("bare CR where LF is CRLF", bare_lf_is_crlf, DATA "x\ry\n\r\n.\r\n",
+        DATA_ON ", 521 5.5.2, closed"),
+    ROW("NUL where LF is CRLF", bare_lf_is_crlf, DATA "x\0y\nz\n\r\n.\r\nNOOP\r\n",
+        DATA_ON ", 554 5.6.0, 250 2.0.0"),
+    ROW("made line ends count", small_size_with_lf, DATA "12\n34\n5\r\n.\r\nNOOP\r\n",
+        DATA_ON ", 552 5.3.4, 250 2.0.0"),
+    ROW("too large, then LF", small_size_with_lf, DATA "123456789\nx\n\r\n.\r\nNOOP\r\n",
+        DATA_ON ", 552 5.3.4, 250 2.0.0"),
+    ROW("too large, then LF.LF", small_size_with_lf, DATA "123456789\nx\n.\nHELP\r\n.\r\n",
+        DATA_ON ", 521 5.5.2, closed"),
+    ROW("too large, then LF.CRLF", small_size_with_lf, DATA "123456789\nx\n.\r\nHELP\r\n.\r\n",
         DATA_ON ", 521 5.5.2, closed"),
     ROW("size at its limit", small_size, DATA "12345678\r\n.\r\n",
         DATA_ON ", [" FROM_TO "10], 250 2.0.0"),

@@ -38,7 +38,9 @@ static uint8_t chosen;
 static void
 tweak(struct smtp_server_settings *settings)
 {
-    settings->bare_lf = chosen & 1 ? SMTP_BARE_LF_DATA : SMTP_BARE_LF_REFUSE;
+    settings->bare_lf = (chosen & 96) == 96 ? SMTP_BARE_LF_NORMALIZE
+                        : chosen & 1        ? SMTP_BARE_LF_DATA
+                                            : SMTP_BARE_LF_REFUSE;
     settings->limits.message_size = chosen & 2 ? 64 : 1u << 20;
     settings->limits.text_line = chosen & 4 ? 16 : 998;
     settings->limits.recipients = chosen & 8 ? 2 : 100;
@@ -73,7 +75,7 @@ check_message(const struct test_edge *edge, const struct test_message *message)
         char after = i + 1 < content.n ? content.p[i + 1] : '\0';
         bool bare_lf = content.p[i] == '\n' && before != '\r';
         bool dangerous =
-            edge->settings.bare_lf == SMTP_BARE_LF_REFUSE || before == '.' || after == '.';
+            edge->settings.bare_lf != SMTP_BARE_LF_DATA || before == '.' || after == '.';
         if ((content.p[i] == '\r' && after != '\n') || (bare_lf && dangerous)) {
             abort();
         }

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "smtp/address.h"
 #include "store/ledger_segment.h"
 
 /* Segments that are open at one time; three descriptors each. */
@@ -188,12 +189,24 @@ add_times(struct statement_text *text, const struct trace_query *query)
     " AND NOT (m.kind = 0 AND EXISTS (SELECT 1 FROM message o WHERE o.session = m.id"              \
     " AND o.kind <> 0))"
 
+/* An address as traces have it, in normal form; what is none, a pattern too, stays as it is. */
+static struct str
+address_pattern(struct statement_text *text, struct str pattern)
+{
+    struct smtp_address address;
+    unsigned flags = SMTP_ADDRESS_UTF8 | SMTP_ADDRESS_LONG_LOCAL;
+    bool is_address = !str_contains_char(pattern, '*') &&
+                      smtp_mailbox_parse(text->arena, pattern, flags, &address) == STATUS_OK;
+    return is_address ? address.text : pattern;
+}
+
 static void
 add_conditions(struct statement_text *text, const struct trace_query *query)
 {
-    add_pattern(text, query->sender, "m.sender = ? AND m.sender <> ''",
+    add_pattern(text, address_pattern(text, query->sender), "m.sender = ? AND m.sender <> ''",
                 "m.sender LIKE ? ESCAPE '\\'");
-    add_pattern(text, query->recipient, "m.n IN (SELECT r.n FROM recipient r WHERE r.address = ?)",
+    add_pattern(text, address_pattern(text, query->recipient),
+                "m.n IN (SELECT r.n FROM recipient r WHERE r.address = ?)",
                 "m.n IN (SELECT r.n FROM recipient r WHERE r.address LIKE ? ESCAPE '\\')");
     add_pattern(text, query->subject, "m.subject = ? COLLATE NOCASE",
                 "m.subject LIKE ? ESCAPE '\\'");

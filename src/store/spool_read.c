@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "smtp/address.h"
 #include "store/spool_sum.h"
 
 int64_t
@@ -42,8 +43,8 @@ bool
 spool_filter_takes(const struct spool_filter *filter, const struct spool_recipient *recipient)
 {
     return (filter->states == 0 || (filter->states & 1u << recipient->state) != 0) &&
-           (str_fits(recipient->address, filter->recipient) ||
-            str_fits(recipient->original, filter->recipient)) &&
+           (smtp_address_fits(recipient->address, filter->recipient) ||
+            smtp_address_fits(recipient->original, filter->recipient)) &&
            str_fits(recipient->destination, filter->destination);
 }
 
@@ -374,7 +375,7 @@ keep_matching(const struct spool_filter *filter, struct spool_message *m)
 static bool
 sender_fits(struct str pattern, struct str sender)
 {
-    return str_eq(pattern, STR("<>")) ? sender.n == 0 : str_fits(sender, pattern);
+    return str_eq(pattern, STR("<>")) ? sender.n == 0 : smtp_address_fits(sender, pattern);
 }
 
 /* Loads the recipients of the message on which the walk stands; *taken_out: it passes. */

@@ -31,10 +31,10 @@
  *
  * "settings" (all may be absent): "kind" mx|submission|smtps; "tls" none|opportunistic|required;
  * "inside_tls" (bool: TLS before the greeting); "auth" (bool: AUTH on an mx listener too, once TLS
- * is active); "auth_without_tls" (bool); "bare_lf" refuse|data; "refuse_malformed_header" (bool);
- * "strict_paths" (bool); "long_local_parts" (bool); "message_size", "errors", "auth_failures",
- * "command_line", "text_line", "recipients", "received" (numbers); "user", "password". Without
- * settings every sender, recipient and message is accepted.
+ * is active); "auth_without_tls" (bool); "bare_lf" refuse|data|normalize; "refuse_malformed_header"
+ * (bool); "strict_paths" (bool); "long_local_parts" (bool); "message_size", "errors",
+ * "auth_failures", "command_line", "text_line", "recipients", "received" (numbers); "user",
+ * "password". Without settings every sender, recipient and message is accepted.
  *
  * An object that cannot be read gives {"error": text}. The end of input ends the program with 0.
  */
@@ -161,7 +161,7 @@ static void
 tweak(struct smtp_server_settings *settings)
 {
     static const char *const tls_modes[] = {"none", "opportunistic", "required", NULL};
-    static const char *const bare_lf[] = {"refuse", "data", NULL};
+    static const char *const bare_lf[] = {"refuse", "data", "normalize", NULL};
     const json_t *json = current_settings;
     struct smtp_server_limits *limits = &settings->limits;
     settings->tls = (enum smtp_tls_mode)choice_of(json, "tls", tls_modes, settings->tls);

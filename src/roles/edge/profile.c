@@ -60,6 +60,22 @@ settings_apply_limits(struct smtp_server_settings *settings, const struct config
 }
 
 static void
+settings_apply_zone(struct smtp_server_settings *settings, const struct config_zone *zone)
+{
+    static const enum smtp_bare_lf bare_lf[] = {
+        [CONFIG_ZONE_BARE_LF_REFUSE] = SMTP_BARE_LF_REFUSE,
+        [CONFIG_ZONE_BARE_LF_DATA] = SMTP_BARE_LF_DATA,
+        [CONFIG_ZONE_BARE_LF_NORMALIZE] = SMTP_BARE_LF_NORMALIZE,
+    };
+    if (zone->minimum_tls == CONFIG_TLS_REQUIRED) {
+        settings->tls = SMTP_TLS_REQUIRED;
+    }
+    if (zone->bare_lf != CONFIG_ZONE_BARE_LF_LIMITS) {
+        settings->bare_lf = bare_lf[zone->bare_lf];
+    }
+}
+
+static void
 listener_make_settings(struct profile_listener *listener, const struct config *config)
 {
     smtp_server_settings_init(&listener->settings, core_kind(listener->config->kind));
@@ -67,8 +83,14 @@ listener_make_settings(struct profile_listener *listener, const struct config *c
     listener->settings.greeting = config->smtp.banner;
     listener->settings.tls = core_tls(listener);
     settings_apply_limits(&listener->settings, &config->limits);
-    listener->settings_tls_required = listener->settings;
-    listener->settings_tls_required.tls = SMTP_TLS_REQUIRED;
+    listener->by_zone = calloc(config->zones.count + 1, sizeof *listener->by_zone);
+    if (listener->by_zone == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < config->zones.count; i++) {
+        listener->by_zone[i] = listener->settings;
+        settings_apply_zone(&listener->by_zone[i], &config->zones.items[i]);
+    }
 }
 
 static void
@@ -134,6 +156,7 @@ profile_unref(struct profile **profile)
     }
     for (size_t i = 0; i < p->listener_count; i++) {
         tls_server_unref(&p->listeners[i].tls);
+        free(p->listeners[i].by_zone);
     }
     config_unref(&p->config);
     free(p->listeners);
@@ -141,8 +164,9 @@ profile_unref(struct profile **profile)
 }
 
 const struct smtp_server_settings *
-profile_settings(const struct profile_listener *listener, const struct config_zone *zone)
+profile_settings(const struct profile *profile, const struct profile_listener *listener,
+                 const struct config_zone *zone)
 {
-    bool required = zone != NULL && zone->minimum_tls == CONFIG_TLS_REQUIRED;
-    return required ? &listener->settings_tls_required : &listener->settings;
+    return zone != NULL ? &listener->by_zone[zone - profile->config->zones.items]
+                        : &listener->settings;
 }

@@ -16,7 +16,7 @@ struct profile_listener {
     struct tls_server *tls;               /* NULL: no TLS here */
     bool broken;                          /* there should be TLS, and there is none */
     struct smtp_server_settings settings;
-    struct smtp_server_settings settings_tls_required; /* for zones that ask for it */
+    struct smtp_server_settings *by_zone; /* by the zone's place in the configuration */
 };
 
 struct profile {
@@ -37,8 +37,9 @@ struct profile *profile_ref(struct profile *profile);
 /* Gives one reference back and sets *profile to NULL; NULL is allowed. */
 void profile_unref(struct profile **profile);
 
-/* The core's settings for a client in `zone` (NULL: none). */
-const struct smtp_server_settings *profile_settings(const struct profile_listener *listener,
+/* The core's settings for a client in `zone` of the profile's configuration (NULL: none). */
+const struct smtp_server_settings *profile_settings(const struct profile *profile,
+                                                    const struct profile_listener *listener,
                                                     const struct config_zone *zone);
 
 #endif

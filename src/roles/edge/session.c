@@ -47,8 +47,9 @@ session_begin(struct connection *connection, bool early_talk)
 {
     struct smtp_server_hooks hooks = {
         .on_event = record_smtp_event, .input_waits = on_input_waits, .ctx = connection};
-    connection->core = smtp_server_create(profile_settings(connection->listener, connection->zone),
-                                          &connection->client, connection->client_port, &hooks);
+    connection->core = smtp_server_create(
+        profile_settings(connection->profile, connection->listener, connection->zone),
+        &connection->client, connection->client_port, &hooks);
     if (connection->core == NULL) {
         LOG_ERROR("no SMTP session can be made", LOG_CSTR("listener", connection->listener->label));
         connection_close(connection, "limit");

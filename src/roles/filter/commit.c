@@ -243,7 +243,7 @@ send_copy(struct filter_job *job, const struct filter_content *content, size_t c
 }
 
 enum status
-filter_commit_send(struct filter_job *job, const struct mail_head *head,
+filter_commit_send(struct filter_job *job, const struct check_input *checked,
                    const struct outgoing_copy *copies, size_t count)
 {
     if (job->deadline_ms <= clock_monotonic_ms()) {
@@ -251,8 +251,9 @@ filter_commit_send(struct filter_job *job, const struct mail_head *head,
     }
     struct filter_shared *shared = job->shared;
     struct filter_content content = job->content;
-    size_t const content_offset = head->raw.n;
-    enum spool_priority priority = filter_priority(job->settings->config, content.submit, head);
+    size_t const content_offset = checked->body_offset;
+    enum spool_priority priority =
+        filter_priority(job->settings->config, content.submit, checked->head);
     for (size_t i = 0; i < count; i++) {
         job->commits[i].job = job;
         job->commits[i].size = copies[i].head.n + copies[i].body.n;

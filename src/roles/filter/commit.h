@@ -14,11 +14,12 @@
 struct trace *filter_commit_trace(struct filter_job *job, size_t index);
 
 /*
- * Sends the copies. With STATUS_OK the job is no longer the caller's: it is finished when the spool
- * has answered, perhaps before this returns. STATUS_TEMPORARY: nobody waits any more, or the spool
- * is not there; nothing was sent then, and the job is the caller's.
+ * Sends the copies of what was checked. With STATUS_OK the job is no longer the caller's: it is
+ * finished when the spool has answered, perhaps before this returns. STATUS_TEMPORARY: nobody waits
+ * any more, or the spool is not there; nothing was sent then, and the job is the caller's.
  */
-[[nodiscard]] enum status filter_commit_send(struct filter_job *job, const struct mail_head *head,
+[[nodiscard]] enum status filter_commit_send(struct filter_job *job,
+                                             const struct check_input *checked,
                                              const struct outgoing_copy *copies, size_t count);
 
 #endif

@@ -1,8 +1,10 @@
 #include "roles/filter/header.h"
 
 #include "auth/authres_strip.h"
+#include "auth/dkim_verify.h"
 #include "auth/results_authres.h"
 #include "base/clock.h"
+#include "check/mend.h"
 #include "roles/filter/outgoing.h"
 #include "smtp/envelope.h"
 #include "smtp/received.h"
@@ -14,6 +16,25 @@ bool
 filter_is_submission(const struct msg_submit *submit)
 {
     return submit->user.n > 0 || submit->listener_kind != CONFIG_LISTENER_MX;
+}
+
+/* ---- what is mended */
+
+/* True when a signature holds that would not, were one blank in the header another (RFC
+ * 6376 3.4.1).
+ */
+static bool
+is_signed_simply(const struct filter_header_input *input)
+{
+    const struct auth_results *auth = input->checked->auth;
+    size_t const count = auth != NULL && auth->dkim != NULL ? auth->dkim->count : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct dkim_outcome *outcome = &auth->dkim->items[i];
+        if (outcome->result == DKIM_RESULT_PASS && outcome->signature.head == CANONICAL_SIMPLE) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- what goes */
@@ -78,10 +99,20 @@ remove_fields(const struct filter_header_input *input, struct mail_edits *edits)
 
 /* ---- what comes */
 
+/* What users send is completed as configured, what the hosts of a zone send where it is mended. */
+static bool
+is_completed(const struct filter_header_input *input, bool of_users)
+{
+    const struct config_zone *zone = config_zone_find(input->config, input->submit->zone);
+    return filter_is_submission(input->submit) ? of_users
+                                               : check_mend_is_wanted(input->checked, zone);
+}
+
 static enum status
 add_date(const struct filter_header_input *input, struct mail_edits *edits)
 {
-    if (!input->config->submission.add_date || input->head->counts[MAIL_FIELD_DATE] > 0) {
+    if (!is_completed(input, input->config->submission.add_date) ||
+        input->head->counts[MAIL_FIELD_DATE] > 0) {
         return STATUS_OK;
     }
     struct str date = clock_format_rfc5322(edits->arena, input->submit->received_ms);
@@ -91,7 +122,7 @@ add_date(const struct filter_header_input *input, struct mail_edits *edits)
 static enum status
 add_message_id(const struct filter_header_input *input, struct mail_edits *edits)
 {
-    if (!input->config->submission.add_message_id ||
+    if (!is_completed(input, input->config->submission.add_message_id) ||
         input->head->counts[MAIL_FIELD_MESSAGE_ID] > 0) {
         return STATUS_OK;
     }
@@ -258,15 +289,14 @@ enum status
 filter_header_edit(const struct filter_header_input *input, struct mail_edits *edits)
 {
     typedef enum status step(const struct filter_header_input *, struct mail_edits *);
-    static step *const for_submissions[] = {add_date, add_message_id};
-    static step *const for_all[] = {add_tags, add_delivered_to, add_received, add_verdict,
-                                    add_results};
-    enum status status = remove_fields(input, edits);
-    for (size_t i = 0; i < 2 && status == STATUS_OK && filter_is_submission(input->submit); i++) {
-        status = for_submissions[i](input, edits);
+    static step *const steps[] = {add_date,     add_message_id, add_tags,   add_delivered_to,
+                                  add_received, add_verdict,    add_results};
+    enum status status = mail_repair_obsolete(edits, is_signed_simply(input));
+    if (status == STATUS_OK) {
+        status = remove_fields(input, edits); /* of two edits of a field the last one counts */
     }
-    for (size_t i = 0; i < sizeof for_all / sizeof for_all[0] && status == STATUS_OK; i++) {
-        status = for_all[i](input, edits); /* the last one stands on top */
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == STATUS_OK; i++) {
+        status = steps[i](input, edits); /* the last one stands on top */
     }
     return status;
 }

@@ -4,7 +4,8 @@
  * From outside: a Return-Path (which only the last server writes, RFC 5321 4.4) and tags that claim
  * to be ours go; tags of ours, a Delivered-To for a forward (RFC 9228) and our Received come. Of a
  * user's message in addition: Bcc goes, Date and Message-ID come where they are missing (RFC 6409
- * 8). All other octets stay as they are.
+ * 8); of that from a zone with relay these two. Obsolete syntax is written anew (mail/repair.h), as
+ * far as that breaks no signature without need. All other octets stay as they are.
  */
 #ifndef POSTERN_ROLES_FILTER_HEADER_H
 #define POSTERN_ROLES_FILTER_HEADER_H

@@ -19,8 +19,22 @@ filter_settings_create(const struct config *config)
     }
     atomic_init(&settings->references, 1);
     settings->config = config_ref(config);
-    settings->rules = decision_rules_create(config);
+    settings->rules = decision_rules_create(config, NULL);
+    settings->zone_rules = calloc(config->zones.count + 1, sizeof *settings->zone_rules);
+    if (settings->zone_rules == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < config->zones.count; i++) {
+        settings->zone_rules[i] = decision_rules_create(config, &config->zones.items[i]);
+    }
     return settings;
+}
+
+const struct decision_rules *
+filter_settings_rules(const struct filter_settings *settings, const struct config_zone *zone)
+{
+    return zone != NULL ? settings->zone_rules[zone - settings->config->zones.items]
+                        : settings->rules;
 }
 
 struct filter_settings *
@@ -37,6 +51,10 @@ filter_settings_unref(struct filter_settings **settings)
     *settings = NULL;
     if (s != NULL && atomic_fetch_sub(&s->references, 1) == 1) {
         decision_rules_destroy(&s->rules);
+        for (size_t i = 0; i < s->config->zones.count; i++) {
+            decision_rules_destroy(&s->zone_rules[i]);
+        }
+        free(s->zone_rules);
         config_unref(&s->config);
         free(s);
     }
@@ -123,10 +141,8 @@ filter_job_create(struct filter_shared *shared, struct filter_settings *settings
 enum check_direction
 filter_direction(const struct config *config, const struct msg_submit *submit)
 {
-    bool relay = filter_is_submission(submit);
-    for (size_t i = 0; i < config->zones.count && !relay; i++) {
-        relay = config->zones.items[i].relay && str_eq(config->zones.items[i].name, submit->zone);
-    }
+    const struct config_zone *zone = config_zone_find(config, submit->zone);
+    bool relay = filter_is_submission(submit) || (zone != NULL && zone->relay);
     return relay ? CHECK_OUTBOUND : CHECK_INBOUND;
 }
 

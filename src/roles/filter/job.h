@@ -31,10 +31,14 @@ struct filter_settings {
     atomic_uint references;
     const struct config *config; /* one reference */
     struct decision_rules *rules;
+    struct decision_rules **zone_rules; /* by the zone's place in config->zones */
 };
 
 /* The first reference; takes one to `config`. Never NULL. */
 struct filter_settings *filter_settings_create(const struct config *config);
+/* The rules for a message from a host of that zone (NULL: of none). */
+const struct decision_rules *filter_settings_rules(const struct filter_settings *settings,
+                                                   const struct config_zone *zone);
 /* Both thread-safe. */
 struct filter_settings *filter_settings_ref(struct filter_settings *settings);
 void filter_settings_unref(struct filter_settings **settings);

@@ -2,6 +2,7 @@
 #include "auth/sender_proof.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "check/mend.h"
 #include "policy/checks.h"
 #include "roles/filter/commit.h"
 #include "roles/filter/header.h"
@@ -16,7 +17,9 @@ struct work {
     struct filter_shared *shared;
     struct arena *arena;
     const struct config *config;
-    struct mail_head head;
+    const struct config_zone *zone; /* of the client; NULL: none */
+    struct mail_head head;          /* as received */
+    struct mail_repaired mended;    /* what became of it, in mail of our own */
     struct check_input input;
     struct auth_results auth;
     struct finding_list findings;
@@ -49,6 +52,7 @@ read_message(struct work *work)
     struct mail_head_limits limits = {config->limits.header_size, config->limits.header_fields};
     struct str content = work->job->content.view.octets;
     enum status status = STATUS_OK;
+    work->zone = config_zone_find(config, submit->zone);
     if (work->names->has_head) {
         work->head = work->names->head;
         work->auth.author = work->names->author;
@@ -72,10 +76,14 @@ read_message(struct work *work)
         .dns = work->names->source.resolve != NULL ? &work->names->source : NULL,
         .auth = &work->auth,
     };
+    work->input.body_offset = work->head.raw.n;
+    work->input.line_ends_made = submit->bare_line_ends && work->zone != NULL &&
+                                 work->zone->bare_lf == CONFIG_ZONE_BARE_LF_NORMALIZE;
     memcpy(&work->input.client, submit->client_ip.p, sizeof work->input.client);
     work->auth.keys = work->shared->key_cache;
     finding_list_init(&work->findings, work->arena);
-    return work->input.recipients != NULL ? STATUS_OK : STATUS_LIMIT;
+    return work->input.recipients != NULL ? check_mend(&work->input, work->zone, &work->mended)
+                                          : STATUS_LIMIT;
 }
 
 /* ---- answers */
@@ -116,6 +124,9 @@ flags_of(const struct work *work)
     const uint32_t own = SMTP_MESSAGE_STRANGER | SMTP_MESSAGE_SENDER_PROVEN |
                          SMTP_MESSAGE_SENDER_REWRITTEN | SMTP_MESSAGE_TO_POSTMASTER;
     uint32_t flags = submit->flags & ~own;
+    if (work->input.repairs != NULL && work->input.head->anomalies[MAIL_ANOMALY_8BIT].count == 0) {
+        flags &= ~(uint32_t)SMTP_MESSAGE_HEADER_8BIT; /* it has been encoded */
+    }
     if (work->input.direction == CHECK_INBOUND) {
         flags |= SMTP_MESSAGE_STRANGER;
         flags |= auth_sender_is_proven(&work->auth, submit->sender)
@@ -148,7 +159,7 @@ commit_copies(struct work *work)
         status = outgoing_make(&input, &copies[i], filter_commit_trace(job, i));
     }
     if (status == STATUS_OK) {
-        status = filter_commit_send(job, &work->head, copies, count);
+        status = filter_commit_send(job, &work->input, copies, count);
     }
     outgoing_free(copies, count);
     return status;
@@ -191,10 +202,13 @@ process(struct work *work)
         return;
     }
     checks_run(ROLE_FILTER, &work->input, &work->findings);
-    work->decision =
-        decision_make(job->settings->rules, work->input.direction, &work->findings, work->arena);
+    work->decision = decision_make(filter_settings_rules(job->settings, work->zone),
+                                   work->input.direction, &work->findings, work->arena);
     count_findings(work);
-    record_header(&job->trace, work->arena, &work->head);
+    record_header(&job->trace, work->arena, work->input.head);
+    if (work->input.repairs != NULL) {
+        record_edits(&job->trace, &work->mended.edits);
+    }
     record_findings(&job->trace, &work->findings);
     record_decision(&job->trace, &work->decision, &work->findings);
     record_dmarc(&job->trace, &work->input, &work->decision);

@@ -138,7 +138,101 @@ test_relaying_host(void **state)
     struct msg_submit fields = world_ordinary(STR(FROM "Bcc: x@y\r\n\r\nbody"));
     fields.zone = STR("inside");
     world_submit(w, &fields);
-    world_expect_commit(w, RECEIVED FROM "Bcc: x@y\r\n\r\n|body");
+    world_expect_commit(w,
+                        RECEIVED "Message-ID: <01ARZ3NDEKTSV4RR@mx.kartapuce.example>\r\n" DATE FROM
+                                 "Bcc: x@y\r\n\r\n|body");
+}
+
+/* What a scanner sends; signed, if there are keys, as it leaves. */
+static void
+test_host_that_cannot_write_mail(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields = world_ordinary(
+        STR("From scanner Mon Nov 23 17:48:14 2026\r\nFrom: scanner\r\nReply To: bob@x\r\n"
+            "Subject: Caf\xe9\r\nMIME-Version: 1.0\r\nMIME-Version: 1.0\r\n" ID
+            "Page 1\r\n\r\nFrom: x@y\r\n"));
+    fields.zone = STR("printers");
+    fields.bare_line_ends = true;
+    world_submit(w, &fields);
+    world_expect_commit(w,
+                        RECEIVED "X-Postern-Findings: repaired, date_missing\r\n" DATE
+                                 "From: <scanner@kartapuce.example>\r\nReply-To: bob@x\r\n"
+                                 "Subject: =?windows-1252?B?Q2Fm6Q==?=\r\nMIME-Version: 1.0\r\n" ID
+                                 "\r\n|Page 1\r\n\r\nFrom: x@y\r\n");
+    world_expect_trace(w, "name=repaired");
+    world_expect_trace(w, "evidence=repair evidence=line_ends");
+    world_expect_trace(w, "evidence=repair evidence=header_end");
+    world_expect_trace(w, "evidence=repair evidence=mbox_line");
+    world_expect_trace(w, "why=\"mended: repeated\"");
+    world_expect_trace(w, "why=\"mended: no domain\"");
+}
+
+static void
+test_zone_without_repairs(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields = world_ordinary(STR(GOOD "Page 1\r\n\r\n"));
+    fields.zone = STR("strict");
+    world_submit(w, &fields);
+    assert_int_equal(w->code, 554);
+    fields = world_ordinary(STR(FROM "\r\nbody"));
+    fields.zone = STR("strict");
+    world_submit(w, &fields);
+    world_expect_commit(w, RECEIVED FROM "\r\n|body");
+}
+
+/* Actions of a zone count for its hosts only, and mend nothing. */
+static void
+test_checks_of_a_zone(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields = world_ordinary(STR(DATE ID "Page 1\r\n\r\nbody"));
+    world_submit(w, &fields);
+    assert_int_equal(w->code, 554);
+    fields.zone = STR("partner");
+    fields.sender = STR("");
+    world_submit(w, &fields);
+    world_expect_commit(
+        w, RECEIVED
+        "X-Postern-Findings: header_line_malformed, from_missing, dmarc_author_unknown\r\n" DATE ID
+        "Page 1\r\n\r\n|body");
+}
+
+/* RFC 5322 4: what must be read is written anew, from anybody. */
+static void
+test_obsolete_syntax(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields =
+        world_ordinary(STR(DATE "Subject : a\r\n \t\r\n b\r\n" FROM ID "\r\nbody"));
+    fields.sender = STR("");
+    world_submit(w, &fields);
+    world_expect_commit(w, RECEIVED "X-Postern-Findings: header_syntax_obsolete\r\n" DATE
+                                    "Subject: a\r\n b\r\n" FROM ID "\r\n|body");
+    world_expect_trace(w, "event=header_edited action=replaced name=Subject");
+}
+
+/* The author is asked after as he was completed. */
+static void
+test_user_without_domain(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields = world_ordinary(STR("From: Bob <bob>\r\n" DATE ID "\r\nbody"));
+    fields.listener_kind = CONFIG_LISTENER_SMTPS;
+    fields.user = STR("bob@kartapuce.example");
+    fields.sender = fields.user;
+    world_submit(w, &fields);
+    assert_int_equal(w->code, 250);
+    assert_non_null(
+        strstr(w->committed, "From: Bob <bob@kartapuce.example>\r\n" DATE ID "\r\n|body"));
+    fields = world_ordinary(STR("From: Boss <boss>\r\n" DATE ID "\r\nbody"));
+    fields.listener_kind = CONFIG_LISTENER_SMTPS;
+    fields.user = STR("bob@kartapuce.example");
+    fields.sender = fields.user;
+    world_submit(w, &fields);
+    assert_int_equal(w->code, 550);
+    world_expect_trace(w, "name=author_not_own");
 }
 
 static void
@@ -417,6 +511,11 @@ main(void)
         WORLD_TEST(test_long_list_of_tags_is_folded),
         WORLD_TEST(test_submission_is_completed),
         WORLD_TEST(test_relaying_host),
+        WORLD_TEST(test_host_that_cannot_write_mail),
+        WORLD_TEST(test_zone_without_repairs),
+        WORLD_TEST(test_checks_of_a_zone),
+        WORLD_TEST(test_obsolete_syntax),
+        WORLD_TEST(test_user_without_domain),
         WORLD_TEST(test_forwarded_message),
         WORLD_TEST(test_two_copies),
         WORLD_TEST(test_what_the_spool_says),

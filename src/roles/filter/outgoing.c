@@ -160,7 +160,7 @@ outgoing_make(const struct outgoing_input *input, struct outgoing_copy *copy, st
     if (copy->head.p == NULL) {
         return STATUS_LIMIT;
     }
-    copy->body = str_skip(input->checked->content, input->checked->head->raw.n);
+    copy->body = str_skip(input->checked->content, input->checked->body_offset);
     if (copy->is_forwarded) {
         record_forward(input, copy, trace);
     }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "mail/author.h"
 #include "roles/filter/encode.h"
+#include "smtp/address.h"
 
 /* Labels that are looked at above the author's domain for a key. */
 #define PARENTS_MAX 127u
@@ -75,7 +76,7 @@ apply_rules(const struct config_dkim *dkim, struct str address, struct str *doma
 {
     for (size_t i = 0; i < dkim->rules.count; i++) {
         const struct config_dkim_rule *rule = &dkim->rules.items[i];
-        if (str_fits(address, rule->sender)) {
+        if (smtp_address_fits(address, rule->sender)) {
             *domain = rule->domain.n > 0 ? rule->domain : *domain;
             return rule->sign;
         }

@@ -15,6 +15,15 @@ static const char settings[] = "hostname: mx.kartapuce.example\n"
                                "  - {name: kartapuce.example, delivery: \"lmtp://192.0.2.2:24\"}\n"
                                "zones:\n"
                                "  - {name: inside, networks: [192.0.2.0/24], relay: true}\n"
+                               "  - {name: printers, networks: [192.0.3.0/24], relay: true,\n"
+                               "     domain: kartapuce.example, bare_lf: normalize,\n"
+                               "     checks: [{finding: date_missing, action: tag}]}\n"
+                               "  - {name: strict, networks: [192.0.4.0/24], relay: true,\n"
+                               "     repair: false}\n"
+                               "  - {name: partner, networks: [192.0.5.0/24],\n"
+                               "     checks: [{finding: from_missing, action: tag},\n"
+                               "              {finding: header_line_malformed, action: tag},\n"
+                               "              {finding: dmarc_author_unknown, action: tag}]}\n"
                                "bounce: {postmaster: bob@kartapuce.example}\n";
 
 /* What a worker thread would do. */
