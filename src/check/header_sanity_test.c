@@ -31,6 +31,10 @@ static const struct {
     {STR_INIT(DATE ID "From: a@b, c@b\r\n\r\n"), "sender_missing(authors=2)"},
     {STR_INIT(DATE ID "From: a@b, c@b\r\nSender: a@b\r\n\r\n"), ""},
     {STR_INIT(DATE ID "From: a@[192.0.2.1]\r\n\r\n"), "from_malformed(from=a@[192.0.2.1])"},
+    {STR_INIT(DATE ID "From: a@b <a@b>\r\n\r\n"), "from_irregular(domain=b from=a@b <a@b>)"},
+    {STR_INIT(DATE ID "From: Bob\x01, me <a@b>\r\n\r\n"),
+     "header_control(anomaly=control count=1 offset=58) "
+     "from_ambiguous(reason=control from=Bob\\x01, me <a@b>)"},
     {STR_INIT(DATE ID "From: <@a,@b:c@d>\r\n\r\n"),
      "from_ambiguous(reason=route from=<@a,@b:c@d>)"},
     {STR_INIT(DATE ID "From\r\n : a@b\r\n\r\n"),

@@ -16,6 +16,7 @@ test_null_sender(void **state)
         const char *want;
     } cases[] = {
         {STR_INIT(""), 1, ""},
+        {STR_INIT(""), 2, "null_sender_many_recipients(recipients=2)"},
         {STR_INIT(""), 3, "null_sender_many_recipients(recipients=3)"},
         {STR_INIT("a@b"), 3, ""},
     };

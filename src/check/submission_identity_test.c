@@ -29,6 +29,8 @@ static const char settings[] =
     "  senders:\n"
     "    - {user: \"b*@kartapuce.example\", may: [boss@kartapuce.example, \"*@news.example\"]}\n"
     "    - {user: robot, may: [\"*@kartapuce.example\"]}\n"
+    "    - {user: anybody, may: [\"*\"]}\n"
+    "    - {user: \"*@docomo.example\", may: [.x..@far.example]}\n"
     "%s";
 
 static const struct config *
@@ -76,6 +78,14 @@ test_addresses(void **state)
         {"jack@kartapuce.example", "boss@kartapuce.example", false},
         {"robot", "anybody@kartapuce.example", true},
         {"robot", "robot@other.example", false},
+        {"anybody", "x@far.example", true},
+        {"anybody", "x@[192.0.2.1]", false},
+        /* dots that need quotes */
+        {"\".a..b.\"@kartapuce.example", ".a..b.@kartapuce.example", true},
+        {"\".a..b.\"@kartapuce.example", "\".a..b.\"@kartapuce.example", true},
+        {"\".a..b.\"@kartapuce.example", ".a..b@kartapuce.example", false},
+        {"\"x.\"@docomo.example", "\".x..\"@far.example", true},
+        {"\"x.\"@docomo.example", ".x.@far.example", false},
         /* no addresses */
         {"bob@kartapuce.example", "bob", false},
         {"bob@kartapuce.example", "", false},
@@ -133,6 +143,13 @@ test_messages(void **state)
          "author_not_own(user=bob@kartapuce.example field=From address=x@far.example)"},
         {"bob@kartapuce.example", FROM "From: jack@kartapuce.example\r\n\r\n",
          "author_unclear(field=From reason=several_fields)"},
+        {"bob@kartapuce.example", FROM "Sender: team:;\r\n\r\n",
+         "author_unclear(field=Sender reason=malformed)"},
+        /* every address that somebody could read out of it */
+        {"bob@kartapuce.example", "From: jack@kartapuce.example <bob@kartapuce.example>\r\n\r\n",
+         "author_not_own(user=bob@kartapuce.example field=From address=jack@kartapuce.example)"},
+        {"bob@kartapuce.example", "From: bob@kartapuce.example <bob@kartapuce.example>\r\n\r\n",
+         ""},
         {"bob@kartapuce.example", "Subject: x\r\n\r\n", "author_unclear(field=From reason=none)"},
         {"bob@kartapuce.example", "From: <bob\r\n\r\n",
          "author_unclear(field=From reason=malformed)"},
@@ -172,10 +189,26 @@ test_who_is_not_asked(void **state)
     arena_destroy(&arena);
 }
 
+/* Of a header that was not read nothing is said. */
+static void
+test_header_over_the_limit(void **state)
+{
+    struct test_message message;
+    (void)state;
+    test_message_open(&message, STR(""));
+    message.head = (struct mail_head){0};
+    message.input.head_over_limit = true;
+    message.input.direction = CHECK_OUTBOUND;
+    message.input.user = message.input.sender = STR("bob@kartapuce.example");
+    assert_string_equal(test_message_check(&message, check_submission_identity), "");
+    test_message_close(&message);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_header_over_the_limit),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_who_is_not_asked),

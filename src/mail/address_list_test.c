@@ -73,6 +73,9 @@ test_lists(void **state)
         {STR_INIT("a@b;"), NULL},
         {STR_INIT("a@[b"), NULL},
         {STR_INIT("a@b\0"), NULL},
+        {STR_INIT("\"a\0\" <a@b>"), NULL},
+        {STR_INIT("(\0) a@b"), NULL},
+        {STR_INIT("a@b\r\n "), "|a|b"},
         {STR_INIT("((((((((((((((((x)))))))))))))))) a@b"), "|a|b"},
         {STR_INIT("(((((((((((((((((x))))))))))))))))) a@b"), NULL},
     };
@@ -151,6 +154,7 @@ test_message_ids(void **state)
         {STR_INIT("<<a@b>"), NULL},
         {STR_INIT("<a@b> x"), NULL},
         {STR_INIT("<a\0@b>"), NULL},
+        {STR_INIT("<a\x7f@b>"), NULL},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
+
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct mail_head_limits ample = {65536, 1000};
@@ -111,6 +113,7 @@ static const struct author_case values[] = {
     {STR_INIT("\"a\\\" <admin@legitimate.example>, \\\"\" <x@attack.example>"),
      "ambiguous quoted_address"},
     {STR_INIT("\"a \\\"x\\\" b\" <x@attack.example>"), "one attack.example"},
+    {STR_INIT("\"\\a x@b.\xc3\xbc, c\" <x@b.\xc3\xbc>"), "one b.xn--tda"},
     {STR_INIT("\"admin@legitimate.example\" <x@attack.example>"), "one attack.example"},
     {STR_INIT("\"admin@legitimate.example>\"@attack.example"), "ambiguous local_part"},
     {STR_INIT("admin\xef\xbc\xa0legitimate.example@attack.example"), "ambiguous local_part"},
@@ -191,6 +194,9 @@ static const struct author_case irregular[] = {
               "cher.example <a@xn--bcher-kva.example>"),
      "one xn--bcher-kva.example"},
     {STR_INIT("jack@mail.example."), "one mail.example"},
+    {STR_INIT("Bob, me <a@b.example_>"), "one b.example_"},
+    {STR_INIT("'a@b.example <a@b.example>"), "several b.example"},
+    {STR_INIT("\"x\\\"y\"@b.example, me <a@b.example>x"), "ambiguous local_part"},
     /* two domains, however they are written */
     {STR_INIT("Bob, the man <a@b.example> <c@d.example>"), "malformed none"},
     {STR_INIT("a@sub.b.example <a@b.example>"), "malformed none"},
@@ -337,12 +343,45 @@ test_limits(void **state)
     assert_int_equal(author.field_count, 1);
     author.field_count = 4711;
     struct arena *small = arena_create(64);
+    /* exactly as many as there may be: it is the arena that is full */
+    memcpy(text + used - 4, "\r\n\r\n", 4);
+    assert_int_equal(mail_head_parse(arena, str_make(text, used), &ample, &head), STATUS_OK);
+    assert_int_equal(mail_author_read(small, &head, &author), STATUS_LIMIT);
     assert_int_equal(mail_head_parse(arena, STR("From: a@b, c@b\r\n\r\n"), &ample, &head),
                      STATUS_OK);
     assert_int_equal(mail_author_read(small, &head, &author), STATUS_LIMIT);
     assert_int_equal(author.field_count, 4711);
     arena_destroy(&small);
     arena_destroy(&arena);
+}
+
+/* "From: all of us" and so many addresses, without anything between them. */
+static enum mail_author_kind
+kind_of_many(size_t count)
+{
+    struct arena *arena = arena_create(8u << 20);
+    struct buf text;
+    struct mail_head head;
+    struct mail_author author;
+    buf_init(&text, 65536);
+    assert_int_equal(buf_append(&text, STR("From: all of us")), STATUS_OK);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(buf_printf(&text, " a%zu@b.example", i), STATUS_OK);
+    }
+    assert_int_equal(buf_append(&text, STR("\r\n\r\n")), STATUS_OK);
+    assert_int_equal(mail_head_parse(arena, buf_str(&text), &ample, &head), STATUS_OK);
+    assert_int_equal(mail_author_read(arena, &head, &author), STATUS_OK);
+    buf_free(&text);
+    arena_destroy(&arena);
+    return author.kind;
+}
+
+static void
+test_many_loosely(void **state)
+{
+    (void)state;
+    assert_int_equal(kind_of_many(MAIL_AUTHORS_MAX), MAIL_AUTHOR_SEVERAL);
+    assert_int_equal(kind_of_many(MAIL_AUTHORS_MAX + 1), MAIL_AUTHOR_MALFORMED);
 }
 
 /* "From: " + before + n times c + behind */
@@ -422,7 +461,7 @@ main(void)
         cmocka_unit_test(test_values),       cmocka_unit_test(test_heads),
         cmocka_unit_test(test_what_is_kept), cmocka_unit_test(test_what_could_be_read),
         cmocka_unit_test(test_limits),       cmocka_unit_test(test_domains),
-        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_large),        cmocka_unit_test(test_many_loosely),
     };
     return cmocka_run_group_tests_name("mail author", tests, NULL, NULL);
 }

@@ -154,10 +154,24 @@ test_full_arena(void **state)
     arena_destroy(&roomy);
 }
 
+/* What stands behind a value is not looked at. */
+static void
+test_value_ends_where_it_ends(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_open(&f, STR("A: 1\r\n\r\n"));
+    assert_int_equal(mail_edits_prepend(&f.edits, STR("B"), str_head(STR("a\r\n b"), 3), "w"),
+                     STATUS_SYNTAX);
+    assert_int_equal(mail_edits_prepend(&f.edits, STR("B"), STR("a\r\n b"), "w"), STATUS_OK);
+    fixture_close(&f, STR("B: a\r\n b\r\nA: 1\r\n\r\n"));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_value_ends_where_it_ends),
         cmocka_unit_test(test_without_edits_nothing_changes),
         cmocka_unit_test(test_prepend_remove_replace),
         cmocka_unit_test(test_last_edit_counts),

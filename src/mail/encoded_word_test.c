@@ -52,6 +52,7 @@ test_decode(void **state)
         {STR_INIT("=?utf-8?q?a=0D=0Ab=00=1B=09c=7F?="),
          STR_INIT("a" FFFD FFFD "b" FFFD FFFD " c" FFFD)},
         {STR_INIT("=?utf-8?q?=C2=9B?="), STR_INIT(FFFD FFFD)},
+        {STR_INIT("=?iso-8859-15?q?=9B?="), STR_INIT(FFFD)},
         {STR_INIT("caf\xe9 caf\xc3\xa9 \xed\xa0\x80"),
          STR_INIT("caf" FFFD " caf\xc3\xa9 " FFFD FFFD FFFD)},
         {STR_INIT("\xf0\x9f\x98\x80"), STR_INIT("\xf0\x9f\x98\x80")},
@@ -85,6 +86,10 @@ test_bounded_and_whole_characters(void **state)
         }
         free(copy);
     }
+    /* What did not fit ends the text, also where something behind it would fit. */
+    struct arena *arena = arena_create(65536);
+    assert_true(str_eq(mail_text_decode(arena, STR("=?windows-1252?q?ab=80c?="), 4), STR("ab")));
+    arena_destroy(&arena);
     struct arena *tiny = arena_create(16);
     assert_null(mail_text_decode(tiny, whole, 1000).p);
     arena_destroy(&tiny);

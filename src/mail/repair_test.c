@@ -76,6 +76,13 @@ static const struct repair_case cases[] = {
     {STR_INIT(FROM "Content Type: a/b;\r\n\tc=d\r\nJunk\r\n" REST),
      FROM "Content-Type: a/b;\r\n\tc=d\r\n\r\n|Junk\r\n\r\nbody\r\n",
      "header_end:1@45 field_name:1@19"},
+    {STR_INIT(" Reply To: x\r\n" FROM REST),
+     "From: <scan@dev.example>\r\n\r\n| Reply To: x\r\n" FROM "\r\nbody\r\n",
+     "header_end:1@0 from:1@0"},
+    {STR_INIT(FROM "Content Transfer Encoding: 8bit\r\n" REST),
+     FROM "Content-Transfer-Encoding: 8bit\r\n\r\n|body\r\n", "field_name:1@19"},
+    {STR_INIT("From : a@b.example\r\nJunk\r\n"), "From: a@b.example\r\n\r\n|Junk\r\n",
+     "header_end:1@20 blank_in_name:1@0"},
     {STR_INIT("From : a@b.example\r\nSubject\t: x\r\n" REST), FROM "Subject: x\r\n\r\n|body\r\n",
      "blank_in_name:2@0"},
     /* lines of blanks */
@@ -125,6 +132,8 @@ static const struct repair_case cases[] = {
      "From: \"Scanner 2\" <scan-2.x@dom.example>\r\nSender: <scan@dom.example>\r\n\r\n|body\r\n",
      "domain:2@0"},
     {STR_INIT("From: Big Scanner\r\n" REST), "From: Big Scanner\r\n\r\n|body\r\n", ""},
+    {STR_INIT("From: a@b.example <scan>\r\n" REST), "From: a@b.example <scan>\r\n\r\n|body\r\n",
+     ""},
     {STR_INIT("From:\r\n" REST), "From:\r\n\r\n|body\r\n", ""},
     {STR_INIT("From: <>\r\n" REST), "From: <>\r\n\r\n|body\r\n", ""},
     {STR_INIT(FROM "To: bob\r\n" REST), FROM "To: bob\r\n\r\n|body\r\n", ""},
@@ -206,6 +215,9 @@ test_what_cannot_be_added(void **state)
     input.sender = STR("");
     assert_int_equal(mail_repair_own(arena, &input, &mended), STATUS_OK);
     assert_int_equal(mended.notes.count, 0);
+    input.sender = STR("\xc3\xa9@dev.example");
+    assert_int_equal(mail_repair_own(arena, &input, &mended), STATUS_OK);
+    assert_int_equal(mended.notes.count, 0);
     content = STR("From: scanner\r\n\r\n");
     assert_int_equal(mail_head_parse(arena, content, &ample, &head), STATUS_OK);
     input = input_of(&head, content);
@@ -234,7 +246,7 @@ test_long_text(void **state)
     buf_init(&text, 4096);
     assert_int_equal(buf_append(&text, STR(FROM "Subject: ")), STATUS_OK);
     for (size_t i = 0; i < 100; i++) {
-        assert_int_equal(buf_append(&text, STR("\xe2\x82\xac")), STATUS_OK);
+        assert_int_equal(buf_append(&text, STR("\xc3\xa9")), STATUS_OK);
     }
     assert_int_equal(buf_append(&text, STR("\r\n\r\n")), STATUS_OK);
     assert_int_equal(mail_head_parse(arena, buf_str(&text), &ample, &head), STATUS_OK);
@@ -245,11 +257,11 @@ test_long_text(void **state)
     size_t words = 0;
     while (value.n > 0) {
         str_cut(value, ' ', &word, &value);
-        assert_true(word.n <= 75 && str_starts_with(word, STR("=?UTF-8?B?4oKs")) &&
+        assert_true(word.n <= 75 && str_starts_with(word, STR("=?UTF-8?B?w6nD")) &&
                     str_ends_with(word, STR("?=")));
         words++;
     }
-    assert_int_equal(words, 8);
+    assert_int_equal(words, 6);
     buf_free(&text);
     arena_destroy(&arena);
 }

@@ -107,6 +107,8 @@ static const struct row mailbox_rows[] = {
     {STR_INIT("\"\\\xc3\xa9\"@b"), SMTP_ADDRESS_UTF8, STATUS_SYNTAX, NULL},
     {STR_INIT("\xc3@b"), SMTP_ADDRESS_UTF8, STATUS_SYNTAX, NULL},
     {STR_INIT("\xc2\x85@b"), SMTP_ADDRESS_UTF8, STATUS_SYNTAX, NULL},
+    {STR_INIT("\xc2\x9f@b"), SMTP_ADDRESS_UTF8, STATUS_SYNTAX, NULL},
+    {STR_INIT("\xc2\xa0@b"), SMTP_ADDRESS_UTF8, STATUS_OK, "\xc2\xa0@b"},
     {STR_INIT("a@\xc3\x89.Example"), SMTP_ADDRESS_UTF8, STATUS_OK, "a@xn--9ca.example"},
     {STR_INIT("a@stra\xc3\x9f"
               "e.example"),
@@ -187,6 +189,10 @@ static const struct path_row path_rows[] = {
     {"<" A63 "@" A63 "." A63 ".aaaaa" A10 A10 A10 A10 A10 "aaaaaaa>", 0, STATUS_OK,
      A63 "@" A63 "." A63 ".aaaaa" A10 A10 A10 A10 A10 "aaaaaaa", ""}, /* 256 octets */
     {"<" A63 "@" A63 "." A63 ".aaaaa" A10 A10 A10 A10 A10 "aaaaaaaX>", 0, STATUS_LIMIT, NULL, NULL},
+    {A63 "@" A63 "." A63 ".aaaaa" A10 A10 A10 A10 A10 "aaaaaaa", SMTP_ADDRESS_UNBRACKETED,
+     STATUS_OK, A63 "@" A63 "." A63 ".aaaaa" A10 A10 A10 A10 A10 "aaaaaaa", ""},
+    {A63 "@" A63 "." A63 ".aaaaa" A10 A10 A10 A10 A10 "aaaaaaaX", SMTP_ADDRESS_UNBRACKETED,
+     STATUS_LIMIT, NULL, NULL},
     {"<@" A63 "." A63 ":" A63 "@" A63 "." A63 ">", 0, STATUS_LIMIT, NULL, NULL},
 };
 
@@ -227,6 +233,15 @@ test_make(void **state)
     assert_int_equal(smtp_address_make(arena, STR(""), STR("c"), &address), STATUS_SYNTAX);
     assert_int_equal(smtp_address_make(arena, STR("a"), STR(""), &address), STATUS_SYNTAX);
     assert_int_equal(smtp_address_make(arena, STR("a"), STR("[x]"), &address), STATUS_SYNTAX);
+    assert_int_equal(smtp_address_make(arena, STR("a\x7f"), STR("c"), &address), STATUS_SYNTAX);
+    assert_false(address.utf8);
+    assert_int_equal(smtp_address_make(arena, STR("\xc3\xa9"), STR("c"), &address), STATUS_OK);
+    assert_true(address.utf8);
+    /* 254 octets: with angle brackets a path as long as may be */
+    assert_int_equal(smtp_address_make(arena, STR(A63 A63 A63 "a"), STR(A63), &address), STATUS_OK);
+    assert_int_equal(address.text.n, SMTP_PATH_MAX - 2);
+    assert_int_equal(smtp_address_make(arena, STR(A63 A63 A63 "aa"), STR(A63), &address),
+                     STATUS_LIMIT);
     arena_destroy(&arena);
 }
 
@@ -294,6 +309,37 @@ test_domain_forms(void **state)
     assert_int_equal(smtp_domain_parse(arena, STR("A_b.example"), SMTP_ADDRESS_UNDERSCORE, &domain),
                      STATUS_OK);
     assert_true(str_eq(domain, STR("a_b.example")));
+    assert_int_equal(smtp_domain_parse(arena, STR(A63 "." A63 "." A63 "." A63), 0, &domain),
+                     STATUS_OK);
+    assert_int_equal(domain.n, SMTP_DOMAIN_MAX);
+    assert_int_equal(
+        smtp_domain_parse(arena, STR("a." A63 "." A63 "." A63 "." A10 A10 A10 A10 A10 A10 "aa"), 0,
+                          &domain),
+        STATUS_LIMIT);
+    arena_destroy(&arena);
+}
+
+/* As long as it is written, not as it would be. */
+static void
+test_length_as_written(void **state)
+{
+    struct arena *arena = arena_create(65536);
+    char text[SMTP_PATH_MAX + 8] = "\"";
+    size_t n = 1;
+    struct smtp_address address;
+    (void)state;
+    while (n < SMTP_PATH_MAX - 5) {
+        text[n++] = '\\';
+        text[n++] = 'a';
+    }
+    memcpy(text + n, "\"@b", 3);
+    assert_int_equal(
+        smtp_mailbox_parse(arena, str_make(text, n + 3), SMTP_ADDRESS_LONG_LOCAL, &address),
+        STATUS_OK);
+    memcpy(text + n, "\\a\"@b", 5);
+    assert_int_equal(
+        smtp_mailbox_parse(arena, str_make(text, n + 5), SMTP_ADDRESS_LONG_LOCAL, &address),
+        STATUS_LIMIT);
     arena_destroy(&arena);
 }
 
@@ -311,9 +357,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mailboxes),    cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_make),         cmocka_unit_test(test_equality),
-        cmocka_unit_test(test_small_arena),  cmocka_unit_test(test_fits),
+        cmocka_unit_test(test_length_as_written),
+        cmocka_unit_test(test_mailboxes),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_make),
+        cmocka_unit_test(test_equality),
+        cmocka_unit_test(test_small_arena),
+        cmocka_unit_test(test_fits),
         cmocka_unit_test(test_domain_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
