@@ -7,22 +7,33 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/queue.h"
 #include "cli/queue_print.h"
 #include "store/spool.h"
 
-#define PAGE_MESSAGES 100u
-#define IDS_MAX       1000u
+#define IDS_MAX 1000u
 
 static const char usage[] =
     "Show and change the mail queue.\n"
     "\n"
     "usage: postern queue list    [FILTERS] [--limit N]\n"
     "       postern queue show    ID...\n"
+    "       postern queue text    ID... [--header]    what would be sent; this is traced\n"
     "       postern queue flush   [ID...] [FILTERS]   try again now\n"
     "       postern queue hold    ID... | FILTERS     keep until released\n"
     "       postern queue release ID... | FILTERS     let held mail go\n"
     "       postern queue bounce  ID... | FILTERS     give up; the sender is told\n"
     "       postern queue remove  ID... | FILTERS     forget; nobody is told\n"
+    "       postern queue reroute ID... | FILTERS --to NEXT-HOP   send another way, now\n"
+    "\n"
+    "       postern queue destinations [PATTERN]      who waits, since when, and why\n"
+    "       postern queue errors       [PATTERN]      the most frequent reasons\n"
+    "       postern queue pause        DESTINATION... keep its mail, new mail too, ...\n"
+    "       postern queue resume       DESTINATION... ... until it is resumed\n"
+    "\n"
+    "A destination is what \"queue destinations\" shows: a domain, or a next hop as in the\n"
+    "configuration. A domain can be paused wherever its mail goes. Pauses outlive restarts;\n"
+    "mail that waits for one grows old like any other.\n"
     "\n"
     "filters (all given ones must fit; patterns have * for anything):\n"
     "  --id ID                one message\n"
@@ -32,8 +43,12 @@ static const char usage[] =
     "  --state STATE          queued, deferred, held, leased; may be repeated\n"
     "  --priority PRIORITY    high, normal or bulk; may be repeated\n"
     "  --older-than TIME      in the queue for longer: 90s, 30m, 2h, 1d\n"
-    "  --all                  every message (hold, release, bounce, remove want some choice)\n"
+    "  --all                  every message (hold, release, bounce, remove and reroute want\n"
+    "                         some choice)\n"
     "\n"
+    "  --to NEXT-HOP          smtp://HOST:PORT, lmtp://HOST:PORT or lmtp:/PATH; or \"default\",\n"
+    "                         as the configuration says again\n"
+    "  --header               only the header section\n"
     "  --reason TEXT          told to senders by bounce, and kept in the trace\n"
     "  --config FILE          the configuration of the running Postern\n"
     "  --json                 the result as JSON\n"
@@ -41,25 +56,9 @@ static const char usage[] =
     "examples: postern queue list --state deferred --destination '*.example.org'\n"
     "          postern queue show 01JD8Q2M7K3VXNWT\n"
     "          postern queue flush --destination lmtp://10.0.0.5:24\n"
-    "          postern queue remove --sender 'robot@*' --older-than 1d\n";
-
-struct queue_command {
-    struct cli_common common;
-    const char *verb;
-    int action; /* enum spool_action; -1: list, -2: show */
-    struct record_queue_filter filter;
-    unsigned priorities; /* 1 << enum spool_priority; 0: all */
-    bool has_filter;
-    bool all;
-    uint64_t limit; /* 0: none */
-    struct str reason;
-    char **ids;
-    size_t id_count;
-    char by[320];
-};
-
-#define VERB_LIST (-1)
-#define VERB_SHOW (-2)
+    "          postern queue remove --sender 'robot@*' --older-than 1d\n"
+    "          postern queue pause example.org\n"
+    "          postern queue reroute --destination example.org --to smtp://192.0.2.7:25\n";
 
 static const struct {
     const char *word;
@@ -72,6 +71,12 @@ static const struct {
     {"release", SPOOL_ACT_RELEASE},
     {"bounce", SPOOL_ACT_BOUNCE},
     {"remove", SPOOL_ACT_REMOVE},
+    {"reroute", SPOOL_ACT_REROUTE},
+    {"destinations", VERB_DESTINATIONS},
+    {"errors", VERB_ERRORS},
+    {"pause", VERB_PAUSE},
+    {"resume", VERB_RESUME},
+    {"text", VERB_TEXT},
 };
 
 /* ---- list */
@@ -91,9 +96,8 @@ keep_priorities(const struct queue_command *command, struct msg_queue_list_reply
     page->messages.n = kept;
 }
 
-/* One page of the queue; *after moves to the next. NULL after a message. */
-static struct ipc_message *
-ask_page(int fd, struct queue_command *command, uint64_t *after, uint32_t limit)
+struct ipc_message *
+queue_ask_page(int fd, struct queue_command *command, uint64_t *after, uint32_t limit)
 {
     struct msg_queue_list fields = {
         .filters = {&command->filter, 1},
@@ -144,10 +148,10 @@ list(int fd, struct queue_command *command)
         queue_print_heading(stdout);
     }
     do {
-        uint64_t want = command->limit > 0 && command->limit - shown < PAGE_MESSAGES
+        uint64_t want = command->limit > 0 && command->limit - shown < QUEUE_PAGE_MESSAGES
                             ? command->limit - shown
-                            : PAGE_MESSAGES;
-        struct ipc_message *reply = ask_page(fd, command, &after, (uint32_t)want);
+                            : QUEUE_PAGE_MESSAGES;
+        struct ipc_message *reply = queue_ask_page(fd, command, &after, (uint32_t)want);
         if (reply == NULL) {
             return CLI_FAILED;
         }
@@ -244,128 +248,6 @@ show(int fd, const struct queue_command *command)
     return result;
 }
 
-/* ---- act */
-
-struct sums {
-    uint64_t done;
-    uint64_t busy;
-    uint64_t missing;
-};
-
-static int
-act_on(int fd, struct queue_command *command, struct record_queue_id *ids, size_t count,
-       struct sums *sums)
-{
-    struct msg_queue_act fields = {
-        .action = (uint8_t)command->action,
-        .ids = {ids, count},
-        .filters = {&command->filter, 1},
-        .by = str_from_cstr(command->by),
-        .reason = command->reason,
-    };
-    struct ipc_message *reply =
-        cli_call(fd, ROLE_SPOOL, MSG_QUEUE_ACT, &fields, MSG_QUEUE_ACT_REPLY);
-    if (reply == NULL) {
-        return CLI_FAILED;
-    }
-    const struct msg_queue_act_reply *r = MSG_BODY(reply, queue_act_reply);
-    int result = CLI_DONE;
-    sums->done += r->done;
-    sums->busy += r->busy;
-    sums->missing += r->missing;
-    if (r->error.n > 0) {
-        result = cli_fail("queue", CLI_FAILED, "%.*s", STR_ARG(r->error));
-    }
-    ipc_message_free(&reply);
-    return result;
-}
-
-/* One by one, so that each that could not be changed can be named. */
-static int
-act_on_ids(int fd, struct queue_command *command, struct sums *sums)
-{
-    int result = CLI_DONE;
-    for (size_t i = 0; i < command->id_count; i++) {
-        struct record_queue_id id = {.id = str_from_cstr(command->ids[i])};
-        struct sums before = *sums;
-        if (act_on(fd, command, &id, 1, sums) != CLI_DONE) {
-            return CLI_FAILED;
-        }
-        if (sums->missing > before.missing) {
-            result = cli_fail("queue", CLI_FAILED, "%s is not in the queue, or has nothing to %s",
-                              command->ids[i], command->verb);
-        } else if (sums->busy > before.busy) {
-            result = cli_fail("queue", CLI_FAILED, "%s is being delivered right now; try again",
-                              command->ids[i]);
-        }
-    }
-    return result;
-}
-
-static void
-show_progress(const struct sums *sums)
-{
-    if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r%llu messages", (unsigned long long)sums->done);
-    }
-}
-
-/* Page by page: what is changed drops out of no page that is still to come. */
-static int
-act_on_filters(int fd, struct queue_command *command, struct sums *sums)
-{
-    struct record_queue_id ids[PAGE_MESSAGES];
-    uint64_t after = 0;
-    bool long_work = false;
-    int result = CLI_DONE;
-    do {
-        struct ipc_message *reply = ask_page(fd, command, &after, PAGE_MESSAGES);
-        if (reply == NULL) {
-            return CLI_FAILED;
-        }
-        const struct msg_queue_list_reply *page = MSG_BODY(reply, queue_list_reply);
-        for (size_t i = 0; i < page->messages.n; i++) {
-            ids[i].id = page->messages.items[i].id;
-        }
-        if (page->messages.n > 0) {
-            result = act_on(fd, command, ids, page->messages.n, sums);
-        }
-        ipc_message_free(&reply);
-        if (after != 0) {
-            long_work = true;
-            show_progress(sums);
-        }
-    } while (after != 0 && result == CLI_DONE);
-    if (long_work && isatty(STDERR_FILENO)) {
-        fputs("\r", stderr);
-    }
-    return result;
-}
-
-static int
-act(int fd, struct queue_command *command)
-{
-    struct sums sums = {0};
-    int result =
-        command->id_count > 0 ? act_on_ids(fd, command, &sums) : act_on_filters(fd, command, &sums);
-    if (command->common.json) {
-        json_t *json = json_pack("{s:s, s:I, s:I, s:I}", "action", command->verb, "done",
-                                 (json_int_t)sums.done, "busy", (json_int_t)sums.busy, "missing",
-                                 (json_int_t)sums.missing);
-        json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-        putchar('\n');
-        json_decref(json);
-        return result;
-    }
-    printf("%s: %llu message%s\n", command->verb, (unsigned long long)sums.done,
-           sums.done == 1 ? "" : "s");
-    if (sums.busy > 0 && command->id_count == 0) {
-        printf("%llu being delivered right now and left alone; try again\n",
-               (unsigned long long)sums.busy);
-    }
-    return result;
-}
-
 /* ---- the command line */
 
 enum queue_option {
@@ -379,6 +261,8 @@ enum queue_option {
     OPTION_ALL,
     OPTION_LIMIT,
     OPTION_REASON,
+    OPTION_TO,
+    OPTION_HEADER,
 };
 
 static const struct option options[] = {
@@ -392,6 +276,8 @@ static const struct option options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"reason", required_argument, NULL, OPTION_REASON},
+    {"to", required_argument, NULL, OPTION_TO},
+    {"header", no_argument, NULL, OPTION_HEADER},
     {NULL, 0, NULL, 0},
 };
 
@@ -419,6 +305,28 @@ take_priority(struct queue_command *command, const char *name)
     cli_fail("queue", CLI_USAGE,
              "'%s' is no priority: high, normal or bulk; see postern queue --help", name);
     return false;
+}
+
+/* It is looked at again where it is used; here a message can say more. */
+static bool
+take_next_hop(struct queue_command *command, struct str text)
+{
+    struct config_delivery delivery;
+    struct arena *arena = arena_create(4096);
+    bool back = str_eq(text, STR("default"));
+    bool good =
+        back || (text.n <= SPOOL_DESTINATION_MAX && config_delivery_parse(arena, text, &delivery) &&
+                 delivery.kind != CONFIG_DELIVERY_MX);
+    arena_destroy(&arena);
+    if (!good) {
+        cli_fail(
+            "queue", CLI_USAGE,
+            "'%.*s' is no next hop: smtp://HOST:PORT, lmtp://HOST:PORT, lmtp:/PATH, or default",
+            STR_ARG(text));
+    }
+    command->to = back ? str_make(NULL, 0) : text;
+    command->has_to = true;
+    return good;
 }
 
 static bool
@@ -462,6 +370,11 @@ take_option(struct queue_command *command, int option, const char *value)
     case OPTION_REASON:
         command->reason = str_head(text, 200);
         return true;
+    case OPTION_TO:
+        return take_next_hop(command, text);
+    case OPTION_HEADER:
+        command->header = true;
+        return true;
     default:
         return false; /* cli_next_option has said what is wrong */
     }
@@ -479,6 +392,13 @@ take_verb(struct queue_command *command, const char *word)
     }
     cli_fail("queue", CLI_USAGE, "there is no '%s'; see postern queue --help", word);
     return false;
+}
+
+/* Whether its words are destinations, not messages. */
+static bool
+takes_names(const struct queue_command *command)
+{
+    return command->action <= VERB_DESTINATIONS && command->action >= VERB_RESUME;
 }
 
 /* False after a message: the words make no command. */
@@ -501,7 +421,7 @@ parse(int argc, char **argv, struct queue_command *command)
     }
     command->ids = argv + optind;
     command->id_count = (size_t)(argc - optind);
-    for (size_t i = 0; i < command->id_count; i++) {
+    for (size_t i = 0; i < command->id_count && !takes_names(command); i++) {
         if (strlen(command->ids[i]) > 16) {
             cli_fail("queue", CLI_USAGE, "'%s' is no id of a message", command->ids[i]);
             return false;
@@ -512,7 +432,7 @@ parse(int argc, char **argv, struct queue_command *command)
 
 /* What must be said, so that a slip of the finger empties no queue. */
 static bool
-is_complete(const struct queue_command *command)
+choice_is_complete(const struct queue_command *command)
 {
     bool chosen = command->id_count > 0 || command->has_filter || command->all;
     if (command->id_count > IDS_MAX) {
@@ -532,9 +452,42 @@ is_complete(const struct queue_command *command)
                  command->ids[0]);
         return false;
     }
+    if (command->action == VERB_TEXT && command->id_count == 0) {
+        cli_fail("queue", CLI_USAGE, "text of which message? See postern queue list");
+        return false;
+    }
     if (command->action > SPOOL_ACT_FLUSH && !chosen) {
         cli_fail("queue", CLI_USAGE, "%s which messages? Give ids, filters, or --all",
                  command->verb);
+        return false;
+    }
+    return true;
+}
+
+static bool
+is_complete(const struct queue_command *command)
+{
+    bool one_at_most = command->action == VERB_DESTINATIONS || command->action == VERB_ERRORS;
+    if (command->has_to != (command->action == SPOOL_ACT_REROUTE)) {
+        cli_fail("queue", CLI_USAGE,
+                 command->has_to ? "--to belongs to reroute"
+                                 : "reroute to where? Give --to NEXT-HOP");
+        return false;
+    }
+    if (!takes_names(command)) {
+        return choice_is_complete(command);
+    }
+    if (one_at_most && command->id_count > 1) {
+        cli_fail("queue", CLI_USAGE, "%s takes one pattern", command->verb);
+        return false;
+    }
+    if (!one_at_most && command->id_count == 0) {
+        cli_fail("queue", CLI_USAGE, "%s which destination? See postern queue destinations",
+                 command->verb);
+        return false;
+    }
+    if (command->has_filter || command->all) {
+        cli_fail("queue", CLI_USAGE, "%s takes no filters", command->verb);
         return false;
     }
     return true;
@@ -550,6 +503,27 @@ find_who(struct queue_command *command)
         snprintf(command->by, sizeof command->by, "%s", name);
     } else {
         snprintf(command->by, sizeof command->by, "uid %u", (unsigned)getuid());
+    }
+}
+
+static int
+run(int fd, struct queue_command *command)
+{
+    switch (command->action) {
+    case VERB_LIST:
+        return list(fd, command);
+    case VERB_SHOW:
+        return show(fd, command);
+    case VERB_DESTINATIONS:
+    case VERB_ERRORS:
+        return queue_standing(fd, command);
+    case VERB_PAUSE:
+    case VERB_RESUME:
+        return queue_pause(fd, command);
+    case VERB_TEXT:
+        return queue_text(fd, command);
+    default:
+        return queue_act(fd, command);
     }
 }
 
@@ -569,9 +543,7 @@ cli_queue(int argc, char **argv)
     if (fd < 0) {
         return CLI_FAILED;
     }
-    int result = command.action == VERB_LIST   ? list(fd, &command)
-                 : command.action == VERB_SHOW ? show(fd, &command)
-                                               : act(fd, &command);
+    int result = run(fd, &command);
     close(fd);
     return result;
 }

@@ -104,11 +104,14 @@ print_standing(FILE *out, const struct record_queue_recipient *r, int64_t now_ms
     if (r->attempts > 0) {
         fprintf(out, ", %u attempt%s", r->attempts, r->attempts == 1 ? "" : "s");
     }
+    if (r->paused) {
+        fputs(", paused", out);
+    }
     if (r->next_attempt_ms > 0) {
         fprintf(out, ", next in %s", queue_format_duration(r->next_attempt_ms - now_ms, text));
     }
     if (r->code > 0 || r->text.n > 0) {
-        fputs(": ", out);
+        fputs(r->of_destination ? "; its destination: " : ": ", out);
         if (r->code > 0) {
             fprintf(out, "%u ", r->code);
         }
@@ -176,7 +179,7 @@ queue_print_recipient(FILE *out, const struct record_queue_recipient *r, int64_t
     print_standing(out, r, now_ms);
     fprintf(out, "%-13s ", "  Destination");
     cli_print_text(out, r->destination);
-    fputc('\n', out);
+    fputs(r->rerouted ? " (rerouted)\n" : "\n", out);
     if (r->last_attempt_ms > 0) {
         print_time(out, "  Last tried", r->last_attempt_ms);
         if (r->remote.n > 0) {
@@ -193,8 +196,8 @@ queue_print_recipient(FILE *out, const struct record_queue_recipient *r, int64_t
 
 /* ---- JSON */
 
-static json_t *
-time_json(int64_t at_ms)
+json_t *
+queue_time_json(int64_t at_ms)
 {
     if (at_ms <= 0) {
         return json_null();
@@ -208,14 +211,15 @@ time_json(int64_t at_ms)
 json_t *
 queue_recipient_json(const struct record_queue_recipient *r)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:i, s:o, s:o, s:i, s:o, s:o, s:o}", "address",
-                     trace_json_text(r->address), "original", trace_json_text(r->original),
-                     "destination", trace_json_text(r->destination), "state",
-                     spool_state_name((enum spool_state)r->state), "attempts", (int)r->attempts,
-                     "next_attempt", time_json(r->next_attempt_ms), "last_attempt",
-                     time_json(r->last_attempt_ms), "code", (int)r->code, "enhanced",
-                     trace_json_text(r->enhanced), "text", trace_json_text(r->text), "remote",
-                     trace_json_text(r->remote));
+    return json_pack("{s:o, s:o, s:o, s:s, s:i, s:o, s:o, s:i, s:o, s:o, s:o, s:b, s:b, s:b}",
+                     "address", trace_json_text(r->address), "original",
+                     trace_json_text(r->original), "destination", trace_json_text(r->destination),
+                     "state", spool_state_name((enum spool_state)r->state), "attempts",
+                     (int)r->attempts, "next_attempt", queue_time_json(r->next_attempt_ms),
+                     "last_attempt", queue_time_json(r->last_attempt_ms), "code", (int)r->code,
+                     "enhanced", trace_json_text(r->enhanced), "text", trace_json_text(r->text),
+                     "remote", trace_json_text(r->remote), "of_destination", (int)r->of_destination,
+                     "paused", (int)r->paused, "rerouted", (int)r->rerouted);
 }
 
 json_t *
@@ -226,7 +230,7 @@ queue_message_json(const struct record_queue_message *m)
         json_array_append_new(recipients, queue_recipient_json(&m->recipients.items[i]));
     }
     return json_pack("{s:o, s:o, s:o, s:I, s:s, s:o, s:i, s:o}", "id", trace_json_text(m->id),
-                     "queued", time_json(m->queued_ms), "sender", trace_json_text(m->sender),
+                     "queued", queue_time_json(m->queued_ms), "sender", trace_json_text(m->sender),
                      "size", (json_int_t)m->size, "priority", queue_priority_name(m->priority),
                      "hold", m->hold.n > 0 ? trace_json_text(m->hold) : json_null(),
                      "recipient_count", (int)m->recipient_count, "recipients", recipients);

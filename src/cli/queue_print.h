@@ -21,6 +21,8 @@ void queue_print_recipient(FILE *out, const struct record_queue_recipient *recip
 
 /* The caller owns the reference. */
 json_t *queue_message_json(const struct record_queue_message *message);
+/* null for 0. */
+json_t *queue_time_json(int64_t at_ms);
 json_t *queue_recipient_json(const struct record_queue_recipient *recipient);
 
 /* "high", "normal" or "bulk"; static. */

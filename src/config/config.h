@@ -538,6 +538,13 @@ const struct config *config_ref(const struct config *config);
 /* Gives one reference back and sets *config to NULL; the last one frees it. NULL is allowed. */
 void config_unref(const struct config **config);
 
+/*
+ * Reads a text as `delivery` is written in the configuration. False: it is none. *delivery_out is
+ * in the arena.
+ */
+bool config_delivery_parse(struct arena *arena, struct str text,
+                           struct config_delivery *delivery_out);
+
 /* The domain of that name (any case, A-labels or U-labels), or NULL when it is not ours. */
 const struct config_domain *config_domain_find(const struct config *config, struct str name);
 /* The route for a domain: its own, else that of the nearest domain above it; NULL: none. */

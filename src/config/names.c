@@ -429,6 +429,13 @@ parse_socket_path(struct scalar_input *in, struct str path, struct config_delive
 }
 
 bool
+config_delivery_parse(struct arena *arena, struct str text, struct config_delivery *delivery_out)
+{
+    struct scalar_input in = {.arena = arena, .text = text};
+    return scalar_parse_delivery(&in, delivery_out);
+}
+
+bool
 scalar_parse_delivery(struct scalar_input *in, void *out)
 {
     static const struct str lmtp = STR_INIT("lmtp:");

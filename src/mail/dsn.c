@@ -178,7 +178,9 @@ static struct str
 status_of(const struct dsn_recipient *r)
 {
     if (r->expired) {
-        return STR("4.4.7"); /* RFC 3463 3.5: delivery time expired */
+        bool known = status_is_valid(r->status, '4') || status_is_valid(r->status, '5');
+        /* What went wrong says more than RFC 3463 3.5: delivery time expired. */
+        return known ? r->status : STR("4.4.7");
     }
     switch (r->action) {
     case DSN_DELAYED:
@@ -206,6 +208,22 @@ put_reply(struct composer *c, const struct dsn_recipient *r)
     put_quoted(c, r->text);
 }
 
+/* How hard it was tried. */
+static void
+put_effort(struct composer *c, const struct dsn_recipient *r)
+{
+    if (r->expired && !r->untried) {
+        put(c, STR("    It was tried for as long as is allowed.\r\n"));
+    } else if (r->expired && r->text.n > 0) {
+        put(c, STR("    It was never tried: its destination could not be reached for as long as\r\n"
+                   "    is allowed.\r\n"));
+    } else if (r->expired) {
+        put(c, STR("    It was never tried: its turn did not come for as long as is allowed.\r\n"));
+    } else if (r->untried && r->action == DSN_DELAYED && r->text.n > 0) {
+        put(c, STR("    It was not tried yet: its destination cannot be reached.\r\n"));
+    }
+}
+
 static void
 put_for_people(struct composer *c, const struct dsn_recipient *r)
 {
@@ -218,9 +236,7 @@ put_for_people(struct composer *c, const struct dsn_recipient *r)
         put(c, STR(">)"));
     }
     putf(c, ": %s\r\n", action_name(r->action));
-    if (r->expired) {
-        put(c, STR("    It was tried for as long as is allowed.\r\n"));
-    }
+    put_effort(c, r);
     if (r->remote.n > 0 && r->code != 0) {
         put(c, STR("    "));
         put_quoted(c, str_head(r->remote, REMOTE_MAX));

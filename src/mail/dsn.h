@@ -41,7 +41,8 @@ struct dsn_recipient {
     enum dsn_action action;
     struct str status;  /* enhanced code; empty or of another class: a general one is used, not in
                            the quote */
-    bool expired;       /* it was given up because of its age: status 4.4.7 */
+    bool expired;       /* it was given up because of its age: 4.4.7 where there is no `status` */
+    bool untried;       /* no attempt was made for it: `text` is about its destination */
     uint16_t code;      /* SMTP reply, 0: none */
     struct str text;    /* of the reply, or what was wrong */
     struct str remote;  /* name of the next hop; empty: nobody was reached */

@@ -88,6 +88,7 @@ enum spool_action {
     SPOOL_ACT_RELEASE = 2, /* the opposite */
     SPOOL_ACT_BOUNCE = 3,  /* fail now, the sender is told */
     SPOOL_ACT_REMOVE = 4,  /* forget, nobody is told */
+    SPOOL_ACT_REROUTE = 5, /* to another next hop, now */
 };
 
 /* What was done last for a recipient. */
@@ -129,6 +130,7 @@ struct spool_recipient {
     bool rerouted; /* `destination` is what an administrator chose: the routes do not count */
     bool altered;  /* set by reading: these are not the octets that were written */
     struct spool_attempt last;
+    struct spool_attempt behind; /* set by the role: why its destination could not be reached */
 };
 
 /* Where the body log has a message; for the store alone. */
@@ -281,6 +283,21 @@ struct spool_destination {
 [[nodiscard]] enum status spool_destination_get(struct spool *spool, struct str name,
                                                 struct spool_destination *out);
 
+/* Mail to it waits until it is resumed. */
+struct spool_pause {
+    struct str name;  /* a destination, or a domain of recipients in lower case */
+    int64_t since_ms; /* wall clock */
+    struct str by;
+};
+/* Pauses at one time. */
+#define SPOOL_PAUSES_MAX 1000u
+/* Within a transaction; one that is there already stays as it is. */
+[[nodiscard]] enum status spool_pause_put(struct spool *spool, const struct spool_pause *pause);
+[[nodiscard]] enum status spool_pause_delete(struct spool *spool, struct str name);
+/* All of them; `items` has room for SPOOL_PAUSES_MAX. */
+[[nodiscard]] enum status spool_pauses(struct spool *spool, struct arena *arena,
+                                       struct spool_pause *items, size_t *count_out);
+
 struct spool_destination_list {
     struct spool_destination *items; /* in the arena */
     size_t count;
@@ -361,6 +378,29 @@ struct spool_page {
 [[nodiscard]] enum status spool_list(struct spool *spool, struct arena *arena,
                                      const struct spool_filter *filter, int64_t after, size_t limit,
                                      struct spool_page *out);
+
+/* A recipient who is not final. */
+struct spool_standing {
+    struct str destination; /* the texts are borrowed until the call returns */
+    enum spool_state state;
+    uint16_t code;
+    struct str enhanced;
+    struct str text;
+    int64_t queued_ms;
+    int64_t last_ms; /* 0: not tried */
+};
+typedef void spool_standing_row(void *context, const struct spool_standing *row);
+
+struct spool_standing_walk {
+    int64_t message; /* 0 at the beginning */
+    int64_t number;
+    bool end; /* all were seen */
+};
+
+/* Calls on_row for recipients that wait or are held, SPOOL_PAGE_ROWS rows at most; the walk moves.
+ */
+[[nodiscard]] enum status spool_standing(struct spool *spool, struct spool_standing_walk *walk,
+                                         spool_standing_row *on_row, void *context);
 
 struct spool_age {
     int64_t before_ms; /* queued no later */

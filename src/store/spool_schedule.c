@@ -24,6 +24,7 @@ static void
 destination_free(struct schedule *schedule, struct schedule_destination *d)
 {
     HASH_DEL(schedule->destinations, d);
+    free(d->failure);
     free(d);
 }
 
@@ -46,6 +47,7 @@ schedule_destroy(struct schedule **schedule)
     {
         destination_free(s, d);
     }
+    schedule_forget_pauses(s);
     free(s);
     *schedule = NULL;
 }
@@ -61,7 +63,8 @@ schedule_settings(const struct schedule *schedule)
 static bool
 can_be_served(const struct schedule_destination *d, int64_t now_ms)
 {
-    return d->ready_count > 0 && d->blocked_until_ms <= now_ms && d->running < (unsigned)d->limit;
+    return d->ready_count > 0 && !d->paused && d->blocked_until_ms <= now_ms &&
+           d->running < (unsigned)d->limit;
 }
 
 void
@@ -126,6 +129,7 @@ schedule_get(struct schedule *schedule, struct str name)
     d->name_length = name.n;
     d->limit = schedule->settings.concurrency_first;
     d->next_due_ms = INT64_MAX;
+    d->paused = schedule_is_paused(schedule, name);
     d->more = true; /* what the database knows of it is read first: it may be blocked */
     schedule->fill_wanted = true;
     HASH_ADD_KEYPTR(hh, schedule->destinations, d->name, d->name_length, d);

@@ -140,6 +140,34 @@ void schedule_settled(struct schedule *schedule, struct schedule_destination *de
 /* Something of this destination becomes due at due_ms. */
 void schedule_due_at(struct schedule *schedule, struct schedule_destination *destination,
                      int64_t due_ms, int64_t now_ms);
+/*
+ * Why it could not be reached, or what it answered to all; NULL: it is not known, or it has taken
+ * something since. Of several deliveries that failed together the one with a server's reply is
+ * kept. schedule_note_success tells whether there was a failure to forget.
+ */
+void schedule_note_failure(struct schedule_destination *destination,
+                           const struct spool_attempt *why, int64_t now_ms);
+bool schedule_note_success(struct schedule_destination *destination);
+/* Whether what the database knows of it has been read. */
+bool schedule_is_known(const struct schedule_destination *destination);
+const struct spool_failure *schedule_failure(const struct schedule_destination *destination);
+
+/*
+ * Pauses: nothing is sent to a destination of that name, whether it is in memory or comes later,
+ * until it is resumed. Blocks and windows go on as ever. The texts are copied. False: it is paused
+ * already, or there are SPOOL_PAUSES_MAX; it was not paused.
+ */
+struct schedule_pause;
+bool schedule_pause(struct schedule *schedule, const struct spool_pause *pause, int64_t now_ms);
+bool schedule_resume(struct schedule *schedule, struct str name, int64_t now_ms);
+bool schedule_is_paused(const struct schedule *schedule, struct str name);
+bool schedule_has_pauses(const struct schedule *schedule);
+size_t schedule_pause_count(const struct schedule *schedule);
+/* All of them, one after the other; NULL at the end. */
+const struct schedule_pause *schedule_pauses(const struct schedule *schedule);
+const struct schedule_pause *schedule_pause_next(const struct schedule_pause *pause);
+const struct spool_pause *schedule_pause_get(const struct schedule_pause *pause);
+
 /* Lifts a block (an administrator asks for an attempt now). */
 void schedule_unblock(struct schedule *schedule, struct schedule_destination *destination,
                       int64_t now_ms);

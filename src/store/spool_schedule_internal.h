@@ -53,6 +53,8 @@ struct schedule_destination {
     bool late_comers; /* something was committed while it was being asked */
     bool fill_waits;  /* the last fill brought nothing new: ask again after something settled */
     bool in_ring;
+    bool paused;
+    struct spool_failure *failure;     /* why it could not be reached; NULL: it could */
     struct schedule_destination *prev; /* the ring */
     struct schedule_destination *next;
     UT_hash_handle hh;
@@ -60,11 +62,19 @@ struct schedule_destination {
     char name[];
 };
 
+struct schedule_pause {
+    struct spool_pause pause; /* its texts are those that follow */
+    char name_text[SPOOL_DESTINATION_MAX];
+    char by_text[320];
+    UT_hash_handle hh;
+};
+
 struct schedule {
     struct schedule_settings settings;
     struct schedule_destination *destinations; /* hash by name, in order of arrival */
     struct schedule_destination *ring;         /* those that can be served now */
     struct entry *entries;
+    struct schedule_pause *pauses;          /* hash by name */
     struct schedule_destination *fill_from; /* where the search for fills goes on */
     bool fill_wanted;                       /* perhaps */
 };
@@ -74,6 +84,10 @@ struct schedule {
 /* Puts the destination into the ring or takes it out, as it is now. */
 void schedule_ring_update(struct schedule *schedule, struct schedule_destination *d,
                           int64_t now_ms);
+
+/* ---- spool_schedule_pause.c */
+
+void schedule_forget_pauses(struct schedule *schedule);
 
 /* ---- spool_window.c */
 

@@ -246,6 +246,10 @@ schedule_filled(struct schedule *schedule, struct schedule_destination *destinat
     if (stored != NULL && !d->known) {
         d->has_row = true;
         d->failures = stored->failures;
+        if (stored->failure.at_ms > 0 && d->failure == NULL) {
+            const struct spool_attempt why = spool_failure_view(&stored->failure);
+            schedule_note_failure(d, &why, now_ms);
+        }
         d->blocked_until_ms = stored->failures > 0 ? stored->look_ms : 0;
         d->limit = stored->failures > 0 ? 1 : d->limit;
     }

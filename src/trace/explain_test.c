@@ -437,6 +437,10 @@ sentences(void **state)
           .attempts = 1);
     CHECK("Delivery to <a@b.c> was given up after 5 d and 41 attempts.", expired,
           .recipient = STR("a@b.c"), .age_ms = 5LL * 24 * 3600 * 1000, .attempts = 41);
+    CHECK("Delivery to <a@b.c> was given up after 5 d without an attempt: mx.b.c answered 421 "
+          "4.7.0 no.",
+          expired, .recipient = STR("a@b.c"), .age_ms = 5LL * 24 * 3600 * 1000, .code = 421,
+          .enhanced = STR("4.7.0"), .text = STR("no"), .remote = STR("mx.b.c"));
     CHECK("A notice of the delay went to <tom@x.y>; it is message 0123456789ABCDEF.", notice_sent,
           .kind = STR("delay"), .id = STR("0123456789ABCDEF"), .to = STR("tom@x.y"));
     CHECK("No notice of failure was sent about <a@b.c> because notices of notices are not sent.",

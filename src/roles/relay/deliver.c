@@ -255,6 +255,14 @@ deliver_batch(struct relay_delivery *d, struct batch *batch)
 
 /* ---- the message */
 
+static enum status
+hop_of(struct relay_delivery *d, const struct record_delivery_recipient *r, struct next_hop *hop)
+{
+    return r->rerouted ? next_hop_find_rerouted(d->arena, d->config, r->address,
+                                                d->deliver->destination, hop)
+                       : next_hop_find(d->arena, d->config, r->address, hop);
+}
+
 /* Gathers the recipients that share the hop of the first one that has no result. */
 static void
 gather(struct relay_delivery *d, size_t first, const struct next_hop *hop, struct batch *batch)
@@ -262,9 +270,7 @@ gather(struct relay_delivery *d, size_t first, const struct next_hop *hop, struc
     batch->hop = hop;
     for (size_t i = first; i < d->deliver->recipients.n; i++) {
         struct next_hop other;
-        if (!d->settled[i] &&
-            next_hop_find(d->arena, d->config, d->deliver->recipients.items[i].address, &other) ==
-                STATUS_OK &&
+        if (!d->settled[i] && hop_of(d, &d->deliver->recipients.items[i], &other) == STATUS_OK &&
             str_eq(other.key, hop->key)) {
             batch->indexes[batch->count++] = i;
         }
@@ -277,7 +283,7 @@ deliver_from(struct relay_delivery *d, size_t first, size_t *indexes)
     const struct record_delivery_recipient *recipient = &d->deliver->recipients.items[first];
     struct next_hop hop;
     struct batch batch = {.indexes = indexes};
-    enum status status = next_hop_find(d->arena, d->config, recipient->address, &hop);
+    enum status status = hop_of(d, recipient, &hop);
     if (status == STATUS_OK) {
         gather(d, first, &hop, &batch);
         deliver_batch(d, &batch);

@@ -114,6 +114,32 @@ next_hop_find(struct arena *arena, const struct config *config, struct str addre
     return STATUS_OK;
 }
 
+enum status
+next_hop_find_rerouted(struct arena *arena, const struct config *config, struct str address,
+                       struct str text, struct next_hop *hop_out)
+{
+    struct next_hop own;
+    struct config_delivery delivery;
+    if (!config_delivery_parse(arena, text, &delivery) || delivery.kind == CONFIG_DELIVERY_MX) {
+        return STATUS_SYNTAX;
+    }
+    enum status status = next_hop_find(arena, config, address, &own);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct next_hop hop = {.tls = own.tls};
+    status = hop_from_delivery(&delivery, STR(""), &hop);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    hop.key = hop_key(arena, &hop);
+    if (hop.key.p == NULL) {
+        return STATUS_LIMIT;
+    }
+    *hop_out = hop;
+    return STATUS_OK;
+}
+
 static bool
 is_unspecified(const struct ip_address *ip)
 {

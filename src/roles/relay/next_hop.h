@@ -37,6 +37,15 @@ struct next_hop {
                                         struct str address, struct next_hop *hop_out);
 
 /*
+ * The same for mail that an administrator sends another way: to `text`, written as `delivery` in
+ * the configuration, with the demands on TLS that its own way has. STATUS_SYNTAX also when the text
+ * names no next hop.
+ */
+[[nodiscard]] enum status next_hop_find_rerouted(struct arena *arena, const struct config *config,
+                                                 struct str address, struct str text,
+                                                 struct next_hop *hop_out);
+
+/*
  * True when something listens at ip and port that is a listener of this configuration: mail sent
  * there would come back. `own` are the addresses of this machine, for listeners on all of them.
  */

@@ -24,7 +24,7 @@ struct page_job {
 
 /* ---- who asks */
 
-static void
+void
 asker_enter(struct spool_role *role, struct asker *asker, struct channel *channel, uint64_t request)
 {
     *asker = (struct asker){.channel = channel, .request = request};
@@ -41,8 +41,7 @@ control_asker_gone(struct spool_role *role, const struct channel *channel)
     }
 }
 
-/* Answers, if the asker is still there, and forgets it. */
-static void
+void
 asker_answer(struct spool_role *role, struct asker *asker, enum msg_type type, const void *fields)
 {
     DL_DELETE(role->askers, asker);
@@ -79,23 +78,39 @@ next_attempt(struct spool_role *role, const struct spool_recipient *r)
     return role_wall(role, blocked > r->due_ms ? blocked : r->due_ms);
 }
 
+/* By its destination, or by its domain, to whose own destination it moves when its turn comes. */
+static bool
+is_paused(const struct spool_role *role, const struct spool_recipient *r)
+{
+    char key[SPOOL_DESTINATION_MAX];
+    return schedule_has_pauses(role->schedule) &&
+           (schedule_is_paused(role->schedule, r->destination) ||
+            (!r->rerouted &&
+             schedule_is_paused(role->schedule, destination_of(role, r->address, key))));
+}
+
 static struct record_queue_recipient
 show_recipient(struct spool_role *role, int64_t key, const struct spool_recipient *r)
 {
     bool waits = r->state == SPOOL_QUEUED || r->state == SPOOL_DEFERRED;
     bool leased = waits && is_leased_to(role, key, r->destination);
+    const bool paused = waits && is_paused(role, r);
+    const struct spool_attempt why = waits && !paused ? destination_reason(role, r) : r->last;
     return (struct record_queue_recipient){
         .address = r->address,
         .original = r->original,
         .destination = r->destination,
         .state = (uint8_t)(leased ? SPOOL_LEASED : r->state),
         .attempts = r->attempts,
-        .next_attempt_ms = waits && !leased ? next_attempt(role, r) : 0,
+        .next_attempt_ms = waits && !leased && !paused ? next_attempt(role, r) : 0,
         .last_attempt_ms = r->last.at_ms > 0 ? role_wall(role, r->last.at_ms) : 0,
-        .code = r->last.code,
-        .enhanced = str_head(r->last.enhanced, 12),
-        .text = r->last.text,
-        .remote = str_head(r->last.remote, 300),
+        .code = why.code,
+        .enhanced = str_head(why.enhanced, 12),
+        .text = why.text,
+        .remote = str_head(why.remote, 300),
+        .of_destination = why.text.p != r->last.text.p,
+        .paused = paused,
+        .rerouted = r->rerouted,
     };
 }
 
@@ -334,6 +349,7 @@ action_fits(enum spool_action action, enum spool_state state)
         return state == SPOOL_HELD;
     case SPOOL_ACT_BOUNCE:
     case SPOOL_ACT_REMOVE:
+    case SPOOL_ACT_REROUTE:
         return waits || state == SPOOL_HELD;
     }
     return false;
@@ -346,7 +362,7 @@ action_verdict(const struct spool_role *role, enum spool_action action, uint32_t
     static const enum verdict_kind kinds[] = {
         [SPOOL_ACT_FLUSH] = VERDICT_FLUSHED,    [SPOOL_ACT_HOLD] = VERDICT_HELD,
         [SPOOL_ACT_RELEASE] = VERDICT_RELEASED, [SPOOL_ACT_BOUNCE] = VERDICT_FAILED,
-        [SPOOL_ACT_REMOVE] = VERDICT_REMOVED,
+        [SPOOL_ACT_REMOVE] = VERDICT_REMOVED,   [SPOOL_ACT_REROUTE] = VERDICT_REROUTED,
     };
     struct verdict verdict = {.index = index, .kind = kinds[action]};
     if (action == SPOOL_ACT_BOUNCE) {
@@ -388,7 +404,7 @@ on_act_loaded(struct spool_role *role, void *context, enum status status, struct
         }
     }
     if (n > 0) {
-        const struct verdict_list list = {verdicts, n, q->by};
+        const struct verdict_list list = {.items = verdicts, .count = n, .by = q->by, .to = q->to};
         outcome_write(role, parcel, &list, on_acted, acted);
     } else {
         acted->job->reply.missing++;
@@ -458,17 +474,37 @@ action_name(uint8_t action)
     static const char *const names[] = {
         [SPOOL_ACT_FLUSH] = "flush",     [SPOOL_ACT_HOLD] = "hold",
         [SPOOL_ACT_RELEASE] = "release", [SPOOL_ACT_BOUNCE] = "bounce",
-        [SPOOL_ACT_REMOVE] = "remove",
+        [SPOOL_ACT_REMOVE] = "remove",   [SPOOL_ACT_REROUTE] = "reroute",
     };
     return names[action];
+}
+
+/* Empty: it can be done. */
+static struct str
+act_refusal(const struct msg_queue_act *q)
+{
+    struct str refusal = {0};
+    if (q->action > SPOOL_ACT_REROUTE) {
+        return STR("there is no such action");
+    }
+    if (q->action == SPOOL_ACT_REROUTE && q->to.n > 0) {
+        struct config_delivery delivery;
+        struct arena *arena = arena_create(4096);
+        if (!config_delivery_parse(arena, q->to, &delivery) ||
+            delivery.kind == CONFIG_DELIVERY_MX) {
+            refusal = STR("that is no next hop: smtp://host:port, lmtp://host:port or lmtp:/path");
+        }
+        arena_destroy(&arena);
+    }
+    return refusal;
 }
 
 static void
 act(struct spool_role *role, struct channel *channel, struct ipc_message *message)
 {
     const struct msg_queue_act *q = MSG_BODY(message, queue_act);
-    struct msg_queue_act_reply refusal = {.error = STR("there is no such action")};
-    if (q->action > SPOOL_ACT_REMOVE) {
+    struct msg_queue_act_reply refusal = {.error = act_refusal(q)};
+    if (refusal.error.n > 0) {
         if (channel_send(channel, MSG_QUEUE_ACT_REPLY, message->request, &refusal) != STATUS_OK) {
             LOG_WARN("a command could not be answered");
         }
@@ -491,6 +527,14 @@ act(struct spool_role *role, struct channel *channel, struct ipc_message *messag
 void
 control_message(struct spool_role *role, struct channel *channel, struct ipc_message *message)
 {
+    if (message->type == MSG_QUEUE_STANDING || message->type == MSG_QUEUE_PAUSE) {
+        standing_message(role, channel, message);
+        return;
+    }
+    if (message->type == MSG_QUEUE_TEXT) {
+        text_message(role, channel, message);
+        return;
+    }
     if (message->type == MSG_QUEUE_ACT) {
         act(role, channel, message);
         return;

@@ -14,6 +14,48 @@
 #define PREFETCH_LEAST  4u
 #define PREFETCH_OCTETS (4u * 1024u * 1024u)
 
+/* ---- names and reasons */
+
+struct str
+destination_of(const struct spool_role *role, struct str address,
+               char out[static SPOOL_DESTINATION_MAX])
+{
+    char lower[SPOOL_DESTINATION_MAX];
+    if (schedule_has_pauses(role->schedule)) {
+        size_t at = str_rfind_char(address, '@');
+        struct str domain =
+            at == STR_NPOS ? role_config(role->runtime)->hostname : str_skip(address, at + 1);
+        size_t n = domain.n < sizeof lower ? domain.n : sizeof lower;
+        for (size_t i = 0; i < n; i++) {
+            lower[i] = char_lower(domain.p[i]);
+        }
+        if (schedule_is_paused(role->schedule, str_make(lower, n))) {
+            memcpy(out, lower, n);
+            return str_make(out, n);
+        }
+    }
+    return spool_destination_key(role_config(role->runtime), address, out);
+}
+
+struct spool_attempt
+destination_reason(const struct spool_role *role, const struct spool_recipient *recipient)
+{
+    const struct schedule_destination *d = schedule_find(role->schedule, recipient->destination);
+    const struct spool_failure *failure = d != NULL ? schedule_failure(d) : NULL;
+    bool known = failure != NULL || (d != NULL && schedule_is_known(d));
+    const struct spool_attempt why =
+        known ? (failure != NULL ? spool_failure_view(failure) : (struct spool_attempt){0})
+              : recipient->behind;
+    if (recipient->last.code == 0 && schedule_is_paused(role->schedule, recipient->destination)) {
+        return (struct spool_attempt){
+            .enhanced = STR("4.3.2"),
+            .text = STR("mail to this destination is paused by the administrator")};
+    }
+    /* A server's word on this very recipient says more than anything since. */
+    bool own = recipient->last.code != 0 || why.at_ms <= recipient->last.at_ms;
+    return own ? recipient->last : why;
+}
+
 /* ---- filling windows */
 
 struct fill_job {
@@ -106,7 +148,7 @@ prefetch(struct spool_role *role, struct schedule_destination *d, const struct s
             job->keys[job->count++] = due->messages[rank][i];
         }
     }
-    if (job->count < PREFETCH_LEAST) {
+    if (job->count < PREFETCH_LEAST || schedule_is_paused(role->schedule, schedule_name(d))) {
         free(job);
         return;
     }
@@ -314,8 +356,8 @@ destinations_rehome(struct spool_role *role, struct parcel *parcel)
     for (size_t i = 0; i < parcel->m.recipient_count; i++) {
         struct spool_recipient *r = &parcel->m.recipients[i];
         char key[SPOOL_DESTINATION_MAX];
-        struct str name = spool_destination_key(role_config(role->runtime), r->address, key);
-        if (str_eq(name, r->destination)) {
+        struct str name = destination_of(role, r->address, key);
+        if (r->rerouted || str_eq(name, r->destination)) {
             continue;
         }
         if (job == NULL) {

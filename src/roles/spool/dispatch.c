@@ -114,7 +114,8 @@ lease_send(struct spool_role *role, const struct lease *lease)
                                                       .original = r->original,
                                                       .orcpt = r->orcpt,
                                                       .notify = r->notify,
-                                                      .attempts = r->attempts};
+                                                      .attempts = r->attempts,
+                                                      .rerouted = r->rerouted};
     }
     struct msg_deliver deliver = {
         .lease = lease->id,
@@ -141,8 +142,9 @@ lease_send(struct spool_role *role, const struct lease *lease)
 static void
 lease_start(struct spool_role *role, struct schedule_destination *d, struct parcel *parcel)
 {
-    if (parcel->commit == NULL) {
-        destinations_rehome(role, parcel); /* it was stored; the routes may have changed since */
+    if (parcel->commit == NULL || schedule_has_pauses(role->schedule)) {
+        /* It was stored, and the routes may have changed since; or its domain was paused. */
+        destinations_rehome(role, parcel);
     }
     struct lease *lease = lease_make(parcel, d);
     int64_t key = parcel->m.key;
@@ -324,6 +326,31 @@ read_report(struct spool_role *role, const struct lease *lease,
     return verdicts;
 }
 
+/* What the destination said to all, or why it could not be reached; a server's word first. */
+static const struct spool_attempt *
+failure_of(const struct verdict *verdicts, size_t count)
+{
+    const struct spool_attempt *best = &verdicts[0].last;
+    for (size_t i = 1; i < count; i++) {
+        if (best->code == 0 && verdicts[i].last.code != 0) {
+            best = &verdicts[i].last;
+        }
+    }
+    return best;
+}
+
+/* True: what is known of the destination has changed. */
+static bool
+note_result(struct spool_role *role, struct schedule_destination *d, const struct verdict *verdicts,
+            size_t count, enum schedule_result result)
+{
+    if (result == SCHEDULE_SUCCESS) {
+        return schedule_note_success(d);
+    }
+    schedule_note_failure(d, failure_of(verdicts, count), role_now(role));
+    return true;
+}
+
 static void
 lease_settle(struct spool_role *role, struct lease *lease, const struct msg_delivery_report *report)
 {
@@ -336,8 +363,10 @@ lease_settle(struct spool_role *role, struct lease *lease, const struct msg_deli
     *delivery = (struct delivery){lease->destination, lease->parcel->m.key, lease->partial};
     role->outstanding--;
     schedule_pin(lease->destination);
+    bool changed = note_result(role, lease->destination, verdicts, lease->count, result);
     schedule_ended(role->schedule, lease->destination, result, role_now(role));
-    const struct verdict_list list = {.items = verdicts, .count = lease->count};
+    const struct verdict_list list = {
+        .items = verdicts, .count = lease->count, .attempted = changed ? lease->destination : NULL};
     outcome_write(role, lease->parcel, &list, on_outcome_written, delivery);
     free(verdicts);
 }

@@ -174,7 +174,7 @@ test_expires_after_its_last_attempt(void **state)
         struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
         const struct msg_deliver *d = harness_deliver_of(notice);
         harness_assert_str(d->sender, "");
-        assert_true(harness_has(d->content.octets, "\r\nStatus: 4.4.7\r\n"));
+        assert_true(harness_has(d->content.octets, "\r\nStatus: 4.2.2\r\n"));
         assert_true(harness_has(d->content.octets, "smtp; 452 4.2.2 full"));
         to_sender += str_eq(d->recipients.items[0].address, STR("sender@out.example"));
         harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
@@ -234,6 +234,39 @@ test_age_of_what_is_never_tried(void **state)
     notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
     assert_true(harness_has(harness_deliver_of(notice)->content.octets, "\r\nStatus: 4.4.7\r\n"));
     harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+}
+
+static void
+expect_reason(struct harness *h, const char *effort, const char *status)
+{
+    struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    struct str text = harness_deliver_of(notice)->content.octets;
+    assert_true(harness_has(text, effort));
+    assert_true(harness_has(text, status));
+    assert_true(harness_has(text, "mx.dead.example"));
+    assert_true(harness_has(text, "421 4.7.0 not from you"));
+    assert_false(harness_has(text, "was tried for as long"));
+    harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
+}
+
+/* Notices about what waits behind others tell why these failed, and that it was never tried. */
+static void
+test_what_is_never_tried_has_its_destinations_reason(void **state)
+{
+    static const char *const to[] = {"a@dead.example"};
+    const struct harness_mail mail = {.recipients = to, .recipient_count = 1};
+    struct harness *h = *state;
+    assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_COMMITTED);
+    harness_change(h, "INSERT OR REPLACE INTO destination VALUES ('dead.example', 1000000000000000,"
+                      "5, 1000, 421, '4.7.0', 'not from you', 'mx.dead.example[192.0.2.1]:25');"
+                      "UPDATE message SET queued_ms = queued_ms - 15000000");
+    harness_capacity(h, 1);
+    expect_reason(h, "It was not tried yet", "\r\nStatus: 4.7.0\r\n");
+    h->uptime_ms = 3600000;
+    harness_change(h, make_old);
+    harness_capacity(h, 1);
+    expect_reason(h, "It was never tried", "\r\nStatus: 4.7.0\r\n");
     harness_wait_count(h, 0);
 }
 
@@ -307,6 +340,7 @@ main(void)
         TEST(expires_after_its_last_attempt),
         TEST(warns_of_a_delay_once),
         TEST(age_of_what_is_never_tried),
+        TEST(what_is_never_tried_has_its_destinations_reason),
         TEST(a_clock_that_was_ahead_stalls_nothing),
         TEST(new_routes_hold_for_old_mail),
     };

@@ -65,7 +65,7 @@ static void
 place_recipient(struct spool_role *role, struct intake *intake, struct spool_recipient *r)
 {
     char key[SPOOL_DESTINATION_MAX];
-    struct str name = spool_destination_key(role_config(role->runtime), r->address, key);
+    struct str name = destination_of(role, r->address, key);
     struct target *target;
     HASH_FIND(hh, intake->by_name, name.p, name.n, target);
     if (target == NULL) {

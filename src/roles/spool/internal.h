@@ -16,6 +16,8 @@
  *   notice_sign.c  has the vault sign them
  *   age.c       delay warnings and expiry for mail that nobody tries
  *   control.c   the commands: list, show, act
+ *   standing.c  how destinations stand; pauses
+ *   text.c      the octets of a message, for an administrator
  *
  * Everything runs in the loop's thread but the `run` functions of jobs. The loop's state is the
  * authority on who is being delivered: a message on which several could work at once (a delivery,
@@ -251,6 +253,15 @@ void damage_hold(struct spool_role *role, int64_t key);
 
 /* ---- destination.c */
 
+/* Where mail for this address goes: by the configuration, but to its own domain while that is
+ * paused. Written to out. */
+struct str destination_of(const struct spool_role *role, struct str address,
+                          char out[static SPOOL_DESTINATION_MAX]);
+/* Why a recipient has not got its mail: its own last attempt, or that its destination could not be
+ * reached. Empty when there was neither. The texts are borrowed, at most until the loop goes on. */
+struct spool_attempt destination_reason(const struct spool_role *role,
+                                        const struct spool_recipient *recipient);
+
 /* Asks the database for what is due where windows run dry. */
 void destinations_fill(struct spool_role *role);
 /* Takes up destinations whose time has come. */
@@ -276,6 +287,7 @@ enum verdict_kind {
     VERDICT_FLUSHED,
     VERDICT_REMOVED,
     VERDICT_DAMAGED, /* it is held */
+    VERDICT_REROUTED,
 };
 
 struct verdict {
@@ -292,6 +304,9 @@ struct verdict_list {
     const struct verdict *items; /* at most one for a recipient */
     size_t count;
     struct str by; /* the administrator, for commands */
+    struct str to; /* VERDICT_REROUTED: where; empty: as the configuration says */
+    /* After an attempt, or NULL: what is known of the destination from now on has to be kept. */
+    const struct schedule_destination *attempted;
 };
 
 /*
@@ -320,6 +335,8 @@ void outcome_log_latency(const struct spool_role *role, struct role_metrics *out
 
 /* Writes what has waited long enough for other deliveries of its message, or all of it. */
 void outcome_tick(struct spool_role *role, bool all);
+/* A copy in the arena; its text is cut at SPOOL_REPLY_TEXT_MAX. */
+struct spool_attempt attempt_copy(struct arena *arena, const struct spool_attempt *attempt);
 
 /* ---- notice.c */
 
@@ -358,6 +375,15 @@ void notice_sign(struct spool_role *role, struct parcel **notices, size_t count,
 
 void age_tick(struct spool_role *role);
 void control_message(struct spool_role *role, struct channel *channel, struct ipc_message *message);
+/* A command waits for its answer; it is answered, if its channel is still there, and forgotten. */
+void asker_enter(struct spool_role *role, struct asker *asker, struct channel *channel,
+                 uint64_t request);
+void asker_answer(struct spool_role *role, struct asker *asker, enum msg_type type,
+                  const void *fields);
+/* standing.c: MSG_QUEUE_STANDING and MSG_QUEUE_PAUSE; text.c: MSG_QUEUE_TEXT. */
+void standing_message(struct spool_role *role, struct channel *channel,
+                      struct ipc_message *message);
+void text_message(struct spool_role *role, struct channel *channel, struct ipc_message *message);
 /* The channel is about to be destroyed, or belongs to another process from now on. */
 void control_asker_gone(struct spool_role *role, const struct channel *channel);
 

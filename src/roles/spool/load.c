@@ -20,6 +20,34 @@ struct load_job {
     void *context;
 };
 
+/* Of those who were never answered; the destination may not be in memory. */
+static enum status
+add_reasons(struct spool *spool, struct arena *arena, struct spool_message *m)
+{
+    struct spool_destination d = {0};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        struct spool_recipient *r = &m->recipients[i];
+        if (r->last.code != 0) {
+            continue;
+        }
+        if (!str_eq(d.name, r->destination)) {
+            d = (struct spool_destination){.name = r->destination};
+            status = spool_destination_get(spool, r->destination, &d);
+        }
+        if (d.failure.at_ms > 0) {
+            const struct spool_attempt why = spool_failure_view(&d.failure);
+            r->behind = why;
+            r->behind.enhanced = arena_str_dup(arena, why.enhanced);
+            r->behind.text = arena_str_dup(arena, why.text);
+            r->behind.remote = arena_str_dup(arena, why.remote);
+        } else if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
 enum status
 load_in_worker(struct spool *spool, int64_t key, const struct spool_choice *choice,
                enum load_what what, struct parcel **parcel_out)
@@ -33,6 +61,9 @@ load_in_worker(struct spool *spool, int64_t key, const struct spool_choice *choi
     }
     if (status == STATUS_OK && m.recipient_count == 0) {
         status = STATUS_NOT_FOUND;
+    }
+    if (status == STATUS_OK && what == LOAD_NOTICE) {
+        status = add_reasons(spool, arena, &m);
     }
     if (status != STATUS_OK) {
         arena_destroy(&arena);

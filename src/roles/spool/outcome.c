@@ -31,7 +31,10 @@ struct outcome_job {
     size_t count;
     struct str by; /* the administrator, for commands */
     struct spool_end end;
-    bool marks; /* whether the message is known to be damaged changes */
+    struct str attempted; /* a destination of which `failure` must be kept; empty: none */
+    struct spool_failure failure;
+    bool reroutes; /* recipients have other destinations */
+    bool marks;    /* whether the message is known to be damaged changes */
     bool damaged;
     struct intake notices[NOTICE_SLOTS];
     size_t notice_count;
@@ -68,6 +71,18 @@ need(void *p)
     return p;
 }
 
+struct spool_attempt
+attempt_copy(struct arena *arena, const struct spool_attempt *a)
+{
+    return (struct spool_attempt){
+        .at_ms = a->at_ms,
+        .code = a->code,
+        .enhanced = arena_str_dup(arena, a->enhanced),
+        .text = arena_str_dup(arena, str_head(a->text, SPOOL_REPLY_TEXT_MAX)),
+        .remote = arena_str_dup(arena, a->remote),
+    };
+}
+
 /* ---- verdicts */
 
 static void
@@ -85,8 +100,11 @@ static void
 expire(struct outcome *o, const struct spool_recipient *r, struct spool_result *result)
 {
     o->role->counts.expired++;
+    result->last = teller_reason(o->teller, r, result);
     TRACE(&o->job->trace, expired, .recipient = r->address, .age_ms = o->age_ms,
-          .attempts = result->attempts);
+          .attempts = result->attempts, .code = result->last.code,
+          .enhanced = result->last.enhanced, .text = result->last.text,
+          .remote = result->last.remote);
     teller_end(o->teller, r, result, SPOOL_EXPIRED);
 }
 
@@ -149,22 +167,12 @@ command(struct outcome *o, const struct spool_recipient *r, struct spool_result 
         TRACE(&o->job->trace, removed, .recipient = r->address, .by = o->by);
     } else if (kind == VERDICT_HELD || kind == VERDICT_DAMAGED) {
         result->state = SPOOL_HELD;
+    } else if (kind == VERDICT_REROUTED && result->state == SPOOL_HELD) {
+        return; /* it still waits for its release */
     } else {
         result->state = result->attempts > 0 ? SPOOL_DEFERRED : SPOOL_QUEUED;
         result->due_ms = o->now_ms;
     }
-}
-
-static struct spool_attempt
-copy_attempt(struct arena *arena, const struct spool_attempt *a)
-{
-    return (struct spool_attempt){
-        .at_ms = a->at_ms,
-        .code = a->code,
-        .enhanced = arena_str_dup(arena, a->enhanced),
-        .text = arena_str_dup(arena, str_head(a->text, SPOOL_REPLY_TEXT_MAX)),
-        .remote = arena_str_dup(arena, a->remote),
-    };
 }
 
 static void
@@ -177,7 +185,7 @@ decide(struct outcome *o, const struct verdict *v, struct spool_result *result)
         .due_ms = r->due_ms,
         .attempts = r->attempts,
         .warned = r->warned,
-        .last = v->last.at_ms > 0 ? copy_attempt(o->job->arena, &v->last) : r->last,
+        .last = v->last.at_ms > 0 ? attempt_copy(o->job->arena, &v->last) : r->last,
     };
     switch (v->kind) {
     case VERDICT_DELIVERED:
@@ -200,6 +208,7 @@ decide(struct outcome *o, const struct verdict *v, struct spool_result *result)
     case VERDICT_FLUSHED:
     case VERDICT_REMOVED:
     case VERDICT_DAMAGED:
+    case VERDICT_REROUTED:
         command(o, r, result, v->kind);
         break;
     }
@@ -234,7 +243,7 @@ note_comeback(struct outcome_job *job, const struct verdict *v, const struct spo
     }
     struct comeback *comeback = comeback_for(job, job->parcel->m.recipients[v->index].destination);
     comeback->due_ms = result->due_ms < comeback->due_ms ? result->due_ms : comeback->due_ms;
-    if (v->kind == VERDICT_FLUSHED) {
+    if (v->kind == VERDICT_FLUSHED || v->kind == VERDICT_REROUTED) {
         comeback->flush = true;
         comeback->wake = true; /* also when it is blocked there */
     }
@@ -254,6 +263,13 @@ write_job(struct outcome_job *job, struct spool *spool)
                           &job->end);
     if (status == STATUS_OK && job->marks && !job->end.gone) {
         status = spool_mark_message(spool, job->parcel->m.key, job->damaged);
+    }
+    for (size_t i = 0; status == STATUS_OK && job->reroutes && i < job->count; i++) {
+        status = spool_rehome(spool, job->parcel->m.key,
+                              &job->parcel->m.recipients[job->lines[i].recipient]);
+    }
+    if (status == STATUS_OK && job->attempted.n > 0) {
+        status = spool_destination_failed(spool, job->attempted, now, &job->failure);
     }
     for (size_t i = 0; status == STATUS_OK && i < job->notice_count; i++) {
         status = intake_insert(&job->notices[i], spool, now);
@@ -484,6 +500,34 @@ outcome_tick(struct spool_role *role, bool all)
     }
 }
 
+/* The database remembers it across a restart. */
+static void
+keep_failure(struct outcome_job *job, const struct schedule_destination *attempted)
+{
+    if (attempted == NULL) {
+        return;
+    }
+    job->attempted = arena_str_dup(job->arena, schedule_name(attempted));
+    if (schedule_failure(attempted) != NULL) {
+        job->failure = *schedule_failure(attempted);
+    }
+}
+
+/* Before anything is decided: what follows goes by the new destinations. */
+static void
+reroute(struct outcome *o, const struct verdict_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct spool_recipient *r = &o->job->parcel->m.recipients[list->items[i].index];
+        char key[SPOOL_DESTINATION_MAX];
+        struct str name = list->to.n > 0 ? list->to : destination_of(o->role, r->address, key);
+        r->destination = arena_str_dup(o->job->arena, name);
+        r->rerouted = list->to.n > 0;
+        TRACE(&o->job->trace, rerouted, .recipient = r->address, .to = list->to, .by = list->by);
+    }
+    o->job->reroutes = true;
+}
+
 void
 outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict_list *verdicts,
               outcome_done *done, void *context)
@@ -519,10 +563,14 @@ outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdi
         .by_command = verdicts->by.n > 0,
     };
     o.age_ms = o.now_ms - parcel->m.queued_ms;
+    keep_failure(job, verdicts->attempted);
     job->damaged = verdicts->items[0].kind == VERDICT_DAMAGED;
     job->marks = job->damaged || (parcel->m.damaged && verdicts->items[0].kind == VERDICT_RELEASED);
     teller_start(&job->teller, count);
     trace_command(&o, verdicts);
+    if (verdicts->items[0].kind == VERDICT_REROUTED) {
+        reroute(&o, verdicts);
+    }
     for (size_t i = 0; i < count; i++) {
         decide(&o, &verdicts->items[i], &job->results[i]);
         job->lines[i] = (struct outcome_log){.recipient = verdicts->items[i].index,

@@ -27,6 +27,7 @@ event_name(enum verdict_kind kind, enum spool_state state)
         return "removed";
     case VERDICT_WARN:
     case VERDICT_FLUSHED:
+    case VERDICT_REROUTED:
         break;
     }
     return NULL;

@@ -15,6 +15,8 @@
 #define TICK_MS          250
 /* Of the time that the parent gives for stopping, what closing the database may take. */
 #define CLOSE_RESERVE_MS 2000
+/* The names of all pauses, and who made them. */
+#define PAUSES_CEILING   (2u * 1024u * 1024u)
 
 static const struct sandbox_profile sandbox = {
     .name = "spool",
@@ -85,6 +87,21 @@ on_tick(evutil_socket_t fd, short what, void *context)
     age_tick(role);
 }
 
+static void
+load_pauses(struct spool_role *role)
+{
+    struct arena *arena = arena_create(PAUSES_CEILING);
+    struct spool_pause *items = arena_alloc_array(arena, SPOOL_PAUSES_MAX, sizeof *items);
+    size_t count = 0;
+    if (items == NULL || spool_pauses(role->spool, arena, items, &count) != STATUS_OK) {
+        LOG_ERROR("the paused destinations cannot be read: all are served");
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)schedule_pause(role->schedule, &items[i], role_now(role));
+    }
+    arena_destroy(&arena);
+}
+
 static enum status
 spool_role_start(struct role_runtime *runtime, void *state)
 {
@@ -95,6 +112,7 @@ spool_role_start(struct role_runtime *runtime, void *state)
     role->started_ms = role_now(role);
     role->wake_cursor.look_ms = INT64_MIN;
     role->schedule = schedule_create(&settings);
+    load_pauses(role);
     role->traces = trace_sender_create(role_loop(runtime), role_channel(runtime, ROLE_LEDGER, 0),
                                        TRACE_SENDER_CEILING);
     role->vault = vault_client_create(role_channel(runtime, ROLE_VAULT, 0));
@@ -137,6 +155,9 @@ spool_role_message(void *state, struct channel *channel, struct ipc_message *mes
     case MSG_QUEUE_LIST:
     case MSG_QUEUE_SHOW:
     case MSG_QUEUE_ACT:
+    case MSG_QUEUE_STANDING:
+    case MSG_QUEUE_PAUSE:
+    case MSG_QUEUE_TEXT:
         control_message(role, channel, message);
         return;
     default:
@@ -225,11 +246,17 @@ spool_role_close(void *state)
 /* ---- status */
 
 static void
-add_warnings(const struct worker_counts *w, struct role_metrics *out)
+add_warnings(const struct worker_counts *w, size_t paused, struct role_metrics *out)
 {
     if (w->damaged) {
         role_warn(out, "the database of the mail queue is damaged, and no new mail is taken: "
                        "restart Postern, which will check all of it and say what to do");
+    }
+    if (paused > 0) {
+        role_warn(out,
+                  "mail to %zu destination%s is paused until somebody resumes it: see "
+                  "\"postern queue destinations\"",
+                  paused, paused == 1 ? "" : "s");
     }
     if (w->queue.damaged > 0) {
         role_warn(out,
@@ -277,7 +304,9 @@ spool_role_metrics(void *state, struct role_metrics *out)
     role_metric_add(out, ROLE_METRIC_NOTICES_TOTAL, (int64_t)role->counts.notices);
     role_metric_add(out, ROLE_METRIC_NOTICES_SUPPRESSED_TOTAL,
                     (int64_t)role->counts.notices_suppressed);
-    add_warnings(&w, out);
+    role_metric_add(out, ROLE_METRIC_QUEUE_DESTINATIONS_PAUSED,
+                    (int64_t)schedule_pause_count(role->schedule));
+    add_warnings(&w, schedule_pause_count(role->schedule), out);
 }
 
 const struct role_definition spool_role = {

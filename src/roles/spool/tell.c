@@ -100,23 +100,37 @@ tell_stranger(struct notice_list *list, const struct spool_recipient *r,
         .action = DSN_FAILED,
         .status = sent_on ? str_make(NULL, 0) : result->last.enhanced,
         .expired = result->state == SPOOL_EXPIRED,
+        .untried = result->attempts == 0,
     };
 }
 
+struct spool_attempt
+teller_reason(struct teller *t, const struct spool_recipient *r, const struct spool_result *result)
+{
+    bool own = result->last.text.p != r->last.text.p || result->last.at_ms != r->last.at_ms;
+    if (own) {
+        return result->last;
+    }
+    const struct spool_attempt why = destination_reason(t->role, r);
+    return attempt_copy(t->arena, &why); /* the destination's may change meanwhile */
+}
+
 static struct dsn_recipient
-all_that_is_known(const struct teller *t, const struct spool_recipient *r,
+all_that_is_known(struct teller *t, const struct spool_recipient *r,
                   const struct spool_result *result, enum dsn_action action)
 {
+    const struct spool_attempt why = teller_reason(t, r, result);
     return (struct dsn_recipient){
         .address = r->address,
         .original = r->original,
         .orcpt = r->orcpt,
         .action = action,
-        .status = result->last.enhanced,
+        .status = why.enhanced,
         .expired = result->state == SPOOL_EXPIRED,
-        .code = result->last.code,
-        .text = result->last.text,
-        .remote = host_of(result->last.remote),
+        .untried = result->attempts == 0,
+        .code = why.code,
+        .text = why.text,
+        .remote = host_of(why.remote),
         .attempt_ms = result->last.at_ms > 0 ? role_wall(t->role, result->last.at_ms) : 0,
         .retry_until_ms =
             result->state == SPOOL_HELD

@@ -45,6 +45,10 @@ void teller_start(struct teller *teller, size_t count);
 /* Of delivery (kind SUCCESS) or delay, when the sender asked and may be told. */
 void teller_tell(struct teller *teller, const struct spool_recipient *recipient,
                  const struct spool_result *result, enum dsn_kind kind, enum dsn_action action);
+/* Why a recipient has not got its mail: its attempt of just now, else what destination_reason says.
+ * In the teller's arena. */
+struct spool_attempt teller_reason(struct teller *teller, const struct spool_recipient *recipient,
+                                   const struct spool_result *result);
 /*
  * The end of a recipient that failed or expired; `state` says which. Sets result->state, to HELD
  * where nobody can be told.
