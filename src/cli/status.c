@@ -4,8 +4,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "roles/metrics.h"
 
@@ -120,10 +122,59 @@ print_queue(const struct msg_status_report *report)
         puts("\nQueue  not known: the spool does not answer");
         return;
     }
-    printf("\nQueue  %lld message%s, %lld recipient%s (%lld deferred, %lld held), %.1f MiB\n",
+    printf("\nQueue  %lld message%s, %lld recipient%s (%lld waiting, %lld deferred, %lld held), "
+           "%.1f MiB\n",
            (long long)queue.messages, queue.messages == 1 ? "" : "s", (long long)queue.recipients,
-           queue.recipients == 1 ? "" : "s", (long long)queue.deferred, (long long)queue.held,
-           (double)queue.octets / (1024.0 * 1024.0));
+           queue.recipients == 1 ? "" : "s",
+           (long long)(queue.recipients - queue.deferred - queue.held), (long long)queue.deferred,
+           (long long)queue.held, (double)queue.octets / (1024.0 * 1024.0));
+}
+
+/* What is counted by the day, in the order in which it is told. */
+static const char *const day_names[] = {"received", "delivered", "deferred", "rejected", "failed"};
+#define DAY_NAMES (sizeof day_names / sizeof day_names[0])
+
+static uint64_t
+today_of(const struct msg_status_report *report, const char *name)
+{
+    for (size_t i = 0; i < report->rates.n; i++) {
+        if (str_eq(report->rates.items[i].name, str_from_cstr(name))) {
+            return report->rates.items[i].today;
+        }
+    }
+    return 0;
+}
+
+static void
+print_today(const struct msg_status_report *report)
+{
+    char since[16] = "?";
+    time_t at = (time_t)(report->today_ms / 1000);
+    struct tm tm;
+    if (localtime_r(&at, &tm) != NULL) {
+        strftime(since, sizeof since, "%H:%M", &tm);
+    }
+    printf("Today  since %s: ", since);
+    for (size_t i = 0; i < DAY_NAMES; i++) {
+        printf("%s%llu %s", i > 0 ? ", " : "", (unsigned long long)today_of(report, day_names[i]),
+               day_names[i]);
+    }
+    putchar('\n');
+}
+
+static json_t *
+today_to_json(const struct msg_status_report *report)
+{
+    json_t *today = json_object();
+    struct arena *arena = arena_create(1024);
+    struct str since = clock_format_rfc3339(arena, report->today_ms);
+    json_object_set_new(today, "since", json_stringn(since.p, since.n));
+    arena_destroy(&arena);
+    for (size_t i = 0; i < DAY_NAMES; i++) {
+        json_object_set_new(today, day_names[i],
+                            json_integer((json_int_t)today_of(report, day_names[i])));
+    }
+    return today;
 }
 
 static void
@@ -144,8 +195,9 @@ queue_to_json(const struct msg_status_report *report)
     if (!queue_facts(report, &queue)) {
         return json_null();
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "messages", (json_int_t)queue.messages,
-                     "recipients", (json_int_t)queue.recipients, "deferred",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "messages", (json_int_t)queue.messages,
+                     "recipients", (json_int_t)queue.recipients, "waiting",
+                     (json_int_t)(queue.recipients - queue.deferred - queue.held), "deferred",
                      (json_int_t)queue.deferred, "held", (json_int_t)queue.held, "octets",
                      (json_int_t)queue.octets);
 }
@@ -182,6 +234,7 @@ print_report(const struct msg_status_report *report, bool all)
                role->restarts, role_state(role));
     }
     print_queue(report);
+    print_today(report);
     print_rates(report);
     for (size_t i = 0; i < report->roles.n; i++) {
         print_metrics(&report->roles.items[i], all);
@@ -220,11 +273,12 @@ print_report_json(const struct msg_status_report *report)
         struct str text = report->warnings.items[i].text;
         json_array_append_new(warnings, json_stringn(text.p, text.n));
     }
-    json_t *root = json_pack(
-        "{s:s%, s:I, s:I, s:b, s:o, s:o, s:o, s:o}", "version", report->version.p,
-        report->version.n, "generation", (json_int_t)report->generation, "uptime_ms",
-        (json_int_t)report->uptime_ms, "ready", (int)all_ready(report), "roles", roles, "queue",
-        queue_to_json(report), "rates", rates_to_json(report), "warnings", warnings);
+    json_t *root =
+        json_pack("{s:s%, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o}", "version", report->version.p,
+                  report->version.n, "generation", (json_int_t)report->generation, "uptime_ms",
+                  (json_int_t)report->uptime_ms, "ready", (int)all_ready(report), "roles", roles,
+                  "queue", queue_to_json(report), "today", today_to_json(report), "rates",
+                  rates_to_json(report), "warnings", warnings);
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     putchar('\n');
     json_decref(root);
@@ -236,7 +290,9 @@ static const char status_usage[] =
     "Roles, uptime, restarts, queue, rates and counters of the running gateway; with --all\n"
     "also the counters that are zero. Rates are events a minute over the last minute and\n"
     "the last five: messages received (answered 250); connections, recipients and messages\n"
-    "refused or put off; recipients delivered; attempts deferred.\n"
+    "refused or put off; recipients delivered; attempts deferred; messages and recipients\n"
+    "rejected; recipients failed. Today counts from midnight, or from the start when that\n"
+    "was later.\n"
     "\n"
     "Exit status 1 when it does not run, or a role is not ready or does not answer.\n"
     "\n"

@@ -91,6 +91,54 @@ test_delay_grows_and_is_bounded(void **state)
     assert_in_range(schedule_retry_delay(&jittery, UINT32_MAX, 1000), 800, 1200);
 }
 
+/* The ends of what may be random and of what may be configured. */
+static void
+test_delays_at_their_ends(void **state)
+{
+    (void)state;
+    const struct schedule_settings jittery = {
+        .retry_first_ms = 1000, .retry_max_ms = 8000, .retry_factor = 2.0, .retry_jitter = 20};
+    const struct schedule_settings steep = {
+        .retry_first_ms = 9000, .retry_max_ms = 8000, .retry_factor = 2.0};
+    const struct schedule_settings shrinking = {
+        .retry_first_ms = 1000, .retry_max_ms = 8000, .retry_factor = 0.5};
+    const struct schedule_settings wild = {
+        .retry_first_ms = 1, .retry_max_ms = 8000, .retry_factor = 2.0, .retry_jitter = 100};
+    assert_int_equal(schedule_retry_delay(&jittery, 1, 0), 800);
+    assert_int_equal(schedule_retry_delay(&jittery, 1, 1000), 1000);
+    assert_int_equal(schedule_retry_delay(&jittery, 1, 2000), 1200);
+    assert_int_equal(schedule_retry_delay(&jittery, 1, 2001), 800);
+    assert_int_equal(schedule_retry_delay(&jittery, 0, 1000), 1000);
+    assert_int_equal(schedule_retry_delay(&jittery, 4, 1000), 8000);
+    assert_int_equal(schedule_retry_delay(&jittery, 5, 2000), 9600); /* spread past the most */
+    assert_int_equal(schedule_retry_delay(&steep, 1, 1000), 8000);
+    assert_int_equal(schedule_retry_delay(&shrinking, 9, 1000), 500);
+    assert_int_equal(schedule_retry_delay(&wild, 1, 0), 1); /* never at once */
+}
+
+static void
+test_a_long_name_is_cut(void **state)
+{
+    static const char text[] = "hostname: mx.own.example\n"
+                               "listeners: [{address: 127.0.0.1, port: 2525, kind: mx}]\n";
+    char address[SPOOL_DESTINATION_MAX + 40];
+    char out[SPOOL_DESTINATION_MAX];
+    struct arena *arena = arena_create(4 * 1024 * 1024);
+    struct config_errors *errors = arena_alloc(arena, sizeof *errors);
+    const struct config *config;
+    (void)state;
+    assert_int_equal(config_load_text(arena, str_from_cstr(text), &config, errors), STATUS_OK);
+    memset(address, 'X', sizeof address);
+    address[1] = '@';
+    struct str got = spool_destination_key(config, str_make(address, sizeof address), out);
+    assert_int_equal(got.n, SPOOL_DESTINATION_MAX);
+    for (size_t i = 0; i < got.n; i++) {
+        assert_int_equal(got.p[i], 'x');
+    }
+    config_unref(&config);
+    arena_destroy(&arena);
+}
+
 static void
 test_destinations_take_turns(void **state)
 {
@@ -414,6 +462,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(delay_grows_and_is_bounded),
+        TEST(delays_at_their_ends),
+        TEST(a_long_name_is_cut),
         TEST(destinations_take_turns),
         TEST(a_message_is_in_once),
         TEST(concurrency_grows_and_shrinks),

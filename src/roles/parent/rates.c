@@ -9,6 +9,8 @@ static const struct {
     {ROLE_METRIC_EDGE_MESSAGES_ACCEPTED_TOTAL, RATE_RECEIVED},
     {ROLE_METRIC_EDGE_MESSAGES_REFUSED_TOTAL, RATE_REFUSED},
     {ROLE_METRIC_EDGE_RECIPIENTS_REFUSED_TOTAL, RATE_REFUSED},
+    {ROLE_METRIC_EDGE_MESSAGES_REFUSED_TOTAL, RATE_REJECTED},
+    {ROLE_METRIC_EDGE_RECIPIENTS_REFUSED_TOTAL, RATE_REJECTED},
     {ROLE_METRIC_EDGE_REFUSED_CONNECTIONS_TOTAL, RATE_REFUSED},
     {ROLE_METRIC_EDGE_REFUSED_ADDRESS_TOTAL, RATE_REFUSED},
     {ROLE_METRIC_EDGE_REFUSED_NETWORK_TOTAL, RATE_REFUSED},
@@ -21,12 +23,15 @@ static const struct {
     {ROLE_METRIC_EDGE_REFUSED_PROXY_TOTAL, RATE_REFUSED},
     {ROLE_METRIC_RECIPIENTS_DELIVERED_TOTAL, RATE_DELIVERED},
     {ROLE_METRIC_RECIPIENTS_DEFERRED_TOTAL, RATE_DEFERRED},
+    {ROLE_METRIC_RECIPIENTS_FAILED_TOTAL, RATE_FAILED},
+    {ROLE_METRIC_RECIPIENTS_EXPIRED_TOTAL, RATE_FAILED},
 };
 
 const char *
 rate_name(enum rate_kind kind)
 {
-    static const char *const names[RATE_COUNT] = {"received", "refused", "delivered", "deferred"};
+    static const char *const names[RATE_COUNT] = {"received", "refused",  "delivered",
+                                                  "deferred", "rejected", "failed"};
     return names[kind];
 }
 
@@ -49,6 +54,21 @@ rates_note(struct rates *rates, size_t place, const struct record_metric *metric
         rates->totals[kind] += now[kind] >= *seen ? now[kind] - *seen : now[kind];
         *seen = now[kind];
     }
+}
+
+void
+rates_day(struct rates *rates, int64_t day)
+{
+    if (rates->day != 0 && rates->day != day) {
+        memcpy(rates->day_totals, rates->totals, sizeof rates->totals);
+    }
+    rates->day = day;
+}
+
+uint64_t
+rates_today(const struct rates *rates, enum rate_kind kind)
+{
+    return rates->totals[kind] - rates->day_totals[kind];
 }
 
 void

@@ -23,6 +23,8 @@ enum rate_kind {
     RATE_REFUSED,   /* connections, recipients and messages refused or put off */
     RATE_DELIVERED, /* recipients whose message the next hop has taken */
     RATE_DEFERRED,  /* attempts that ended in another attempt */
+    RATE_REJECTED,  /* messages and recipients refused or put off; no connections */
+    RATE_FAILED,    /* recipients given up, at once or after their time */
     RATE_COUNT,
 };
 
@@ -34,6 +36,8 @@ struct rates_sample {
 struct rates {
     uint64_t seen[RATES_PROCESSES_MAX][RATE_COUNT]; /* a process's counters when last told */
     uint64_t totals[RATE_COUNT];
+    uint64_t day_totals[RATE_COUNT]; /* when the day began */
+    int64_t day;                     /* any number that changes with the day; 0: none yet */
     struct rates_sample samples[RATES_SAMPLES]; /* a ring */
     size_t next;
     size_t count;
@@ -51,6 +55,10 @@ void rates_take(struct rates *rates, int64_t now_ms);
  */
 uint64_t rates_per_minute(const struct rates *rates, enum rate_kind kind, int64_t window_ms,
                           int64_t now_ms);
+/* Begins to count anew when the day is another. `day` is not 0. */
+void rates_day(struct rates *rates, int64_t day);
+/* Events since the day began. */
+uint64_t rates_today(const struct rates *rates, enum rate_kind kind);
 /* "received", ...; static. */
 const char *rate_name(enum rate_kind kind);
 

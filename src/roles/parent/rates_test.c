@@ -72,12 +72,34 @@ test_processes_and_restarts(void **state)
     assert_int_equal(rates_per_minute(&rates, RATE_REFUSED, RATES_SHORT_MS, 60000), 5000);
 }
 
+static void
+test_days(void **state)
+{
+    (void)state;
+    struct rates rates = {.count = 0};
+    rates_day(&rates, 20000);
+    note(&rates, 0, DELIVERED, 7);
+    note(&rates, 1, "recipients_failed_total", 1);
+    note(&rates, 2, "recipients_expired_total", 2);
+    note(&rates, 3, "edge_messages_refused_total", 4);
+    rates_day(&rates, 20000);
+    assert_int_equal(rates_today(&rates, RATE_DELIVERED), 7);
+    assert_int_equal(rates_today(&rates, RATE_FAILED), 3);
+    assert_int_equal(rates_today(&rates, RATE_REJECTED), 4);
+    rates_day(&rates, 20001);
+    assert_int_equal(rates_today(&rates, RATE_DELIVERED), 0);
+    note(&rates, 0, DELIVERED, 9);
+    note(&rates, 0, DELIVERED, 1); /* started again */
+    assert_int_equal(rates_today(&rates, RATE_DELIVERED), 3);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_at_the_start),
+        cmocka_unit_test(test_days),
         cmocka_unit_test(test_processes_and_restarts),
     };
     return cmocka_run_group_tests_name("parent rates", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -34,6 +35,7 @@ struct report_server {
     struct event *clean_up;
     struct event *sampling;
     struct rates rates;
+    int64_t today_ms; /* wall clock: when what counts as today began */
     void *context;
     report_fill *fill;
     report_reload *reload;
@@ -75,6 +77,35 @@ still_there(const struct report *report)
     return false;
 }
 
+/* The local day; *began_out: when it began. */
+static int64_t
+day_of(int64_t wall_ms, int64_t *began_out)
+{
+    time_t now = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    if (localtime_r(&now, &tm) == NULL) {
+        *began_out = wall_ms;
+        return 1;
+    }
+    int64_t day = (int64_t)tm.tm_year * 1000 + tm.tm_yday + 1;
+    tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+    tm.tm_isdst = -1;
+    *began_out = (int64_t)mktime(&tm) * 1000;
+    return day;
+}
+
+static void
+begin_day(struct report_server *server)
+{
+    int64_t now = clock_wall_ms();
+    int64_t began;
+    int64_t day = day_of(now, &began);
+    if (server->rates.day != day) {
+        server->today_ms = server->rates.day == 0 ? now : began;
+    }
+    rates_day(&server->rates, day);
+}
+
 static void
 add_rates(struct report *report)
 {
@@ -83,17 +114,19 @@ add_rates(struct report *report)
     struct record_rate *items = arena_alloc_array(report->arena, RATE_COUNT, sizeof *items);
     for (size_t i = 0; items != NULL && i < RATE_COUNT; i++) {
         enum rate_kind kind = (enum rate_kind)i;
-        items[i] = (struct record_rate){str_from_cstr(rate_name(kind)),
-                                        rates_per_minute(rates, kind, RATES_SHORT_MS, now_ms),
-                                        rates_per_minute(rates, kind, RATES_LONG_MS, now_ms)};
+        items[i] = (struct record_rate){
+            str_from_cstr(rate_name(kind)), rates_per_minute(rates, kind, RATES_SHORT_MS, now_ms),
+            rates_per_minute(rates, kind, RATES_LONG_MS, now_ms), rates_today(rates, kind)};
     }
     report->fields.rates.items = items;
     report->fields.rates.n = items != NULL ? RATE_COUNT : 0;
+    report->fields.today_ms = report->server->today_ms;
 }
 
 static void
 report_finish(struct report *report)
 {
+    begin_day(report->server);
     if (report->is_sample) {
         rates_take(&report->server->rates, clock_monotonic_ms());
         struct arena *arena = report->arena;
