@@ -345,7 +345,9 @@ static const struct schema_field limits_fields[] = {
     DURATION(config_limits, data_rate_grace, "30s", SECOND, 10 * MINUTE,
              "How long a client may be slower than data_rate."),
     SIZE(config_limits, memory, "512MiB", 16 * MIB, TIB,
-         "Memory of an edge process; above it new connections and messages are answered 421."),
+         "Memory of an edge process for its clients: connections, envelopes, content. Above 85 % "
+         "of it new connections are answered 421, new messages and recipients 452; when all of it "
+         "is used, a message that goes on growing 421."),
     CHOICE(config_limits, bare_lf, enum config_bare_lf, "refuse", bare_lf_choices,
            "Message data with a line feed without carriage return. It never ends a line: that is "
            "how mail is smuggled."),

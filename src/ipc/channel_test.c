@@ -258,6 +258,23 @@ test_the_queue_is_bounded(void **state)
 }
 
 static void
+test_questions_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct msg_recipient_lookup fields = {.name = STR("x")};
+    f->answer = false;
+    for (unsigned i = 0; i < CHANNEL_PENDING_MAX; i++) {
+        assert_int_equal(
+            channel_request(f->edge, MSG_RECIPIENT_LOOKUP, &fields, 60000, on_reply, f), STATUS_OK);
+    }
+    assert_int_equal(channel_request(f->edge, MSG_RECIPIENT_LOOKUP, &fields, 60000, on_reply, f),
+                     STATUS_LIMIT);
+    assert_int_equal(f->replies, 0);
+    channel_destroy(&f->edge);
+    assert_int_equal(f->replies, CHANNEL_PENDING_MAX);
+}
+
+static void
 test_a_peer_that_breaks_the_rules_is_cut_off(void **state)
 {
     struct fixture *f = *state;
@@ -315,6 +332,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_old_packets_do_not_reach_a_new_peer, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_the_queue_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_questions_are_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_peer_that_breaks_the_rules_is_cut_off, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_call_from_a_thread, set_up, tear_down),

@@ -161,6 +161,81 @@ test_session_after_auth(void **state)
     test_edge_close(&edge);
 }
 
+static void
+auth_in_the_clear(struct smtp_server_settings *settings)
+{
+    settings->tls = SMTP_TLS_OPPORTUNISTIC;
+    settings->auth_without_tls = true;
+}
+
+/* RFC 3207 4.2: who logged in in the clear has to do so again. */
+static void
+test_starttls_forgets_the_user(void **state)
+{
+    (void)state;
+    struct test_edge edge;
+    test_edge_open(&edge, SMTP_LISTENER_SUBMISSION, auth_in_the_clear);
+    test_edge_start(&edge);
+    test_edge_feed(&edge, STR(EHLO "AUTH PLAIN " PLAIN_RIGHT "\r\n"), 0);
+    assert_str(smtp_server_session(edge.server)->user, "user@mx.example");
+    test_edge_feed(&edge, STR("STARTTLS\r\n"), 0);
+    test_edge_feed(&edge, STR(EHLO "MAIL FROM:<>\r\n"), 0);
+    assert_int_equal(smtp_server_session(edge.server)->user.n, 0);
+    assert_true(str_ends_with(buf_str(&edge.log), STR("tls, 250, 530 5.7.0")));
+    test_edge_close(&edge);
+}
+
+/* -PLUS is offered where TLS has given something to bind to. */
+static void
+test_plus_needs_a_binding(void **state)
+{
+    (void)state;
+    static const struct {
+        struct smtp_tls_info info;
+        bool offered;
+    } rows[] = {
+        {{.version = STR_INIT("TLSv1.2")}, false},
+        {{.version = STR_INIT("TLSv1.2"), .server_end_point = STR_INIT("digest")}, true},
+        {{.version = STR_INIT("TLSv1.3"), .tls_exporter = STR_INIT(TEST_EDGE_EXPORTER)}, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct test_edge edge;
+        test_edge_open(&edge, SMTP_LISTENER_SMTPS, NULL);
+        smtp_server_tls_started(edge.server, &rows[i].info);
+        test_edge_start(&edge);
+        test_edge_feed(&edge, STR(EHLO), 0);
+        bool offered = str_find(buf_str(&edge.wire), STR("SCRAM-SHA-256-PLUS")) != STR_NPOS;
+        assert_int_equal(offered, rows[i].offered);
+        test_edge_close(&edge);
+    }
+}
+
+/* Records that cannot be right are our trouble, not a wrong password. */
+static void
+test_broken_records_are_temporary(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t salt;
+        unsigned iterations;
+    } rows[] = {{16, SASL_ITERATIONS_MIN - 1}, {0, 4096}, {SASL_SALT_MAX + 1, 4096}};
+    static const char salt[SASL_SALT_MAX + 1] = {'s'};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct test_edge edge;
+        test_edge_open(&edge, SMTP_LISTENER_SMTPS, NULL);
+        test_edge_tls(&edge);
+        test_edge_start(&edge);
+        edge.defer = true;
+        test_edge_feed(&edge, STR(EHLO "AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9YWJj\r\n"), 0);
+        assert_int_equal(smtp_server_state(edge.server), SMTP_STATE_WAIT_SCRAM_BEGIN);
+        smtp_server_scram_begin_result(edge.server, SMTP_AUTH_OK, str_make(salt, rows[i].salt),
+                                       rows[i].iterations);
+        test_edge_collect(&edge);
+        assert_str(buf_str(&edge.log), "220, 250, 454 4.7.0");
+        test_edge_close(&edge);
+    }
+}
+
 /* ---- SCRAM with a client of our own ---- */
 
 struct scram_row {
@@ -336,6 +411,9 @@ main(void)
         cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_no_password_in_the_trace),
         cmocka_unit_test(test_session_after_auth),
+        cmocka_unit_test(test_starttls_forgets_the_user),
+        cmocka_unit_test(test_plus_needs_a_binding),
+        cmocka_unit_test(test_broken_records_are_temporary),
         cmocka_unit_test(test_scram),
         cmocka_unit_test(test_scram_example),
         cmocka_unit_test(test_long_lines),

@@ -453,12 +453,11 @@ is_foreign(struct str line)
  * its content.
  */
 static bool
-is_out_of_turn(struct smtp_server *server, const struct command *command)
+is_out_of_turn(const struct smtp_server *server, const struct command *command)
 {
     unsigned flags = command != NULL ? command->flags : WAITS;
     bool ahead = server->ahead && (command == NULL || command->handler != quit);
     bool must_wait = (flags & WAITS) != 0 || (!server->session.esmtp && (flags & ANY_TIME) == 0);
-    server->ahead = false;
     return ahead || (must_wait && server_input_waits(server));
 }
 

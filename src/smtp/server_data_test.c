@@ -322,6 +322,25 @@ test_refused_content_is_discarded(void **state)
     }
 }
 
+/* The edge has taken the message: whatever the answer to it, it is not told to drop it. */
+static void
+test_submitted_content_is_not_discarded(void **state)
+{
+    (void)state;
+    static const char *const inputs[] = {DATA "abc\r\n.\r\n", DATA "REFUSE\r\n.\r\n",
+                                         BEGIN "BDAT 5 LAST\r\nabc\r\n"};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        struct test_edge edge;
+        test_edge_open(&edge, SMTP_LISTENER_MX, NULL);
+        test_edge_start(&edge);
+        test_edge_feed(&edge, str_from_cstr(inputs[i]), 0);
+        test_edge_feed(&edge, STR("NOOP\r\n"), 0);
+        assert_int_equal(edge.message_count, 1);
+        assert_int_equal(edge.discards, 0);
+        test_edge_close(&edge);
+    }
+}
+
 /* A refused message is read past only so far. */
 static void
 test_swallowing_is_bounded(void **state)
@@ -348,6 +367,7 @@ main(void)
         cmocka_unit_test(test_bdat),
         cmocka_unit_test(test_content_and_facts),
         cmocka_unit_test(test_refused_content_is_discarded),
+        cmocka_unit_test(test_submitted_content_is_not_discarded),
         cmocka_unit_test(test_swallowing_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,14 @@ static const struct dialogue session_table[] = {
         "220, 500 5.5.1, 500 5.5.1, 250, 250 2.1.0, 250 2.1.5, 354, [a@b.example -> c@d.example: "
         "0], "
         "250 2.0.0, 500 5.5.1, 500 5.5.1, 421 4.7.0, closed"),
+    ROW("what is put off is no error", few_errors,
+        EHLO "MAIL FROM:<>\r\nRCPT TO:<later@d.example>\r\nRCPT TO:<later@d.example>\r\n"
+             "RCPT TO:<later@d.example>\r\nRCPT TO:<later@d.example>\r\nNOOP\r\n",
+        "220, 250, 250 2.1.0, 451 4.3.0, 451 4.3.0, 451 4.3.0, 451 4.3.0, 250 2.0.0"),
+    ROW("a message clears the idle commands", few_idle,
+        EHLO "NOOP\r\nNOOP\r\n" ENVELOPE "DATA\r\n.\r\nNOOP\r\nNOOP\r\nNOOP\r\n",
+        "220, 250, 250 2.0.0, 250 2.0.0, 250 2.1.0, 250 2.1.5, 354, "
+        "[a@b.example -> c@d.example: 0], 250 2.0.0, 250 2.0.0, 250 2.0.0, 421 4.7.0, closed"),
     ROW("too many idle commands", few_idle, "NOOP\r\nRSET\r\nNOOP\r\n",
         "220, 250 2.0.0, 250 2.0.0, 421 4.7.0, closed"),
     ROW("too many commands", few_commands, EHLO EHLO EHLO EHLO,
@@ -290,6 +298,7 @@ test_starttls_forgets_the_session(void **state)
     assert_str(buf_str(&edge.log), "220, 250, 220 2.0.0, tls, 500 5.5.1, 503 5.5.1");
     const struct smtp_session *session = smtp_server_session(edge.server);
     assert_true(session->tls);
+    assert_false(session->esmtp);
     assert_int_equal(session->helo.n, 0);
     assert_str(session->tls_info.version, "TLSv1.3");
     test_edge_feed(&edge, STR(EHLO "STARTTLS\r\n" ENVELOPE), 0);

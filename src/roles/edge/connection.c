@@ -14,8 +14,8 @@
 
 /* How long a connection is still read from when all has been said. */
 #define LINGER_MS    2000
-/* What a connection may hold, in octets, however little memory is left. */
-#define MEMORY_SHARE (EDGE_CONNECTION_COST + TLS_CONNECTION_MEMORY + 16u * 1024u)
+/* What a connection may hold beside its bare cost, in octets, however little memory is left. */
+#define MEMORY_SHARE 8192u
 
 static const struct smtp_reply reply_timeout =
     SMTP_REPLY(421, 4, 4, 2, "Nothing came from you for too long; closing");
@@ -319,10 +319,11 @@ static void
 connection_bound_memory(struct connection *connection)
 {
     uint64_t before = connection->charged;
+    uint64_t bare = EDGE_CONNECTION_COST + (connection->tls != NULL ? TLS_CONNECTION_MEMORY : 0);
     connection_charge(connection);
     bool takes_input = connection->phase == CONNECTION_SMTP &&
                        connection->need == CONNECTION_NEEDS_INPUT && !connection->write_blocked;
-    if (takes_input && connection->charged > before && connection->charged > MEMORY_SHARE &&
+    if (takes_input && connection->charged > before && connection->charged > bare + MEMORY_SHARE &&
         edge_memory_is_spent(connection->edge)) {
         connection->edge->counters.refused_memory++;
         connection->noteworthy = true;

@@ -389,12 +389,11 @@ envelopes_are_counted(void **state)
 {
     struct world world;
     struct client clients[CROWD];
-    char padding[451];
+    char padding[451] = "";
     char line[600];
     unsigned taken = 0;
     (void)state;
     memset(padding, 'x', sizeof padding - 1);
-    padding[sizeof padding - 1] = '\0';
     snprintf(line, sizeof line, "RCPT TO:<jack@ours.example> ORCPT=rfc822;%s\r\n", padding);
     world_start(&world, WITH("memory: 16MiB"));
     size_t before = resident_octets(world.pid);
@@ -433,10 +432,9 @@ lines_are_counted(void **state)
 {
     struct world world;
     struct client client;
-    char part[8001];
+    char part[8001] = "";
     (void)state;
     memset(part, 'x', sizeof part - 1);
-    part[sizeof part - 1] = '\0';
     world_start(&world, NO_DELAY);
     client_connect(&client, &world, WORLD_MX, 1);
     client_greet(&client);
@@ -449,6 +447,58 @@ lines_are_counted(void **state)
     client_say(&client, "NOOP", "250");
     assert_in_range(world_metric(&world, "edge_memory_octets") - before, 0, 2000);
     client_close(&client);
+    world_end(&world);
+}
+
+#define HALF_LINES 100u
+
+/* Nothing is left: who still grows has to go, and a message that has begun may stay. */
+static void
+who_grows_when_nothing_is_left_has_to_go(void **state)
+{
+    struct world world;
+    struct client big;
+    struct client clients[HALF_LINES];
+    char line[1002];
+    char part[12001] = "";
+    (void)state;
+    memset(line, 'x', sizeof line);
+    memcpy(line + 998, "\r\n", 3);
+    memset(part, 'x', sizeof part - 1);
+    world_start(&world, WITH("memory: 16MiB, connections_per_address: 1000, connection_rate: 0"));
+    client_connect(&big, &world, WORLD_MX, 1);
+    client_greet(&big);
+    client_begin_message(&big);
+    client_say(&big, "DATA", "354");
+    client_send(&big, TEST_HEADER);
+    for (unsigned i = 0; i < HALF_LINES; i++) {
+        client_connect(&clients[i], &world, WORLD_MX, 2);
+        client_greet(&clients[i]);
+    }
+    for (unsigned i = 0; i < 15900; i++) {
+        client_send(&big, line);
+    }
+    while (world_metric(&world, "edge_memory_octets") < 15900 * 1000) { /* all of it is there */
+        world_wait(&world, -1, 10);
+    }
+    client_send(&clients[0], part);
+    world_wait(&world, -1, 100);
+    assert_int_equal(world_metric(&world, "edge_refused_memory_total"), 0);
+    for (unsigned i = 1; i + 1 < HALF_LINES; i++) {
+        client_send(&clients[i], part);
+    }
+    while (world_metric(&world, "edge_refused_memory_total") == 0) {
+        world_wait(&world, -1, 10);
+    }
+    client_send(&clients[HALF_LINES - 1], part);
+    client_expect(&clients[HALF_LINES - 1], "421 4.3.1");
+    client_send(&clients[0], "\r\n"); /* was there before */
+    client_expect(&clients[0], "500");
+    client_say(&big, ".", "250");
+    for (unsigned i = 0; i < HALF_LINES; i++) {
+        client_close(&clients[i]);
+    }
+    client_close(&big);
     world_end(&world);
 }
 
@@ -541,6 +591,7 @@ main(void)
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(envelopes_are_counted),
         cmocka_unit_test(lines_are_counted),
+        cmocka_unit_test(who_grows_when_nothing_is_left_has_to_go),
         cmocka_unit_test(reload_leaves_sessions_alone),
         cmocka_unit_test(stopping_lets_messages_finish),
         cmocka_unit_test(stopping_ends_what_does_not_finish),
