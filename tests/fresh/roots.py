@@ -32,6 +32,8 @@ BASE_PACKAGES = "git,make,sudo,ca-certificates"
 ARCHIVE = "/srv/archive"
 #: Seconds for systemd to come up and to go down.
 BOOT_SECONDS = 90
+#: What a machine has and systemd-nspawn 252 would not let through.
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 CLONE_NEWNET = 0x40000000        # linux/sched.h
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                "LC_ALL": "C.UTF-8", "HOME": "/root", "TERM": "dumb"}
@@ -112,9 +114,12 @@ class Root:
         self.path = Path(path)
         run(["cp", "-a", "--reflink=auto", base, self.path], timeout=300)
         self.hostname, self.machine = hostname, None
+        # Others may have machines at the same time; a name has letters, digits and hyphens only.
+        self.name = f"{self.path.parent.name}-{self.path.name}".replace("_", "x")
         self.binds = {ARCHIVE: repository.directory, **(binds or {})}
         self.write("etc/apt/sources.list", f"deb [trusted=yes] file:{ARCHIVE} ./\n")
         self.write("etc/hostname", f"{hostname}\n")
+        self.write("etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n")
         # Crashes of the machine are not what is tested: dpkg need not wait for the disk.
         self.write("etc/dpkg/dpkg.cfg.d/unsafe-io", "force-unsafe-io\n")
         self.run("useradd --create-home --shell /bin/bash alice")
@@ -132,6 +137,7 @@ class Root:
     def _nspawn(self):
         words = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
                  "--console=pipe", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+                 f"--machine={self.name}", f"--system-call-filter={LANDLOCK}",
                  f"--hostname={self.hostname}", "-D", str(self.path)]
         return words + [f"--bind-ro={outside}:{inside}" for inside, outside in self.binds.items()]
 
