@@ -98,6 +98,12 @@ test_unwritten_results_are_not_delivered_again(void **state)
     harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
     assert_null(harness_deliver(h, 1500)); /* longer than retry_first */
     assert_int_equal(harness_count(h), 1);
+    /* Nor may an administrator have it delivered again. */
+    struct record_queue_id ids = {.id = str_from_cstr(id)};
+    struct msg_queue_act flush = {.action = SPOOL_ACT_FLUSH, .ids = {&ids, 1}, .by = STR("test")};
+    struct ipc_message *reply = harness_ask(h, MSG_QUEUE_ACT, &flush);
+    assert_int_equal(MSG_BODY(reply, queue_act_reply)->busy, 1);
+    ipc_message_free(&reply);
     /* Others are served. */
     assert_int_equal(harness_commit(h, &(struct harness_mail){0}, NULL), SPOOL_COMMITTED);
     message = harness_deliver(h, HARNESS_TIMEOUT_MS);
