@@ -31,6 +31,7 @@ int cli_user(int argc, char **argv);
 int cli_address(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 int cli_key(int argc, char **argv);
+int cli_secret(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_dmarc(int argc, char **argv);

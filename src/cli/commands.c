@@ -23,6 +23,7 @@ const struct cli_command cli_commands[] = {
     {"user", cli_user, "add, change, list and remove users"},
     {"address", cli_address, "tell where mail for an address would go, and why"},
     {"key", cli_key, "make, list and change the keys that sign for our domains"},
+    {"secret", cli_secret, "set, list and remove the passwords for other servers"},
     {"queue", cli_queue, "look at the queue and act on it"},
     {"trace", cli_trace, "find messages and print what happened to them"},
     {"explain", cli_explain, "tell the story of one message in plain words"},

@@ -196,6 +196,18 @@ check_destination(struct checker *checker, const struct config_delivery *to, str
     }
 }
 
+/* A password goes to one host, by name or address, over the network. */
+static void
+check_login(struct checker *checker, const struct config_login *login,
+            const struct config_delivery *to, const struct yaml_node *node)
+{
+    if (login->user.n > 0 && to->kind != CONFIG_DELIVERY_SMTP) {
+        report_add(checker->report, yaml_place_of(node, "login"),
+                   "login: the next hop must be written as smtp://host:port; a password goes to "
+                   "one host");
+    }
+}
+
 static void
 check_routes(struct checker *checker)
 {
@@ -219,6 +231,7 @@ check_routes(struct checker *checker)
         const struct config_route *route = &routes->items[i];
         names[i] = (struct named){route->domain, node, route};
         check_destination(checker, &route->to, yaml_place_of(node, "to"));
+        check_login(checker, &route->login, &route->to, node);
         if (route->domain.n > 0 && named_find(own, domains->count, route->domain) != NULL) {
             report_add(checker->report, yaml_place_of(node, "domain"),
                        "routes[%zu].domain: mail for %.*s goes where its delivery under domains "
@@ -229,6 +242,8 @@ check_routes(struct checker *checker)
     report_repeated(checker, "the route for", names, routes->count);
     const struct yaml_node *smart_host = yaml_map_get(checker->tree, "smart_host");
     check_destination(checker, &checker->config->smart_host.to, yaml_place_of(smart_host, "to"));
+    check_login(checker, &checker->config->smart_host.login, &checker->config->smart_host.to,
+                smart_host);
 }
 
 /* The text under which a network is compared: its octets and its prefix. */

@@ -44,12 +44,26 @@ enum config_ehlo_keyword {
     CONFIG_EHLO_STARTTLS,
     CONFIG_EHLO_SIZE,
     CONFIG_EHLO_LIMITS,
+    CONFIG_EHLO_AUTH,
 };
 
 /* Those that are taken for not offered. */
 struct config_ehlo_keywords {
     const enum config_ehlo_keyword *items;
     size_t count;
+};
+
+/* What a connection must be before a password goes over it. */
+enum config_login_tls {
+    CONFIG_LOGIN_TLS_NONE,      /* nothing: anybody on the way may read it */
+    CONFIG_LOGIN_TLS_ENCRYPTED, /* TLS; whoever is at the other end may read it */
+    CONFIG_LOGIN_TLS_VERIFIED,  /* TLS with a certificate that is trusted and of the host's name */
+};
+
+/* Logging in at the next hop (RFC 4954). The password is in the vault: postern secret set. */
+struct config_login {
+    struct str user;           /* n == 0: no login */
+    enum config_login_tls tls; /* [verified] */
 };
 
 /* Mail going out to `domain` is handed to `to` instead of its MX. */
@@ -59,6 +73,7 @@ struct config_route {
     struct config_delivery to; /* required */
     enum config_tls_mode tls;  /* [opportunistic] */
     struct config_ehlo_keywords ignore_ehlo;
+    struct config_login login;
 };
 
 struct config_routes {
@@ -71,6 +86,7 @@ struct config_smart_host {
     struct config_delivery to;
     enum config_tls_mode tls; /* [opportunistic] */
     struct config_ehlo_keywords ignore_ehlo;
+    struct config_login login;
 };
 
 #endif

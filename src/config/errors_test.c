@@ -244,6 +244,14 @@ static const struct broken_case name_cases[] = {
 };
 
 static const struct broken_case cross_cases[] = {
+    {HEAD "smart_host: {to: mx, login: bob}\n", "3:29: login: the next hop must be written as "
+                                                "smtp://host:port; a password goes to one host\n"},
+    {HEAD "routes: [{domain: a.example, to: \"lmtp:/run/lmtp\", login: {user: bob}}]\n",
+     "3:59: login: the next hop must be written as smtp://host:port; a password goes to one "
+     "host\n"},
+    {HEAD "smart_host: {to: \"smtp://a.example\", ignore_ehlo: [CHUNKNG]}\n",
+     "3:52: smart_host.ignore_ehlo[0]: expected PIPELINING, CHUNKING, 8BITMIME, SMTPUTF8, DSN, "
+     "STARTTLS, SIZE, LIMITS or AUTH, found \"CHUNKNG\"; did you mean \"CHUNKING\"?\n"},
     {"hostname: mx.example.com\nlisteners:\n- {address: 127.0.0.1, port: 2525, kind: mx}\n"
      "- {address: 127.0.0.1, port: 2525, kind: submission}\n",
      "4:3: listeners[1]: port 2525 of this address is taken by listeners[0] on line 3\n"},

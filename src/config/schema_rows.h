@@ -70,8 +70,14 @@
     ROW(S, ignore_ehlo, SCHEMA_CHOICE, struct config_ehlo_keywords, text, .is_list = true,         \
         .most = 16, .choices = schema_ehlo_keywords, .unset = "none", .example = "[CHUNKING]")
 
+/* How we log in at a next hop. */
+#define LOGIN(S, text)                                                                             \
+    ROW(S, login, SCHEMA_MAP, struct config_login, text, .map = &schema_login_map,                 \
+        .unset = "no login", .example = "kartapuce")
+
 /* Parts of the table that have files of their own. */
 extern const struct schema_map schema_authentication;
+extern const struct schema_map schema_login_map;
 extern const struct schema_map schema_route_map;
 extern const struct schema_map schema_smart_host_map;
 

@@ -11,7 +11,8 @@ static const char *const stage_names[] = {
     [SMTP_CLIENT_STAGE_RSET] = "rset",         [SMTP_CLIENT_STAGE_MAIL] = "mail",
     [SMTP_CLIENT_STAGE_RCPT] = "rcpt",         [SMTP_CLIENT_STAGE_DATA] = "data",
     [SMTP_CLIENT_STAGE_CONTENT] = "content",   [SMTP_CLIENT_STAGE_END] = "end",
-    [SMTP_CLIENT_STAGE_QUIT] = "quit",         [SMTP_CLIENT_STAGE_CLOSED] = "closed",
+    [SMTP_CLIENT_STAGE_AUTH] = "auth",         [SMTP_CLIENT_STAGE_QUIT] = "quit",
+    [SMTP_CLIENT_STAGE_CLOSED] = "closed",
 };
 
 const char *
@@ -41,6 +42,7 @@ smtp_client_destroy(struct smtp_client **client)
     if (*client == NULL) {
         return;
     }
+    client_login_forget(*client);
     smtp_reply_reader_fini(&(*client)->reader);
     buf_free(&(*client)->output);
     arena_destroy(&(*client)->transaction.arena);
@@ -212,6 +214,8 @@ smtp_client_failed(struct smtp_client *client, enum smtp_client_problem problem,
     struct smtp_reply words = {.enhanced = {4, 4, 2}, .text = text};
     if (problem == SMTP_CLIENT_TLS_FAILED) {
         words.enhanced = (struct smtp_enhanced){4, 7, 5};
+    } else if (problem == SMTP_CLIENT_LOGIN_FAILED) {
+        words.enhanced = (struct smtp_enhanced){4, 7, 0};
     }
     client_fail(client, problem, &words);
 }
@@ -284,6 +288,12 @@ bool
 smtp_client_is_encrypted(const struct smtp_client *client)
 {
     return client->encrypted;
+}
+
+bool
+smtp_client_is_logged_in(const struct smtp_client *client)
+{
+    return client->logged_in;
 }
 
 bool

@@ -2,13 +2,14 @@
  * client.h - the SMTP and LMTP client's protocol core: octets in, octets and actions out, no I/O.
  *
  * The relay owns sockets, TLS and timers; this core owns the protocol (RFC 5321 and the extensions
- * it uses: 1870, 2033, 2034, 2920, 3030, 3207, 3461, 6152, 6531, 9422). One connection:
+ * it uses: 1870, 2033, 2034, 2920, 3030, 3207, 3461, 4954, 6152, 6531, 9422). One connection:
  *
  *     smtp_client_create();
  *     action = smtp_client_feed(client, what was read)
  *         WAIT       write the output, then read and feed
  *         START_TLS  do a handshake, then smtp_client_tls_started() or smtp_client_failed()
- *         READY      smtp_client_send(), _probe() or _quit(); then write, read and feed again
+ *         READY      smtp_client_login(), _send(), _probe() or _quit(); then write, read and feed
+ *                    again
  *         CLOSED     close; smtp_client_failure() tells why, if it was not by QUIT
  *
  * After a send, when feed returns READY or CLOSED every recipient has its result, also when the
@@ -61,6 +62,20 @@ enum smtp_client_keyword {
     SMTP_CLIENT_KEYWORD_STARTTLS,
     SMTP_CLIENT_KEYWORD_SIZE,
     SMTP_CLIENT_KEYWORD_LIMITS,
+    SMTP_CLIENT_KEYWORD_AUTH,
+};
+
+/* How to log in (RFC 4954). */
+enum smtp_client_mechanism {
+    SMTP_CLIENT_MECHANISM_PLAIN,
+    SMTP_CLIENT_MECHANISM_LOGIN,
+    SMTP_CLIENT_MECHANISM_SCRAM_SHA_256,
+};
+
+/* Who we are to a server that asks. */
+struct smtp_client_login {
+    struct str user;
+    struct str password;
 };
 
 struct smtp_client_settings {
@@ -75,6 +90,7 @@ enum smtp_client_stage {
     SMTP_CLIENT_STAGE_GREETING,
     SMTP_CLIENT_STAGE_HELLO, /* EHLO, LHLO or HELO */
     SMTP_CLIENT_STAGE_TLS,   /* STARTTLS or the handshake */
+    SMTP_CLIENT_STAGE_AUTH,
     SMTP_CLIENT_STAGE_READY,
     SMTP_CLIENT_STAGE_RSET,
     SMTP_CLIENT_STAGE_MAIL,
@@ -99,6 +115,7 @@ enum smtp_client_problem {
     SMTP_CLIENT_TLS_MISSING,   /* TLS is required and not offered, or STARTTLS was refused */
     SMTP_CLIENT_TLS_FAILED,    /* the handshake failed */
     SMTP_CLIENT_TLS_INJECTION, /* plaintext behind the reply to STARTTLS */
+    SMTP_CLIENT_LOGIN_FAILED,  /* refused, or there is no way to log in */
 };
 
 struct smtp_client_failure {
@@ -117,7 +134,8 @@ struct smtp_client_offers {
     bool smtputf8;
     bool dsn;
     bool starttls;
-    uint64_t size_max; /* octets; 0: not told */
+    unsigned mechanisms; /* set of 1 << enum smtp_client_mechanism */
+    uint64_t size_max;   /* octets; 0: not told */
     /* RFC 9422; 0: not told */
     uint32_t mail_max; /* transactions of a connection */
     uint32_t rcpt_max; /* recipients of a transaction */
@@ -183,7 +201,8 @@ void smtp_client_output_written(struct smtp_client *client, size_t n);
 /* A handshake succeeded: what was known about the server is forgotten (RFC 3207 4.2). */
 void smtp_client_tls_started(struct smtp_client *client);
 /*
- * The session ends from outside: LOST, TIMEOUT or TLS_FAILED, with a text for people (copied).
+ * The session ends from outside: LOST, TIMEOUT, TLS_FAILED or LOGIN_FAILED, with a text for people
+ * (copied).
  * Recipients without a result become temporary. Nothing more is written.
  */
 void smtp_client_failed(struct smtp_client *client, enum smtp_client_problem problem,
@@ -197,6 +216,14 @@ void smtp_client_failed(struct smtp_client *client, enum smtp_client_problem pro
 void smtp_client_send(struct smtp_client *client, const struct smtp_client_message *message);
 /* When READY: asks whether the server would take mail for the message's only recipient. */
 void smtp_client_probe(struct smtp_client *client, const struct smtp_client_message *message);
+/*
+ * When READY: logs in by the best mechanism that the server offers, before anything is sent. READY
+ * again when the server has accepted it; else the session ends with LOGIN_FAILED and the server's
+ * reply. Both texts are copied, and wiped at the end of the login; `nonce` is random, printable,
+ * without commas. Nothing that this core tells anybody has the password in it.
+ */
+void smtp_client_login(struct smtp_client *client, const struct smtp_client_login *with,
+                       struct str nonce);
 /* When READY: says good-bye; the session is CLOSED when it is answered. */
 void smtp_client_quit(struct smtp_client *client);
 
@@ -229,6 +256,8 @@ const struct smtp_client_offers *smtp_client_offers(const struct smtp_client *cl
 const struct smtp_client_failure *smtp_client_failure(const struct smtp_client *client);
 /* True from START_TLS on, when the handshake succeeded. */
 bool smtp_client_is_encrypted(const struct smtp_client *client);
+/* The server has accepted a login. */
+bool smtp_client_is_logged_in(const struct smtp_client *client);
 /* The server offered STARTTLS and then refused it; the session goes on in the clear. */
 bool smtp_client_tls_was_refused(const struct smtp_client *client);
 

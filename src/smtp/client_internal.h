@@ -3,6 +3,7 @@
  *
  * client.c              life, feeding, output, failures
  * client_session.c      greeting, EHLO and what it offers, STARTTLS, QUIT
+ * client_auth.c         AUTH
  * client_transaction.c  MAIL to the verdict on the content
  * client_obstacles.c    results, and what is not sent at all
  */
@@ -12,6 +13,7 @@
 #include "base/buf.h"
 #include "smtp/client.h"
 #include "smtp/client_reply.h"
+#include "smtp/client_scram.h"
 
 /*
  * The commands of a transaction, in the order they are sent and answered:
@@ -56,6 +58,19 @@ struct client_transaction {
     bool chunking_failed; /* BDAT is offered and not known */
 };
 
+/* A login under way. What is in it is secret. */
+struct client_login {
+    struct arena *arena; /* wiped at its end; NULL: none is under way */
+    struct smtp_client_login with;
+    struct str nonce;
+    struct str first; /* what AUTH brings along, or the first challenge gets */
+    bool initial_sent;
+    enum smtp_client_mechanism mechanism;
+    unsigned tried; /* set of 1 << enum smtp_client_mechanism */
+    unsigned challenges;
+    struct scram_client scram;
+};
+
 struct smtp_client {
     const struct smtp_client_settings *settings; /* borrowed */
     enum smtp_client_stage stage;
@@ -72,6 +87,8 @@ struct smtp_client {
     bool tls_refused;
     bool said_helo; /* EHLO was refused */
     bool needs_rset;
+    bool logged_in;
+    struct client_login login;
     struct client_transaction transaction;
 };
 
@@ -96,6 +113,13 @@ struct str client_text_cut(struct str text, char room[SMTP_CLIENT_TEXT_MAX]);
 void client_hello(struct smtp_client *client);
 /* Handles the reply in a stage that belongs to no transaction. */
 void client_session_reply(struct smtp_client *client, const struct smtp_reply *reply);
+
+/* ---- client_auth.c ---- */
+/* The bit of a mechanism, 1 << enum smtp_client_mechanism; 0: it is not used here. */
+unsigned client_mechanism_find(struct str name);
+void client_auth_reply(struct smtp_client *client, const struct smtp_reply *reply);
+/* Wipes what is left of a login. */
+void client_login_forget(struct smtp_client *client);
 
 /* ---- client_obstacles.c ---- */
 /* The result of a recipient that has none yet; the text is copied (cut). */

@@ -68,6 +68,12 @@ static const struct client_dialogue dialogues[] = {
      .problem = SMTP_CLIENT_PROTOCOL,
      .results = {"deferred 0 4.5.0"},
      .answered = true},
+    {.name = "recipients accepted though the sender was refused: no content for them",
+     .recipients = 1,
+     .steps =
+         {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {"450 4.3.0 later\r\n" OK GO, ".\r\n"}, {OK, ""}},
+     .results = {"deferred 450 4.3.0"},
+     .answered = true},
     {.name = "3yz where nothing more can be said",
      .recipients = 1,
      .steps = {GREET, {PIPE, MAIL RCPT1 "DATA\r\n"}, {"354 go\r\n", ""}},
@@ -315,6 +321,40 @@ test_no_control_character_is_written(void **state)
     }
 }
 
+/* What the server says to the first transaction, and how the second one begins. */
+static void
+test_reset_only_where_there_is_something_to_reset(void **state)
+{
+    static const struct {
+        const char *words;
+        bool reset;
+    } cases[] = {
+        {"550 5.7.1 no\r\n503 no\r\n503 no\r\n", false},    /* no transaction was begun */
+        {OK "550 5.1.1 no\r\n554 no recipients\r\n", true}, /* it was, and nothing ended it */
+        {OK OK "451 4.3.0 later\r\n", true},                /* DATA was refused */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct client_dialogue d = {.name = "reset", .recipients = 1};
+        struct test_client run;
+        struct buf out;
+        buf_init(&out, 1 << 20);
+        test_client_start(&run, &d);
+        (void)!smtp_client_feed(run.client, STR("220 mx\r\n"));
+        (void)!smtp_client_feed(run.client, STR(PIPE));
+        smtp_client_send(run.client, &run.message);
+        assert_int_equal(smtp_client_feed(run.client, str_from_cstr(cases[i].words)),
+                         SMTP_CLIENT_READY);
+        test_client_drain(&run, &out, SIZE_MAX);
+        buf_clear(&out);
+        smtp_client_send(run.client, &run.message);
+        test_client_drain(&run, &out, SIZE_MAX);
+        assert_int_equal(str_starts_with(buf_str(&out), STR("RSET\r\n")), cases[i].reset);
+        buf_free(&out);
+        smtp_client_destroy(&run.client);
+    }
+}
+
 /* What another server may offer is told apart from what none can take. */
 static void
 test_what_is_lacking(void **state)
@@ -361,6 +401,7 @@ main(void)
         cmocka_unit_test(test_dialogues),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_no_control_character_is_written),
+        cmocka_unit_test(test_reset_only_where_there_is_something_to_reset),
         cmocka_unit_test(test_what_is_lacking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

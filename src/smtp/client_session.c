@@ -44,6 +44,15 @@ offer_limits(struct smtp_client_offers *offers, struct str args)
     }
 }
 
+/* "AUTH PLAIN LOGIN", RFC 4954 3; other mechanisms are passed over. */
+static void
+offer_auth(struct smtp_client_offers *offers, struct str args)
+{
+    for (struct str word = next_word(&args); word.n > 0; word = next_word(&args)) {
+        offers->mechanisms |= client_mechanism_find(word);
+    }
+}
+
 static const struct {
     struct str keyword;
     enum smtp_client_keyword bit;
@@ -63,6 +72,7 @@ static const struct {
      offsetof(struct smtp_client_offers, starttls), NULL},
     {STR_INIT("SIZE"), SMTP_CLIENT_KEYWORD_SIZE, 0, offer_size},
     {STR_INIT("LIMITS"), SMTP_CLIENT_KEYWORD_LIMITS, 0, offer_limits},
+    {STR_INIT("AUTH"), SMTP_CLIENT_KEYWORD_AUTH, 0, offer_auth},
 };
 
 static void
@@ -201,6 +211,9 @@ client_session_reply(struct smtp_client *client, const struct smtp_reply *reply)
         return;
     case SMTP_CLIENT_STAGE_TLS:
         reply_to_starttls(client, reply);
+        return;
+    case SMTP_CLIENT_STAGE_AUTH:
+        client_auth_reply(client, reply);
         return;
     case SMTP_CLIENT_STAGE_QUIT:
         reply_to_quit(client);

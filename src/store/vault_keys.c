@@ -39,6 +39,13 @@ static const char *const steps[] = {
     "  address BLOB NOT NULL"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX short_sender_made ON short_sender (made_ms);",
+    "CREATE TABLE login ("
+    "  host TEXT NOT NULL,"
+    "  user TEXT NOT NULL,"
+    "  changed_ms INTEGER NOT NULL,"
+    "  password BLOB NOT NULL,"
+    "  PRIMARY KEY (host, user)"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 static const struct ledger_schema schema = {steps, sizeof steps / sizeof steps[0]};
@@ -60,6 +67,10 @@ struct vault_file {
     sqlite3_stmt *short_old;
     sqlite3_stmt *short_count;
     sqlite3_stmt *short_oldest;
+    sqlite3_stmt *login_all;
+    sqlite3_stmt *login_set;
+    sqlite3_stmt *login_find;
+    sqlite3_stmt *login_remove;
 };
 
 /* ---- opening */
@@ -94,6 +105,10 @@ prepare_all(struct vault_file *file)
         {&file->short_count, "SELECT count(*) FROM short_sender"},
         {&file->short_oldest, "DELETE FROM short_sender WHERE code IN"
                               " (SELECT code FROM short_sender ORDER BY made_ms LIMIT ?1)"},
+        {&file->login_all, "SELECT host, user, changed_ms FROM login ORDER BY host, user"},
+        {&file->login_set, "INSERT OR REPLACE INTO login VALUES (?1, ?2, ?3, ?4)"},
+        {&file->login_find, "SELECT password FROM login WHERE host = ?1 AND user = ?2"},
+        {&file->login_remove, "DELETE FROM login WHERE host = ?1 AND user = ?2"},
     };
     _Static_assert(KEY_RETIRED == 5, "the statement above has the number");
     return ledger_prepare_all(file->database, rows, sizeof rows / sizeof rows[0]);
@@ -464,4 +479,86 @@ vault_file_short_get(struct vault_file *file, struct str code, struct buf *addre
 {
     int64_t made_ms;
     return short_find(file, code, &made_ms, address_out);
+}
+
+/* ---- passwords for other servers */
+
+enum status
+vault_file_login_set(struct vault_file *file, const struct vault_login *login, struct str password)
+{
+    enum status status = begin(file);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    ledger_bind_text(file->login_set, 1, str_from_cstr(login->host));
+    ledger_bind_text(file->login_set, 2, str_from_cstr(login->user));
+    sqlite3_bind_int64(file->login_set, 3, login->changed_ms);
+    ledger_bind_octets(file->login_set, 4, password);
+    status = end(file, ledger_run(file->login_set));
+    sqlite3_clear_bindings(file->login_set);
+    if (status == STATUS_OK) {
+        forget_old_pages(file);
+    }
+    return status;
+}
+
+enum status
+vault_file_login_remove(struct vault_file *file, struct str host, struct str user)
+{
+    enum status status = begin(file);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    ledger_bind_text(file->login_remove, 1, host);
+    ledger_bind_text(file->login_remove, 2, user);
+    status = ledger_run(file->login_remove);
+    bool removed = sqlite3_changes(file->database) > 0;
+    status = end(file, status);
+    sqlite3_clear_bindings(file->login_remove);
+    if (status == STATUS_OK) {
+        forget_old_pages(file);
+    }
+    return status == STATUS_OK && !removed ? STATUS_NOT_FOUND : status;
+}
+
+enum status
+vault_file_login_find(struct vault_file *file, struct str host, struct str user,
+                      struct buf *password_out)
+{
+    ledger_bind_text(file->login_find, 1, host);
+    ledger_bind_text(file->login_find, 2, user);
+    int code = sqlite3_step(file->login_find);
+    enum status status = STATUS_NOT_FOUND;
+    if (code == SQLITE_ROW) {
+        status = buf_append(password_out, ledger_column(file->login_find, 0));
+    } else if (code != SQLITE_DONE) {
+        status = ledger_status(file->database, code);
+    }
+    sqlite3_reset(file->login_find);
+    sqlite3_clear_bindings(file->login_find);
+    return status;
+}
+
+enum status
+vault_file_login_each(struct vault_file *file,
+                      bool (*on_login)(void *context, const struct vault_login *login),
+                      void *context)
+{
+    enum status status = STATUS_OK;
+    int code;
+    bool going_on = true;
+    while (going_on && (code = sqlite3_step(file->login_all)) == SQLITE_ROW) {
+        struct vault_login login = {.changed_ms = sqlite3_column_int64(file->login_all, 2)};
+        if (!ledger_column_text(file->login_all, 0, login.host, sizeof login.host) ||
+            !ledger_column_text(file->login_all, 1, login.user, sizeof login.user)) {
+            status = STATUS_SYNTAX;
+            break;
+        }
+        going_on = on_login(context, &login);
+    }
+    if (status == STATUS_OK && going_on && code != SQLITE_DONE) {
+        status = ledger_status(file->database, code);
+    }
+    sqlite3_reset(file->login_all);
+    return status;
 }

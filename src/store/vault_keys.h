@@ -141,4 +141,31 @@ struct vault_srs_secret {
 [[nodiscard]] enum status vault_file_short_get(struct vault_file *file, struct str code,
                                                struct buf *address_out);
 
+/* ---- passwords for other servers */
+
+/* Longest host name and user, octets. */
+#define VAULT_LOGIN_NAME_MAX 255u
+
+/* All that may be listed of a login. */
+struct vault_login {
+    char host[VAULT_LOGIN_NAME_MAX + 1]; /* lower case */
+    char user[VAULT_LOGIN_NAME_MAX + 1];
+    int64_t changed_ms; /* wall clock */
+};
+
+/* Writes the password of a user at a host, in place of an earlier one. */
+[[nodiscard]] enum status
+vault_file_login_set(struct vault_file *file, const struct vault_login *login, struct str password);
+/* Destroys it. STATUS_NOT_FOUND: there is none. */
+[[nodiscard]] enum status vault_file_login_remove(struct vault_file *file, struct str host,
+                                                  struct str user);
+/* Appends the password to a buffer, which the caller wipes. STATUS_NOT_FOUND: there is none. */
+[[nodiscard]] enum status vault_file_login_find(struct vault_file *file, struct str host,
+                                                struct str user, struct buf *password_out);
+/* Calls on_login for each, by host and user; stops when it returns false. */
+[[nodiscard]] enum status vault_file_login_each(struct vault_file *file,
+                                                bool (*on_login)(void *context,
+                                                                 const struct vault_login *login),
+                                                void *context);
+
 #endif

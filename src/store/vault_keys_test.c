@@ -14,7 +14,8 @@
 #include "store/ledger_test_directory.h"
 #include "store/vault_keys.h"
 
-#define PEM STR("-----BEGIN PRIVATE KEY-----\nc2VjcmV0LW9jdGV0cy1vZi1hLWtleQ==\n-----END")
+#define PEM_TEXT "-----BEGIN PRIVATE KEY-----\nc2VjcmV0LW9jdGV0cy1vZi1hLWtleQ==\n-----END"
+#define PEM      STR(PEM_TEXT)
 
 static struct vault_file *
 open_file(const struct test_directory *directory)
@@ -310,6 +311,61 @@ short_senders_have_a_bound(void **state)
     vault_file_close(&file);
 }
 
+struct logins {
+    struct vault_login items[4];
+    size_t count;
+};
+
+static bool
+collect_login(void *context, const struct vault_login *login)
+{
+    struct logins *logins = context;
+    logins->items[logins->count++] = *login;
+    return logins->count < 4;
+}
+
+static enum status
+find_login(struct vault_file *file, const char *host, const char *user, const char *want)
+{
+    struct buf password;
+    buf_init(&password, 1024);
+    enum status status =
+        vault_file_login_find(file, str_from_cstr(host), str_from_cstr(user), &password);
+    if (status == STATUS_OK) {
+        assert_true(str_eq(buf_str(&password), str_from_cstr(want)));
+    }
+    buf_free_wiped(&password);
+    return status;
+}
+
+static void
+passwords_are_kept_by_host_and_user(void **state)
+{
+    struct vault_file *file = open_file(*state);
+    struct logins logins = {.count = 0};
+    const struct vault_login bob = {.host = "smtp.example", .user = "bob", .changed_ms = 5};
+    const struct vault_login tom = {.host = "smtp.example", .user = "tom", .changed_ms = 6};
+    assert_int_equal(vault_file_login_set(file, &bob, STR("first")), STATUS_OK);
+    assert_int_equal(vault_file_login_set(file, &tom, STR("other")), STATUS_OK);
+    assert_int_equal(vault_file_login_set(file, &bob, PEM), STATUS_OK);
+    vault_file_close(&file);
+    file = open_file(*state);
+    assert_int_equal(find_login(file, "smtp.example", "bob", PEM_TEXT), STATUS_OK);
+    assert_int_equal(find_login(file, "smtp.example", "tom", "other"), STATUS_OK);
+    assert_int_equal(find_login(file, "smtp.example", "jack", ""), STATUS_NOT_FOUND);
+    assert_int_equal(find_login(file, "other.example", "bob", ""), STATUS_NOT_FOUND);
+    assert_int_equal(vault_file_login_each(file, collect_login, &logins), STATUS_OK);
+    assert_int_equal(logins.count, 2);
+    assert_memory_equal(&logins.items[0], &bob, sizeof bob);
+    assert_true(is_anywhere(*state));
+    assert_int_equal(vault_file_login_remove(file, STR("smtp.example"), STR("bob")), STATUS_OK);
+    assert_int_equal(vault_file_login_remove(file, STR("smtp.example"), STR("bob")),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(find_login(file, "smtp.example", "bob", ""), STATUS_NOT_FOUND);
+    vault_file_close(&file);
+    assert_false(is_anywhere(*state)); /* what is removed leaves no octet */
+}
+
 int
 main(void)
 {
@@ -325,6 +381,7 @@ main(void)
         WITH_DIRECTORY(old_secrets_of_srs_go),
         WITH_DIRECTORY(short_senders_are_kept_and_forgotten),
         WITH_DIRECTORY(short_senders_have_a_bound),
+        WITH_DIRECTORY(passwords_are_kept_by_host_and_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

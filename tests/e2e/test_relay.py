@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import base64
 import socket
 import time
 
@@ -430,3 +431,114 @@ def test_trusted_roots_of_ones_own(world, tmp_path):
     running.gateway.reload()
     text = running.explained(running.submit(f"tom@{domain}"), "Delivered to")
     assert "certificate verified" in text
+
+
+@pytest.mark.parametrize("script", [
+    {"replies": {"connect": b"220-mx.example\r\n521 5.3.2 not now\r\n"}},
+    {"replies": {"mail": "450 4.7.1 later"}}, {"replies": {"rcpt": "451 4.7.1 greylisted"}},
+    {"replies": {"data": "451 4.3.0 later"}, "extensions": ("PIPELINING",)},
+    {"replies": {"dot": "452 4.3.1 no room"}},
+    {"replies": {"rcpt": b"\xff\x00what?\r\n"}}, {"shutdown": {"rcpt": "421 4.3.2 going down"}},
+    {"extensions": ("SIZE 10",)},
+], ids=["postscreen", "MAIL", "RCPT", "DATA", "content", "no reply", "421", "SIZE"])
+def test_next_exchanger_is_asked(out, world, script):
+    """RFC 5321 section 5.1: what one host does not take now, or cannot take, another one may."""
+    first, second = world.sink(Script(**script), port=25), world.sink(port=25)
+    domain = declare(world, ("A", "one", first.address), ("A", "two", second.address))
+    exchangers(world, domain, (1, "one"), (2, "two"))
+    out.submit(f"tom@{domain}")
+    assert second.wait()[0].recipients == [f"tom@{domain}"]
+    assert len(first.sessions) == 1 and not first.mails
+
+
+def test_what_is_no_reply_is_quoted(out, world):
+    sink, domain = world.peer(Script(replies={"mail": b"\x1b[31mwhat?\r\n"}))
+    queue_id = out.submit(f"tom@{domain}")
+    text = out.explained(queue_id, "which is not an SMTP reply")
+    assert r"\x1b[31mwhat?" in text and "\x1b" not in text
+    message = next(m for m in out.gateway.queue() if m["id"] == queue_id)
+    assert r"\x1b[31mwhat?" in str(message["recipients"][0])
+    sink.script.replies = {}
+    sink.wait()
+
+
+@pytest.mark.parametrize("answer", ["502 5.5.1 what?", "503 5.5.1 bad sequence"])
+def test_broken_chunking_falls_back(out, world, answer):
+    """CHUNKING is offered, and BDAT is not known: DATA at once, and from then on."""
+    sink, domain = world.peer(Script(replies={"dot": answer.encode() + b"\r\n"}))
+    out.submit(f"tom@{domain}")
+    wait_for(lambda: sink.sessions and any(c.startswith("BDAT") for c in sink.commands()), 10)
+    sink.script.replies = {}
+    assert sink.wait()[0].chunks == 0
+    out.submit(f"tom@{domain}")
+    assert sink.wait(2)[1].chunks == 0
+
+
+def test_ignored_keywords(world):
+    sink = world.sink()
+    running = world.gateway({"routes": [
+        {"domain": "route.example", "to": f"smtp://{sink.address}:{sink.port}",
+         "ignore_ehlo": ["CHUNKING", "PIPELINING", "SIZE", "DSN"]}]})
+    running.submit("a@route.example")
+    mail = sink.wait()[0]
+    assert mail.chunks == 0 and mail.mail_parameters == ""
+
+
+def smart_host(world, sink, login):
+    return world.gateway({"smart_host": {"to": f"smtp://smart.peers.example:{sink.port}",
+                                         "login": login},
+                          "tls": {"trusted_roots": [str(world.ca.root)]}})
+
+
+def secretive(world, running, secret):
+    """No file of the gateway but the vault's has the secret, nor has what is printed."""
+    encoded = base64.b64encode(secret.encode()).rstrip(b"=")[:-1]
+    for path in running.gateway.directory.rglob("*"):
+        if path.is_file() and "vault" not in path.parts:
+            content = path.read_bytes()
+            assert secret.encode() not in content and encoded not in content, path
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_login_at_the_smart_host(world, mechanism):
+    sink = world.sink(Script(tls=world.tls("smart.peers.example"), logins={"kartapuce": "s3cret-w0rd"},
+                             extensions=(f"AUTH {mechanism}",)))
+    world.peers.record("smart", "A", sink.address)
+    world.dns.update()
+    running = smart_host(world, sink, "kartapuce")
+    queue_id = running.submit("a@any.example")
+    running.explained(queue_id, "postern secret set")
+    assert not any(c.startswith("AUTH") for c in sink.commands())
+    running.gateway.command("secret", "set", "smart.peers.example", "kartapuce",
+                            "--password-stdin", text="wrong-w0rd\n")
+    running.gateway.command("queue", "flush")
+    text = running.explained(queue_id, "535")
+    assert "5.7.8" in text and "who are you?" in text
+    assert [m for m in running.gateway.queue() if m["id"] == queue_id]
+    running.gateway.command("secret", "set", "SMART.peers.example", "kartapuce",
+                            "--password-stdin", text="s3cret-w0rd\n")
+    listed = running.gateway.json("secret", "list")
+    assert [(s["host"], s["user"]) for s in listed] == [("smart.peers.example", "kartapuce")]
+    running.gateway.command("queue", "flush")
+    assert sink.wait()[0].tls
+    assert sink.sessions[-1].user == "kartapuce"
+    running.explained(queue_id, "Delivered to")
+    secretive(world, running, "s3cret-w0rd")
+    secretive(world, running, "wrong-w0rd")
+    running.gateway.command("secret", "remove", "smart.peers.example", "kartapuce")
+    assert running.gateway.json("secret", "list") == []
+
+
+def test_no_login_without_a_trusted_certificate(world):
+    sink = world.sink(Script(tls=world.tls("wrong.example"), logins={"kartapuce": "s3cret-w0rd"},
+                             extensions=("AUTH PLAIN",)))
+    world.peers.record("unproven", "A", sink.address)
+    world.dns.update()
+    running = world.gateway({"smart_host": {"to": f"smtp://unproven.peers.example:{sink.port}",
+                                            "login": {"user": "kartapuce"}},
+                             "tls": {"trusted_roots": [str(world.ca.root)]}})
+    running.gateway.command("secret", "set", "unproven.peers.example", "kartapuce",
+                            "--password-stdin", text="s3cret-w0rd\n")
+    queue_id = running.submit("a@any.example")
+    running.explained(queue_id, "not for this host's name")
+    assert not any(c.startswith("AUTH") for c in sink.commands())

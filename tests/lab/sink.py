@@ -8,6 +8,7 @@
 It never repairs what a client sends: framing that a client gets wrong shows up in `mail.wire`.
 """
 
+import base64
 import os
 import socket
 import ssl
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from .process import wait_for
 
 #: Where a script may step in, in the order of a session.
-STATES = ("connect", "ehlo", "helo", "lhlo", "starttls", "mail", "rcpt", "data", "body", "dot",
+STATES = ("connect", "ehlo", "helo", "lhlo", "starttls", "auth", "mail", "rcpt", "data", "body", "dot",
           "reply", "bdat", "rset", "noop", "quit")
 
 
@@ -50,6 +51,9 @@ class Script:
     require_tls: bool = False
     #: bytes sent in the clear behind the 220 of STARTTLS (an injected reply)
     inject_after_starttls: bytes = b""
+    #: user -> password: AUTH PLAIN and LOGIN are offered (put "AUTH ..." into `extensions`), and
+    #: MAIL without a login gets 530
+    logins: dict = field(default_factory=dict)
     #: EHLO is an unknown command
     only_helo: bool = False
     #: bytes a second at which the message is read; 0 is as fast as it comes
@@ -86,6 +90,7 @@ class Session:
     commands: list = field(default_factory=list)
     tls: str = ""
     server_name: str = ""
+    user: str = ""
     end: str = "open"
 
 
@@ -302,7 +307,27 @@ class _Server:
         self.helo = ""
         self._reset()
 
+    def _do_auth(self, rest):
+        mechanism, _, initial = rest.partition(" ")
+        if mechanism.upper() == "PLAIN" and initial:
+            _, user, password = base64.b64decode(initial).decode().split("\0")
+        elif mechanism.upper() == "LOGIN":
+            user, password = (self._ask(word) for word in ("Username:", "Password:"))
+        else:
+            self._send("504 5.5.4 what?")
+            return
+        right = self.script.logins.get(user) == password
+        reply = self._answer("auth", "235 2.7.0 welcome" if right else "535 5.7.8 who are you?")
+        self.session.user = user if reply.startswith("235") else ""
+
+    def _ask(self, word):
+        self._send("334 " + base64.b64encode(word.encode()).decode())
+        return base64.b64decode(self._line()).decode()
+
     def _do_mail(self, rest):
+        if self.script.logins and not self.session.user:
+            self._send("530 5.7.0 Authentication required")
+            return
         if self.script.require_tls and not self.session.tls:
             self._send("530 5.7.0 Must issue a STARTTLS command first")
             return
@@ -314,6 +339,9 @@ class _Server:
             self.mail_parameters = parameters.strip()
 
     def _do_rcpt(self, rest):
+        if self.reverse_path is None:
+            self._send("503 5.5.1 MAIL first")
+            return
         path, _, parameters = rest.partition(">")
         address = path.partition("<")[2]
         reply = self._answer("rcpt", self.script.recipients.get(address, "250 2.1.5 ok"))

@@ -1,6 +1,9 @@
 #include "roles/relay/call.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
+#include "base/log.h"
 
 static enum config_tls_mode
 tls_mode(const struct config *config, const struct next_hop *hop, const struct relay_target *target)
@@ -88,6 +91,85 @@ keywords_to_ignore(const struct relay_caller *caller, const struct relay_target 
     return ignore;
 }
 
+/* ---- login */
+
+/* Longest password, as in messages.def. */
+#define PASSWORD_MAX 1024u
+
+/* Why the password may not go over this session; NULL: it may. */
+static const char *
+login_obstacle(const struct relay_session *session, enum config_login_tls wanted)
+{
+    bool verified = session->tls != NULL && session->facts.trusted && session->facts.name_matches;
+    if (wanted == CONFIG_LOGIN_TLS_NONE || verified ||
+        (session->tls != NULL && wanted == CONFIG_LOGIN_TLS_ENCRYPTED)) {
+        return NULL;
+    }
+    if (session->tls == NULL) {
+        return "the connection is not encrypted";
+    }
+    if (session->facts.trusted) {
+        return "the server's certificate is not for this host's name";
+    }
+    return session->facts.trust_error != NULL ? session->facts.trust_error
+                                              : "the server's certificate is not trusted";
+}
+
+static void
+refuse_login(struct relay_session *session, const struct next_hop *hop, const char *why)
+{
+    char words[SMTP_CLIENT_TEXT_MAX];
+    snprintf(words, sizeof words, "no login as %.*s at %.*s: %s", STR_ARG(hop->login->user),
+             STR_ARG(hop->name), why);
+    relay_session_refuse_login(session, str_from_cstr(words));
+}
+
+/* Gets the password and logs in; false: the session is CLOSED. */
+static bool
+log_in(const struct relay_caller *caller, struct relay_session *session)
+{
+    const struct next_hop *hop = caller->hop;
+    const struct relay_passwords *passwords = &caller->world->passwords;
+    const char *obstacle = login_obstacle(session, hop->login->tls);
+    struct buf password;
+    bool done = false;
+    if (obstacle != NULL) {
+        refuse_login(session, hop, obstacle);
+        return false;
+    }
+    buf_init(&password, PASSWORD_MAX);
+    enum status status =
+        passwords->find(passwords->context, hop->name, hop->login->user, &password);
+    if (status == STATUS_OK) {
+        const struct smtp_client_login login = {.user = hop->login->user,
+                                                .password = buf_str(&password)};
+        done = relay_session_login(session, &login);
+    } else if (status == STATUS_NOT_FOUND) {
+        refuse_login(session, hop, "the vault has no password; set it with postern secret set");
+    } else {
+        refuse_login(session, hop, "the vault cannot be asked for the password now");
+    }
+    buf_free_wiped(&password);
+    return done;
+}
+
+/* Logs in where the hop wants it; a session that cannot is closed, with *failure_out. */
+static void
+log_in_if_wanted(const struct relay_caller *caller, struct relay_session **session,
+                 struct relay_session_failure *failure_out)
+{
+    const struct next_hop *hop = caller->hop;
+    if (*session == NULL || hop->login == NULL || log_in(caller, *session)) {
+        return;
+    }
+    relay_session_failure(*session, failure_out);
+    atomic_fetch_add(&caller->world->counters.logins_failed, 1);
+    LOG_ERROR("the login at a next hop failed; its mail waits",
+              LOG_CSTR("remote", (*session)->remote), LOG_STR("user", hop->login->user),
+              LOG_INT("code", failure_out->reply.code), LOG_STR("text", failure_out->reply.text));
+    relay_session_close(session);
+}
+
 struct relay_session *
 relay_call(const struct relay_caller *caller, const struct relay_target *target,
            struct relay_session_failure *failure_out)
@@ -121,11 +203,13 @@ relay_call(const struct relay_caller *caller, const struct relay_target *target,
         }
     }
     if (session != NULL) {
+        session->configured = caller->hop->configured;
         session->tls_lost = error != NULL || smtp_client_tls_was_refused(session->client);
     }
     count_session(counters, session);
     if (status == STATUS_OK || error != NULL) {
         trace_tls(caller->trace, target, mode, session, error);
     }
+    log_in_if_wanted(caller, &session, failure_out);
     return session;
 }

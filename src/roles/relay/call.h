@@ -7,6 +7,9 @@
  * STARTTLS and the reply to the EHLO behind the handshake, 421 included, the same address is called
  * anew and used in the clear, and that is recorded. Who can make a handshake fail could have taken
  * STARTTLS out of the offer as well.
+ *
+ * Where the hop has a login, the session is logged in before it is used, over TLS as good as the
+ * login asks for. What goes wrong there is for us to repair: it is temporary, and logged.
  */
 #ifndef POSTERN_ROLES_RELAY_CALL_H
 #define POSTERN_ROLES_RELAY_CALL_H
@@ -25,9 +28,18 @@ struct relay_counters {
     atomic_ullong connections_reused;
     atomic_ullong tls; /* opened with TLS */
     atomic_ullong tls_failed;
+    atomic_ullong logins_failed;
     atomic_ullong delivered; /* recipients */
     atomic_ullong deferred;
     atomic_ullong failed;
+};
+
+/* Where passwords for next hops are; thread-safe. */
+struct relay_passwords {
+    /* Appends the password of `user` at `host` to a buffer, which the caller wipes.
+     * STATUS_NOT_FOUND: nobody has set it; else it cannot be asked for now. */
+    enum status (*find)(void *context, struct str host, struct str user, struct buf *password_out);
+    void *context;
 };
 
 /* What all deliveries share; thread-safe. */
@@ -35,6 +47,7 @@ struct relay_world {
     struct relay_route_world route;
     struct relay_idle *idle;
     struct relay_quirks *quirks;
+    struct relay_passwords passwords;
     struct relay_counters counters;
 };
 

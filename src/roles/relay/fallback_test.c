@@ -208,7 +208,7 @@ test_tls_is_wanted_after_it_failed(void **state)
     assert_int_equal(world_setup(&fresh), 0);
     struct world *w = fresh;
     w->manners[0] = (struct manner){.mail = "530 5.7.0 STARTTLS first\r\n"};
-    DELIVER("a@one.example"); /* it does not offer it: that will not change by waiting */
+    DELIVER("a@alive.example"); /* it does not offer it: that will not change by waiting */
     EXPECT("failed 530 5.7.0");
     world_teardown(&fresh);
 }

@@ -11,7 +11,8 @@ _Static_assert((int)CONFIG_EHLO_PIPELINING == (int)SMTP_CLIENT_KEYWORD_PIPELININ
                    (int)CONFIG_EHLO_DSN == (int)SMTP_CLIENT_KEYWORD_DSN &&
                    (int)CONFIG_EHLO_STARTTLS == (int)SMTP_CLIENT_KEYWORD_STARTTLS &&
                    (int)CONFIG_EHLO_SIZE == (int)SMTP_CLIENT_KEYWORD_SIZE &&
-                   (int)CONFIG_EHLO_LIMITS == (int)SMTP_CLIENT_KEYWORD_LIMITS,
+                   (int)CONFIG_EHLO_LIMITS == (int)SMTP_CLIENT_KEYWORD_LIMITS &&
+                   (int)CONFIG_EHLO_AUTH == (int)SMTP_CLIENT_KEYWORD_AUTH,
                "one order of keywords");
 
 static unsigned
@@ -67,8 +68,14 @@ hop_key(struct arena *arena, const struct next_hop *hop)
     if (hop->kind == NEXT_HOP_ADDRESS) {
         name = str_from_cstr(ip_format(&hop->ip, ip));
     }
-    return arena_printf(arena, "%s:%s:%.*s:%u:%s:%x", hop->lmtp ? "lmtp" : "smtp", kinds[hop->kind],
-                        STR_ARG(name), hop->port, config_tls_mode_name(hop->tls), hop->ignore);
+    struct str key =
+        arena_printf(arena, "%s:%s:%.*s:%u:%s:%x", hop->lmtp ? "lmtp" : "smtp", kinds[hop->kind],
+                     STR_ARG(name), hop->port, config_tls_mode_name(hop->tls), hop->ignore);
+    if (hop->login == NULL || key.p == NULL) {
+        return key;
+    }
+    return arena_printf(arena, "%.*s:%u:%.*s", STR_ARG(key), hop->login->tls,
+                        STR_ARG(hop->login->user));
 }
 
 /* Which entry of the configuration is for the domain. */
@@ -86,10 +93,12 @@ find_delivery(const struct config *config, struct str domain, struct next_hop *h
     if (route != NULL) {
         hop->tls = route->tls;
         hop->ignore = keyword_set(&route->ignore_ehlo);
+        hop->login = &route->login;
         return &route->to;
     }
     hop->tls = smart->to.kind == CONFIG_DELIVERY_NONE ? CONFIG_TLS_OPPORTUNISTIC : smart->tls;
     hop->ignore = keyword_set(&smart->ignore_ehlo);
+    hop->login = &smart->login;
     return &smart->to;
 }
 
@@ -106,6 +115,12 @@ next_hop_find(struct arena *arena, const struct config *config, struct str addre
         return status;
     }
     hop.ignore |= keyword_set(&config->queue.ignore_ehlo);
+    if (hop.login != NULL && hop.login->user.n == 0) {
+        hop.login = NULL;
+    }
+    if (hop.login != NULL && hop.login->tls != CONFIG_LOGIN_TLS_NONE) {
+        hop.tls = CONFIG_TLS_REQUIRED; /* there is no use in a connection without */
+    }
     hop.key = hop_key(arena, &hop);
     if (hop.key.p == NULL) {
         return STATUS_LIMIT;

@@ -21,6 +21,7 @@ struct next_hop {
     bool lmtp;
     bool configured; /* named in the configuration: what is wrong with it is for us to repair */
     enum config_tls_mode tls;
+    const struct config_login *login; /* NULL: none */
     unsigned ignore; /* set of 1 << enum smtp_client_keyword, offered there in vain */
     struct str name; /* host, domain or path */
     struct ip_address ip;

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "ipc/body.h"
 #include "roles/relay/internal.h"
+#include "roles/vault/vault.h"
 #include "tls/configured.h"
 
 /* Idle sessions, the end of a stop. */
@@ -24,6 +25,8 @@
 /* Addresses of this machine that are known. */
 #define OWN_ADDRESSES_MAX    256u
 #define SMTP_PORT            25
+/* For a password from the vault, whose one thread may be writing. */
+#define VAULT_TIMEOUT_MS     10000
 /* Above the resolver's own limit. */
 #define DNS_MARGIN_MS        2000
 
@@ -221,6 +224,30 @@ apply_config(struct relay *relay, const struct config *config)
     relay_idle_set(relay->world.idle, config->queue.connections, config->queue.timeouts.idle_ms);
 }
 
+/* Asks the vault, from a worker thread. */
+static enum status
+find_password(void *context, struct str host, struct str user, struct buf *password_out)
+{
+    struct relay *relay = context;
+    struct msg_login_find fields = {.host = host, .user = user};
+    struct ipc_message *message = NULL;
+    enum status status = channel_call(role_channel(relay->runtime, ROLE_VAULT, 0), MSG_LOGIN_FIND,
+                                      &fields, VAULT_TIMEOUT_MS, &message);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    const struct msg_login_find_reply *reply = MSG_BODY(message, login_find_reply);
+    if (reply->outcome == LOGIN_OUTCOME_UNKNOWN) {
+        status = STATUS_NOT_FOUND;
+    } else if (reply->outcome != LOGIN_OUTCOME_DONE) {
+        status = STATUS_TEMPORARY;
+    } else {
+        status = buf_append(password_out, reply->password);
+    }
+    ipc_message_free(&message);
+    return status;
+}
+
 static enum status
 relay_start(struct role_runtime *runtime, void *state)
 {
@@ -234,6 +261,7 @@ relay_start(struct role_runtime *runtime, void *state)
     relay->world.route.smtp_port = SMTP_PORT;
     relay->world.idle = relay_idle_create();
     relay->world.quirks = relay_quirks_create();
+    relay->world.passwords = (struct relay_passwords){find_password, relay};
     relay->crew = relay_crew_create(0, DELIVERY_CEILING);
     relay->memory = relay_memory_create();
     relay->callouts = relay_callout_cache_create();
@@ -436,6 +464,7 @@ relay_metrics(void *state, struct role_metrics *metrics)
         {ROLE_METRIC_RELAY_CONNECTIONS_REUSED_TOTAL, &c->connections_reused},
         {ROLE_METRIC_RELAY_TLS_SESSIONS_TOTAL, &c->tls},
         {ROLE_METRIC_RELAY_TLS_FAILURES_TOTAL, &c->tls_failed},
+        {ROLE_METRIC_RELAY_LOGIN_FAILURES_TOTAL, &c->logins_failed},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         role_metric_add(metrics, counters[i].metric, (int64_t)atomic_load(counters[i].value));

@@ -11,15 +11,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 
 /* Pieces given to one sendmsg(2). */
-#define PIECES_MAX 64
+#define PIECES_MAX   64
 /* Octets of one read: replies are short. */
-#define INPUT_MAX  4096
+#define INPUT_MAX    4096
 /* Octets of one TLS record. */
-#define RECORD_MAX 16384
+#define RECORD_MAX   16384
+/* Of a login by SCRAM. */
+#define NONCE_OCTETS 18
 /* Content that the server must take within queue.timeouts.data_block. */
-#define BLOCK      65536
+#define BLOCK        65536
 
 /* The one thing about sessions that is counted across threads and caches. */
 static atomic_size_t open_sessions;
@@ -75,6 +78,7 @@ stage_timeout_ms(const struct relay_session *session)
     case SMTP_CLIENT_STAGE_QUIT:
         return t->quit_ms;
     case SMTP_CLIENT_STAGE_HELLO:
+    case SMTP_CLIENT_STAGE_AUTH:
     case SMTP_CLIENT_STAGE_READY:
     case SMTP_CLIENT_STAGE_RSET:
     case SMTP_CLIENT_STAGE_MAIL:
@@ -462,6 +466,27 @@ relay_session_open(const struct relay_target *target, const struct relay_session
     }
     *session_out = session;
     return STATUS_OK;
+}
+
+/* ---- login */
+
+bool
+relay_session_login(struct relay_session *session, const struct smtp_client_login *login)
+{
+    uint8_t octets[NONCE_OCTETS];
+    char nonce[2 * NONCE_OCTETS + 1];
+    random_bytes(octets, sizeof octets);
+    for (size_t i = 0; i < sizeof octets; i++) {
+        snprintf(nonce + 2 * i, 3, "%02x", octets[i]);
+    }
+    smtp_client_login(session->client, login, str_from_cstr(nonce));
+    return relay_session_run(session);
+}
+
+void
+relay_session_refuse_login(struct relay_session *session, struct str words)
+{
+    smtp_client_failed(session->client, SMTP_CLIENT_LOGIN_FAILED, words);
 }
 
 /* ---- idle, and the end */

@@ -58,8 +58,9 @@ struct relay_session {
     char remote[SESSION_REMOTE_MAX];
     char tls_text[SESSION_TLS_MAX]; /* empty: in the clear */
     uint32_t transactions;
-    bool tls_lost; /* in the clear because STARTTLS was refused or failed */
-    bool spent;    /* the server seems to have had enough of it: not used for another message */
+    bool configured; /* the hop is ours to repair (next_hop.h) */
+    bool tls_lost;   /* in the clear because STARTTLS was refused or failed */
+    bool spent;      /* the server seems to have had enough of it: not used for another message */
 
     /* what the time-out of the stage is counted from */
     enum smtp_client_stage stage;
@@ -87,6 +88,15 @@ struct str relay_target_text(const struct relay_target *target, char text[SESSIO
 
 /* Sessions that are open now, in the whole process. */
 size_t relay_session_count(void);
+
+/*
+ * Logs in at a session that is READY. False: it is CLOSED, relay_session_failure tells why. The
+ * password is copied and wiped.
+ */
+[[nodiscard]] bool relay_session_login(struct relay_session *session,
+                                       const struct smtp_client_login *login);
+/* Ends a session that may not log in, with our own words. */
+void relay_session_refuse_login(struct relay_session *session, struct str words);
 
 /* Writes and reads until the client is READY (true) or CLOSED (false). */
 [[nodiscard]] bool relay_session_run(struct relay_session *session);

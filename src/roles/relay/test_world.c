@@ -45,6 +45,9 @@ answer(void *context, unsigned connection, const char *line)
     if (strcmp(line, "STARTTLS") == 0) {
         return m->tls_fails ? "220 go\r\n" : or_else(m->starttls, "<TLS>");
     }
+    if (strncmp(line, "AUTH", 4) == 0) {
+        return or_else(m->auth, "500 what\r\n");
+    }
     if (strncmp(line, "MAIL", 4) == 0) {
         m->rcpt_now = 0;
         return m->closes_after_verdict && m->verdicts > 0 ? "<CLOSE>" : or_else(m->mail, OK);

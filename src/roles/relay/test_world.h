@@ -29,6 +29,7 @@ struct manner {
     const char *ehlo;     /* what EHLO is answered; NULL: plain */
     const char *ehlo_tls; /* the second one, behind TLS; NULL: the same */
     const char *starttls; /* NULL: a handshake */
+    const char *auth;     /* NULL: not known */
     const char *mail;     /* these four: NULL is 250 */
     const char *rcpt;
     const char *rcpt_of; /* `rcpt` is for recipients with this text in their command; NULL: all */

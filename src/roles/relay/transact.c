@@ -203,13 +203,14 @@ was_interrupted(const struct smtp_client_result *result)
 }
 
 /*
- * "530 Must issue a STARTTLS command first" (RFC 3207 4) from a server with which TLS did not work:
- * that may be mended there.
+ * 530 wants TLS (RFC 3207 4) or a login (RFC 4954 6). From a server with which TLS did not work
+ * that may be mended there, from one that our configuration names it must be here.
  */
 static bool
-wants_lost_tls(const struct relay_session *session, const struct smtp_client_result *result)
+wants_security(const struct relay_session *session, const struct smtp_client_result *result)
 {
-    return session->tls_lost && result->outcome == SMTP_CLIENT_FAILED && result->reply.code == 530;
+    return (session->tls_lost || session->configured) && result->outcome == SMTP_CLIENT_FAILED &&
+           result->reply.code == 530;
 }
 
 /* A refusal after which another host may take it; an interruption is the session's failure. */
@@ -292,7 +293,7 @@ take_result(struct relay_delivery *d, struct relay_session *session, size_t inde
         note_obstacle(d, session, &index, 1, &result->reply);
     } else if (may_be_session_limit(session, result)) {
         session->spent = true;
-    } else if (is_refusal(result) || wants_lost_tls(session, result)) {
+    } else if (is_refusal(result) || wants_security(session, result)) {
         take_refusal(d, session, index, result);
     } else {
         delivery_settle(d, index, outcome_of(session, result), &result->reply,

@@ -99,6 +99,9 @@ void vault_on_key_generate(struct vault *vault, struct channel *channel,
                            struct ipc_message *message);
 void vault_on_key_import(struct vault *vault, struct channel *channel, struct ipc_message *message);
 void vault_on_key_act(struct vault *vault, struct channel *channel, struct ipc_message *message);
+void vault_on_login_set(struct vault *vault, struct channel *channel, struct ipc_message *message);
+void vault_on_login_list(struct vault *vault, struct channel *channel, struct ipc_message *message);
+void vault_on_login_find(struct vault *vault, struct channel *channel, struct ipc_message *message);
 
 /* ---- table.c: the keys in memory, as they are on disk */
 

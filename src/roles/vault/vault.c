@@ -185,6 +185,9 @@ static const struct {
     {MSG_KEY_GENERATE, vault_on_key_generate},
     {MSG_KEY_IMPORT, vault_on_key_import},
     {MSG_KEY_ACT, vault_on_key_act},
+    {MSG_LOGIN_SET, vault_on_login_set},
+    {MSG_LOGIN_LIST, vault_on_login_list},
+    {MSG_LOGIN_FIND, vault_on_login_find},
 };
 
 static void

@@ -1,5 +1,6 @@
 /*
- * vault.h - the role that holds private keys: it signs with them, and never shows one.
+ * vault.h - the role that holds private keys: it signs with them, and never shows one. It also
+ * keeps the passwords with which the relay logs in at other servers; the relay alone is given them.
  *
  * Filters are told which keys are active, and have hashes signed; edges and filters have bounce
  * addresses made and read (SRS). Commands make, import, list and move on keys. Nothing that leaves
@@ -42,6 +43,18 @@ enum key_outcome {
     KEY_OUTCOME_KEY = 3,      /* a kind or size that does not sign mail, or no key */
     KEY_OUTCOME_STATE = 4,    /* nothing to be done in this state */
     KEY_OUTCOME_FAILED = 5,   /* the disk, the resolver, too much at one time */
+};
+
+enum login_action {
+    LOGIN_ACTION_SET = 1,
+    LOGIN_ACTION_REMOVE = 2,
+};
+
+enum login_outcome {
+    LOGIN_OUTCOME_DONE = 0,
+    LOGIN_OUTCOME_UNKNOWN = 1, /* there is no password of this user at this host */
+    LOGIN_OUTCOME_BAD = 2,     /* a name or password that cannot be one */
+    LOGIN_OUTCOME_FAILED = 3,  /* the disk */
 };
 
 extern const struct role_definition vault_role;
