@@ -239,6 +239,25 @@ test_reply_without_end(void **state)
     }
 }
 
+/* The bound is on one reply: a long session has many. */
+static void
+test_many_replies(void **state)
+{
+    static char line[1024];
+    struct smtp_reply_reader reader;
+    struct smtp_reply reply;
+    (void)state;
+    memset(line, 'x', sizeof line);
+    memcpy(line, "250 ", 4);
+    memcpy(line + sizeof line - 2, "\r\n", 2);
+    smtp_reply_reader_init(&reader);
+    for (size_t i = 0; i < 2 * SMTP_CLIENT_REPLY_OCTETS_MAX / sizeof line; i++) {
+        assert_int_equal(feed_lines(&reader, STR(""), 0, str_make(line, sizeof line), &reply),
+                         STATUS_OK);
+    }
+    smtp_reply_reader_fini(&reader);
+}
+
 static void
 test_what_is_no_reply_is_quoted(void **state)
 {
@@ -285,6 +304,7 @@ main(void)
         cmocka_unit_test(test_one_reply_at_a_time),
         cmocka_unit_test(test_text_is_cut),
         cmocka_unit_test(test_reply_without_end),
+        cmocka_unit_test(test_many_replies),
         cmocka_unit_test(test_what_is_no_reply_is_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

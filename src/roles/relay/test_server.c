@@ -17,6 +17,10 @@
 #include "tls/test_material.h"
 
 #define CONNECTIONS_MAX 32
+/* A dripping server: more octets than a stage of the tests has time for. */
+#define DRIPS           100
+#define DRIP_MS         40
+#define SLOW_MS         400
 
 struct test_server {
     test_answer *answer;
@@ -117,6 +121,17 @@ record(struct peer *peer, struct buf *where, struct str octets, const char *end)
     pthread_mutex_unlock(&peer->server->mutex);
 }
 
+/* Says `text` again and again; the connection ends then. */
+static bool
+peer_drip(struct peer *peer, const char *text)
+{
+    struct pollfd p = {.fd = peer->server->stop[0], .events = POLLIN};
+    for (unsigned i = 0; i < DRIPS && poll(&p, 1, DRIP_MS) == 0; i++) {
+        peer_write(peer, text);
+    }
+    return false;
+}
+
 /* False when the connection ends. */
 static bool
 peer_say(struct peer *peer, const char *answer)
@@ -128,6 +143,14 @@ peer_say(struct peer *peer, const char *answer)
         struct pollfd p = {.fd = peer->server->stop[0], .events = POLLIN};
         poll(&p, 1, 10000);
         return false;
+    }
+    if (strncmp(answer, "<DRIP", 5) == 0) {
+        return peer_drip(peer, strcmp(answer, "<DRIP>") == 0 ? "2" : "250-more\r\n");
+    }
+    if (strncmp(answer, "<SLOW>", 6) == 0) {
+        struct pollfd p = {.fd = peer->server->stop[0], .events = POLLIN};
+        answer += 6;
+        poll(&p, 1, SLOW_MS);
     }
     if (strcmp(answer, "<TLS>") == 0) {
         peer_write(peer, "220 go\r\n");
@@ -257,7 +280,8 @@ server_listen_unix(struct test_server *server, const char *path)
     assert_int_equal(bind(server->listener, (struct sockaddr *)&un, sizeof un), 0);
 }
 
-static void
+/* False when the port is taken. */
+static bool
 server_listen(struct test_server *server, uint32_t ip, uint16_t port)
 {
     struct sockaddr_in in = {
@@ -266,9 +290,13 @@ server_listen(struct test_server *server, uint32_t ip, uint16_t port)
     int one = 1;
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    assert_int_equal(bind(server->listener, (struct sockaddr *)&in, length), 0);
+    if (bind(server->listener, (struct sockaddr *)&in, length) != 0) {
+        close(server->listener);
+        return false;
+    }
     assert_int_equal(getsockname(server->listener, (struct sockaddr *)&in, &length), 0);
     server->port = ntohs(in.sin_port);
+    return true;
 }
 
 static struct test_server *
@@ -296,7 +324,10 @@ struct test_server *
 test_server_start_at(test_answer *answer, void *context, uint32_t ip, uint16_t port)
 {
     struct test_server *server = server_create(answer, context);
-    server_listen(server, ip, port);
+    if (!server_listen(server, ip, port)) {
+        free(server);
+        return NULL;
+    }
     return server_start(server);
 }
 

@@ -152,9 +152,12 @@ world_setup(void **state)
     w->head = STR("Subject: s\r\n\r\n");
     w->body = STR("text\r\n");
     snprintf(w->unix_path, sizeof w->unix_path, "/tmp/postern-deliver-test-%d", (int)getpid());
-    w->servers[0] = test_server_start(answer, &w->manners[0], NULL);
-    w->servers[1] = test_server_start_at(answer, &w->manners[1], INADDR_LOOPBACK + 1,
-                                         test_server_port(w->servers[0]));
+    while (w->servers[1] == NULL) { /* until a port is free at both addresses */
+        test_server_stop(&w->servers[0]);
+        w->servers[0] = test_server_start(answer, &w->manners[0], NULL);
+        w->servers[1] = test_server_start_at(answer, &w->manners[1], INADDR_LOOPBACK + 1,
+                                             test_server_port(w->servers[0]));
+    }
     w->servers[2] = test_server_start(answer, &w->manners[2], w->unix_path);
     world_load_config(w, "");
     assert_int_equal(tls_client_create(&tls, &w->tls, error), STATUS_OK);
