@@ -292,6 +292,33 @@ test_addresses(void **state)
     }
 }
 
+/* The null path is for senders only; an ORCPT that cannot be right is left out. */
+static void
+test_recipients_that_are_none(void **state)
+{
+    static char orcpt[600] = "rfc822;";
+    const struct client_dialogue d = {.name = "none", .recipients = 2, .dsn = true};
+    struct test_client run;
+    struct buf out;
+    (void)state;
+    memset(orcpt + 7, 'x', sizeof orcpt - 8);
+    test_client_start(&run, &d);
+    buf_init(&out, 1 << 20);
+    run.recipients[0].address = STR("");
+    run.recipients[1].orcpt = str_from_cstr(orcpt);
+    (void)!smtp_client_feed(run.client, STR("220 mx\r\n250-mx\r\n250-DSN\r\n250 PIPELINING\r\n"));
+    test_client_drain(&run, &out, SIZE_MAX);
+    buf_clear(&out);
+    smtp_client_send(run.client, &run.message);
+    test_client_drain(&run, &out, SIZE_MAX);
+    assert_int_equal(smtp_client_results(run.client)[0].outcome, SMTP_CLIENT_FAILED);
+    assert_true(str_find(buf_str(&out), STR("TO:<>")) == STR_NPOS);
+    assert_true(str_find(buf_str(&out), STR("RCPT TO:<2@y.example>")) != STR_NPOS);
+    assert_true(str_find(buf_str(&out), STR("ORCPT")) == STR_NPOS);
+    buf_free(&out);
+    smtp_client_destroy(&run.client);
+}
+
 /* Every control character, wherever it stands. */
 static void
 test_no_control_character_is_written(void **state)
@@ -401,6 +428,7 @@ main(void)
         cmocka_unit_test(test_dialogues),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_no_control_character_is_written),
+        cmocka_unit_test(test_recipients_that_are_none),
         cmocka_unit_test(test_reset_only_where_there_is_something_to_reset),
         cmocka_unit_test(test_what_is_lacking),
     };
