@@ -174,7 +174,7 @@ take_version(struct str *rest, unsigned *version_out)
     return status;
 }
 
-/* method [ "/" version ] "=" result; or "none", told in parser->none. */
+/* method [ "/" version ] "="; or "none", told in parser->none. */
 static enum status
 parse_method(struct parser *parser, struct authres_result *result)
 {
@@ -194,10 +194,7 @@ parse_method(struct parser *parser, struct authres_result *result)
         parser->none = true;
         return STATUS_OK;
     }
-    if (status == STATUS_OK) {
-        status = expect_char(rest, '=');
-    }
-    return status == STATUS_OK ? take_keyword(parser, &result->result) : status;
+    return status == STATUS_OK ? expect_char(rest, '=') : status;
 }
 
 static enum status
@@ -307,7 +304,10 @@ parse_result(struct parser *parser)
     }
     struct str details = parser->rest;
     size_t property_count = parser->property_count;
-    status = parse_details(parser, &result);
+    status = take_keyword(parser, &result.result);
+    if (status == STATUS_OK) {
+        status = parse_details(parser, &result);
+    }
     if (status == STATUS_OK) {
         parser->results[parser->authres.result_count++] = result;
     } else if (status == STATUS_SYNTAX) {

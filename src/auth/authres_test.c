@@ -80,6 +80,10 @@ test_reads(void **state)
         /* one result that cannot be read, and the others */
         {STR_INIT("a;spf=pass smtp.mailfrom=;dkim=pass header.d=b"), AUTHRES_BROKEN_RESULT,
          "a/1 | dkim/1=pass header.d<b>"},
+        {STR_INIT("a;dkim=;spf=pass smtp.mailfrom=b"), AUTHRES_BROKEN_RESULT,
+         "a/1 | spf/1=pass smtp.mailfrom<b>"},
+        {STR_INIT("a;z=y;x=;y=z;x= (c)"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y | y/1=z"},
+        {STR_INIT("a;x=\"y\" p.q=r;z=y"), AUTHRES_BROKEN_RESULT, "a/1 | z/1=y"},
         {STR_INIT("a;x=y p.q=r;spf=none smtp.mailfrom= (c;d);z=y"), AUTHRES_BROKEN_RESULT,
          "a/1 | x/1=y p.q<r> | z/1=y"},
         {STR_INIT("a;x=y p.q=r;spf=none smtp.mailfrom="), AUTHRES_BROKEN_RESULT,
@@ -149,7 +153,7 @@ test_refuses(void **state)
         /* what follows may be part of what has no end */
         STR_INIT("a; z=y; x=y p.=\"q;dmarc=pass"),
         STR_INIT("a; z=y; x=y p.=(q;dmarc=pass"),
-        STR_INIT("a; z=y; x=; y=z"),
+        STR_INIT("a; z=y; x=\"; y=z"),
         STR_INIT("a(; x=y"),
         STR_INIT("a; x=y\nb"),
         STR_INIT("a; x=y\r\n"),

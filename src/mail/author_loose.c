@@ -50,15 +50,6 @@ take_domain(struct str *rest)
     return domain;
 }
 
-bool
-mail_author_is_handle(struct str text, size_t at)
-{
-    struct str behind = str_skip(text, at + 1);
-    bool touched = at > 0 && !is_space(text.p[at - 1]) && text.p[at - 1] != '(';
-    return !touched && mail_token_skip_cfws(&behind) == STATUS_OK &&
-           !str_contains_char(take_domain(&behind), '.');
-}
-
 /* RFC 5322 4.4 has blanks and comments between the labels of a domain: "a.example .b.example". */
 static bool
 goes_on(struct str behind)
@@ -72,6 +63,27 @@ goes_on(struct str behind)
         }
     }
     return mail_token_atom(&behind, true).n > 0;
+}
+
+/* Dots to some readers of names: U+3002, U+FF0E, U+FF61 (RFC 3490 3.1). */
+static bool
+has_dressed_dot(struct str s)
+{
+    return str_find(s, STR("\xe3\x80\x82")) != STR_NPOS ||
+           str_find(s, STR("\xef\xbc\x8e")) != STR_NPOS ||
+           str_find(s, STR("\xef\xbd\xa1")) != STR_NPOS;
+}
+
+bool
+mail_author_is_handle(struct str text, size_t at)
+{
+    struct str behind = str_skip(text, at + 1);
+    bool touched = at > 0 && !is_space(text.p[at - 1]) && text.p[at - 1] != '(';
+    if (touched || mail_token_skip_cfws(&behind) != STATUS_OK) {
+        return false;
+    }
+    struct str name = take_domain(&behind);
+    return !str_contains_char(name, '.') && !has_dressed_dot(name) && !goes_on(behind);
 }
 
 /* False when something stands behind a domain that may belong to it for somebody. */

@@ -23,7 +23,7 @@
 
 /*
  * True when the "@" at text[at] only calls somebody by a name ("@bob"): no local part touches it,
- * and no domain with a dot follows.
+ * and no domain with a dot follows, however the dot is written.
  */
 bool mail_author_is_handle(struct str text, size_t at);
 

@@ -215,6 +215,22 @@ static const struct author_case irregular[] = {
     {STR_INIT("a@home <a@b.example>"), "malformed none"},
     {STR_INIT("Bob @ d.example <a@b.example>"), "malformed none"},
     {STR_INIT("Bob the @d.example, me <a@b.example>"), "malformed none"},
+    {STR_INIT("Bob the @d .example, me <a@b.example>"), "malformed none"},
+    {STR_INIT("c @ d . example <a@b.example>"), "malformed none"},
+    {STR_INIT("c @d(x).example <a@b.example>"), "malformed none"},
+    {STR_INIT("c @d.(x)example <a@b.example>"), "malformed none"},
+    {STR_INIT("c @d\xe3\x80\x82"
+              "example me <a@b.example>"),
+     "malformed none"},
+    {STR_INIT("c @d\xef\xbc\x8e"
+              "example me <a@b.example>"),
+     "malformed none"},
+    {STR_INIT("c @d\xef\xbd\xa1"
+              "example me <a@b.example>"),
+     "malformed none"},
+    {STR_INIT("=?utf-8?q?c_=40_d_=2E_example?=, me <a@b.example>"), "malformed none"},
+    {STR_INIT("Bob the @\xe4\xbd\x90\xe8\x97\xa4, me <a@b.example>"), "one b.example"},
+    {STR_INIT("Bob the @d. example me <a@b.example>"), "malformed none"},
     {STR_INIT("c@\"d.example\", me <a@b.example>"), "malformed none"},
     {STR_INIT("=?utf-8?q?c=40d.example?=, me <a@b.example>"), "malformed none"},
     {STR_INIT("=?utf-8?q?c=40d.example=00?=, me <a@b.example>"), "malformed none"},

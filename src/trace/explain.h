@@ -33,7 +33,8 @@ struct explain_recipient {
     struct str address;
     struct str original; /* the alias that brought it; empty: none */
     enum explain_end end;
-    const struct trace_event *event; /* that said so last */
+    const struct trace_event *event;    /* that said so last */
+    const struct trace_event *deferred; /* the latest attempt that failed for now; NULL: none */
 };
 
 /* What the summary at the top says. Texts are borrowed from the timeline. */

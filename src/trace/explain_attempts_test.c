@@ -66,6 +66,9 @@ tell(struct trace *trace, char letter)
     case 'h':
         TRACE(trace, held, .reason = STR("asked for"));
         break;
+    case 'l':
+        TRACE(trace, released, .by = STR("root"));
+        break;
     case 'z':
         TRACE(trace, removed, .by = STR("root"));
         break;
@@ -213,6 +216,29 @@ results(void **state)
     }
 }
 
+/* What is told of the recipient: why it waits, though it was held and released in between. */
+static void
+reasons_outlive_a_release(void **state)
+{
+    static const struct {
+        const char *story;
+        enum trace_event_id want;
+    } rows[] = {
+        {"aQhl", TRACE_RELEASED},  {"aQdhl", TRACE_DEFERRED},   {"aQdh", TRACE_HELD},
+        {"aQhld", TRACE_DEFERRED}, {"aQdhlD", TRACE_DELIVERED}, {"aQdhlz", TRACE_REMOVED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct told told;
+        told_begin(&told, rows[i].story);
+        assert_int_equal(told.summary.recipient_count, 1);
+        if (told.summary.recipients[0].event->number != (uint16_t)rows[i].want) {
+            fail_msg("%s: %s", rows[i].story, told.summary.recipients[0].event->row->name);
+        }
+        told_end(&told);
+    }
+}
+
 /* In one millisecond the cause stands before its effect, whichever part brought it. */
 static void
 cause_before_effect(void **state)
@@ -262,6 +288,7 @@ main(void)
         cmocka_unit_test(the_latest_attempt_at_a_host_counts),
         cmocka_unit_test(more_hosts_than_are_told),
         cmocka_unit_test(results),
+        cmocka_unit_test(reasons_outlive_a_release),
         cmocka_unit_test(cause_before_effect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,19 @@ read_queued(struct reading *reading, const struct trace_event *event)
     set_all(reading, EXPLAIN_END_WAITING, event);
 }
 
+/* It waits again: what it waits for is the last failure, not that it was released. */
+static void
+read_released(struct reading *reading, const struct trace_event *event)
+{
+    set_all(reading, EXPLAIN_END_WAITING, event);
+    for (size_t i = 0; i < reading->summary->recipient_count; i++) {
+        struct explain_recipient *r = &reading->summary->recipients[i];
+        if (r->event == event && r->deferred != NULL) {
+            r->event = r->deferred;
+        }
+    }
+}
+
 static void
 read_held(struct reading *reading, const struct trace_event *event)
 {
@@ -257,7 +270,12 @@ read_result(struct reading *reading, const struct trace_event *event)
     enum explain_end end = event->number == TRACE_DELIVERED  ? EXPLAIN_END_DELIVERED
                            : event->number == TRACE_DEFERRED ? EXPLAIN_END_WAITING
                                                              : EXPLAIN_END_FAILED;
-    set_end(reading, trace_event_text(event, "recipient"), end, event);
+    struct str address = trace_event_text(event, "recipient");
+    set_end(reading, address, end, event);
+    struct explain_recipient *recipient = find_recipient(reading, address);
+    if (recipient != NULL && event->number == TRACE_DEFERRED) {
+        recipient->deferred = event;
+    }
 }
 
 static const struct {
@@ -285,7 +303,7 @@ static const struct {
     {TRACE_FORWARDED, read_forwarded},
     {TRACE_COPY_OF, read_copy},
     {TRACE_QUEUED, read_queued},
-    {TRACE_RELEASED, read_queued},
+    {TRACE_RELEASED, read_released},
     {TRACE_HELD, read_held},
     {TRACE_REMOVED, read_removed},
     {TRACE_DELIVERED, read_result},

@@ -20,17 +20,22 @@ filter_is_submission(const struct msg_submit *submit)
 
 /* ---- what is mended */
 
-/* True when a signature holds that would not, were one blank in the header another (RFC
- * 6376 3.4.1).
+/*
+ * True when a signature may hold that would not, were one blank in the header another (RFC 6376
+ * 3.4.1): one that was found good, one whose key was not to be had, and any that was not looked at.
  */
 static bool
-is_signed_simply(const struct filter_header_input *input)
+may_be_signed_simply(const struct filter_header_input *input)
 {
     const struct auth_results *auth = input->checked->auth;
-    size_t const count = auth != NULL && auth->dkim != NULL ? auth->dkim->count : 0;
-    for (size_t i = 0; i < count; i++) {
+    if (auth == NULL || auth->dkim == NULL) {
+        return input->head->counts[MAIL_FIELD_DKIM_SIGNATURE] > 0;
+    }
+    for (size_t i = 0; i < auth->dkim->count; i++) {
         const struct dkim_outcome *outcome = &auth->dkim->items[i];
-        if (outcome->result == DKIM_RESULT_PASS && outcome->signature.head == CANONICAL_SIMPLE) {
+        bool may_hold =
+            outcome->result == DKIM_RESULT_PASS || outcome->result == DKIM_RESULT_TEMPERROR;
+        if (may_hold && outcome->signature.head == CANONICAL_SIMPLE) {
             return true;
         }
     }
@@ -291,7 +296,7 @@ filter_header_edit(const struct filter_header_input *input, struct mail_edits *e
     typedef enum status step(const struct filter_header_input *, struct mail_edits *);
     static step *const steps[] = {add_date,     add_message_id, add_tags,   add_delivered_to,
                                   add_received, add_verdict,    add_results};
-    enum status status = mail_repair_obsolete(edits, is_signed_simply(input));
+    enum status status = mail_repair_obsolete(edits, may_be_signed_simply(input));
     if (status == STATUS_OK) {
         status = remove_fields(input, edits); /* of two edits of a field the last one counts */
     }

@@ -213,7 +213,27 @@ test_obsolete_syntax(void **state)
     world_expect_trace(w, "event=header_edited action=replaced name=Subject");
 }
 
-/* The author is asked after as he was completed. */
+#define SIGNATURE "DKIM-Signature: v=1; c=simple/simple; d=kartapuce.example\r\n"
+
+/* A host of ours signs its mail itself: what nobody has to mend stays as it was signed. */
+static void
+test_obsolete_syntax_that_is_signed(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields =
+        world_ordinary(STR(SIGNATURE FROM DATE "Subject : a\r\n \t\r\n b\r\n" ID "\r\nbody"));
+    fields.zone = STR("printers");
+    world_submit(w, &fields);
+    world_expect_commit(w,
+                        RECEIVED SIGNATURE FROM DATE "Subject : a\r\n \t\r\n b\r\n" ID "\r\n|body");
+    fields = world_ordinary(STR(SIGNATURE DATE "Subject : a\r\n \t\r\n b\r\n" FROM ID "\r\nbody"));
+    fields.zone = STR("printers");
+    world_submit(w, &fields);
+    world_expect_commit(w, RECEIVED "X-Postern-Findings: repaired\r\n" SIGNATURE DATE
+                                    "Subject: a\r\n b\r\n" FROM ID "\r\n|body");
+}
+
+/* The author is asked after as completed. */
 static void
 test_user_without_domain(void **state)
 {
@@ -515,6 +535,7 @@ main(void)
         WORLD_TEST(test_zone_without_repairs),
         WORLD_TEST(test_checks_of_a_zone),
         WORLD_TEST(test_obsolete_syntax),
+        WORLD_TEST(test_obsolete_syntax_that_is_signed),
         WORLD_TEST(test_user_without_domain),
         WORLD_TEST(test_forwarded_message),
         WORLD_TEST(test_two_copies),
