@@ -226,7 +226,15 @@ test_obsolete_syntax_that_is_signed(void **state)
     world_submit(w, &fields);
     world_expect_commit(w,
                         RECEIVED SIGNATURE FROM DATE "Subject : a\r\n \t\r\n b\r\n" ID "\r\n|body");
-    fields = world_ordinary(STR(SIGNATURE DATE "Subject : a\r\n \t\r\n b\r\n" FROM ID "\r\nbody"));
+}
+
+/* Above From it decides for some readers who the author is. */
+static void
+test_obsolete_syntax_above_a_signed_author(void **state)
+{
+    struct world *w = *state;
+    struct msg_submit fields =
+        world_ordinary(STR(SIGNATURE DATE "Subject : a\r\n \t\r\n b\r\n" FROM ID "\r\nbody"));
     fields.zone = STR("printers");
     world_submit(w, &fields);
     world_expect_commit(w, RECEIVED "X-Postern-Findings: repaired\r\n" SIGNATURE DATE
@@ -536,6 +544,7 @@ main(void)
         WORLD_TEST(test_checks_of_a_zone),
         WORLD_TEST(test_obsolete_syntax),
         WORLD_TEST(test_obsolete_syntax_that_is_signed),
+        WORLD_TEST(test_obsolete_syntax_above_a_signed_author),
         WORLD_TEST(test_user_without_domain),
         WORLD_TEST(test_forwarded_message),
         WORLD_TEST(test_two_copies),
