@@ -475,8 +475,10 @@ static const struct schema_field bounce_fields[] = {
         "Who answers for this gateway. Gets the mail to postmaster and abuse of every domain "
         "that has no such user or alias. These two are never refused for good (RFC 5321 section "
         "4.5.1, RFC 2142): when the one named here does not exist, the answer is 451, and the log "
-        "says so. Is also told of each failure that the sender is not told: of notices that cannot "
-        "be delivered, and of mail from strangers who may be forged.",
+        "says so. The postmaster is also told of each failure that the sender is not told: of "
+        "notices "
+        "that cannot be delivered, and of mail from strangers who may be forged. After 20 such "
+        "notices within an hour the others come in one list at its end.",
         .unset = "each domain needs somebody: a catch_all, or an alias postmaster",
         .example = "bob@example.com"),
     SIZE(config_bounce, returned_size, "64KiB", 0, 10 * MIB,

@@ -27,37 +27,6 @@ damage_attempt(const struct spool_role *role, bool final)
 
 /* ---- the postmaster */
 
-struct tell_job {
-    struct job job;
-    struct spool_role *role;
-    struct parcel *notice;
-    struct intake intake;
-};
-
-static enum status
-run_tell(struct job *base, struct spool *spool)
-{
-    struct tell_job *job = (struct tell_job *)base;
-    return intake_insert(&job->intake, spool, job->intake.parcel->m.queued_ms);
-}
-
-static void
-on_told(struct job *base)
-{
-    struct tell_job *job = (struct tell_job *)base;
-    struct spool_role *role = job->role;
-    intake_finish(role, &job->intake, base->status == STATUS_OK);
-    free(job);
-    dispatch(role);
-}
-
-static void
-submit_tell(struct spool_role *role, void *context)
-{
-    struct tell_job *job = context;
-    worker_submit(role->worker, &job->job);
-}
-
 static void
 tell_postmaster(struct spool_role *role, const struct spool_message *m)
 {
@@ -83,20 +52,10 @@ tell_postmaster(struct spool_role *role, const struct spool_message *m)
         "  postern queue bounce %.*s\r\n",
         STR_ARG(m->id), (unsigned long long)m->size, STR_ARG(m->id), STR_ARG(m->id),
         STR_ARG(m->id));
-    struct parcel *notice =
-        notice_to_postmaster(role, STR("A queued message is damaged on the disk"), text);
-    arena_destroy(&arena);
-    struct tell_job *job = notice != NULL ? calloc(1, sizeof *job) : NULL;
-    if (job == NULL) {
-        parcel_unref(&notice);
-        return;
+    if (postmaster_tell(role, STR("A queued message is damaged on the disk"), text)) {
+        role->damage_told_ms = now;
     }
-    role->damage_told_ms = now;
-    job->job = (struct job){.kind = JOB_COMMIT, .run = run_tell, .done = on_told};
-    job->role = role;
-    job->notice = notice;
-    intake_prepare(role, &job->intake, notice);
-    notice_sign(role, &job->notice, 1, submit_tell, job);
+    arena_destroy(&arena);
 }
 
 /* ---- the message */

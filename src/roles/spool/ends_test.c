@@ -376,6 +376,51 @@ test_what_waits_is_not_lost(void **state)
     expect_notice(h, SENDER, "\r\nFinal-Recipient: rfc822; b@two.example\r\n");
 }
 
+/* A flood of mail that fails and whose sender may be forged: 20 notices, then one list. */
+static void
+test_many_failures_share_a_message(void **state)
+{
+    enum { SINGLE = 20, MORE = 5 };
+    struct harness *h = *state;
+    const struct harness_mail mail = {.flags = SMTP_MESSAGE_STRANGER,
+                                      .sender = "f\xc3\xb6rged@out.example"};
+    char id[ID_LENGTH + 1];
+    for (unsigned i = 0; i < SINGLE; i++) {
+        ends(h, &mail, DELIVERY_FAILED, id);
+        expect_notice(h, POSTMASTER, id);
+    }
+    for (unsigned i = 0; i < MORE; i++) {
+        ends(h, &mail, DELIVERY_FAILED, id);
+        expect_nothing(h);
+    }
+    harness_stop(h);
+    harness_start(h, 0);
+    harness_capacity(h, 10);
+    struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    const struct msg_deliver *d = harness_deliver_of(message);
+    harness_assert_str(d->sender, "");
+    harness_assert_str(d->recipients.items[0].address, POSTMASTER);
+    assert_true(harness_has(d->content.octets, id));
+    assert_true(harness_has(d->content.octets, "the others, 5 in all."));
+    assert_true(harness_has(d->content.octets, " from <f??rged@out.example>: "));
+    assert_true(
+        harness_has(d->content.octets, "    <bob@inside.example>\r\n        550 5.1.1 said\r\n"));
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+    assert_null(harness_deliver(h, 50));
+}
+
+/* What the sender is told is not gathered, however much it is. */
+static void
+test_senders_are_always_told(void **state)
+{
+    struct harness *h = *state;
+    for (unsigned i = 0; i < 30; i++) {
+        ends(h, &(struct harness_mail){0}, DELIVERY_FAILED, NULL);
+        expect_notice(h, SENDER, "\r\nAction: failed\r\n");
+    }
+}
+
 int
 main(void)
 {
@@ -386,6 +431,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_deliveries_share_a_notice, harness_setup,
                                         harness_teardown),
         cmocka_unit_test_setup_teardown(test_what_waits_is_not_lost, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_many_failures_share_a_message, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_senders_are_always_told, harness_setup,
                                         harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
  *   outcome.c   what became of recipients is written down
  *   tell.c      who is told of it
  *   outcome_log.c  one line of the log for each recipient and outcome
+ *   postmaster.c  messages to the postmaster, and how many of them
  *   notice.c    makes the notices (RFC 3464)
  *   notice_sign.c  has the vault sign them
  *   age.c       delay warnings and expiry for mail that nobody tries
@@ -116,6 +117,15 @@ struct finished_id {
     UT_hash_handle hh;
 };
 
+/* What the postmaster is told of failures within some time (postmaster.c). */
+struct postmaster_window {
+    int64_t since_ms;  /* monotonic; 0: nothing lately */
+    unsigned single;   /* notices of one message each */
+    uint64_t messages; /* gathered */
+    struct buf list;   /* of them */
+    bool cut;          /* the list is not complete */
+};
+
 struct spool_role {
     struct role_runtime *runtime;
     struct spool *spool; /* until the worker has it */
@@ -158,6 +168,7 @@ struct spool_role {
     int64_t age_next_ms;
     int64_t damage_told_ms; /* when the postmaster was told of damage; monotonic, 0: never */
     bool ageing;
+    struct postmaster_window postmaster;
 
     struct {
         /* Of delivered recipients: how many took at most so long (outcome_log.c), not cumulated;
@@ -359,6 +370,13 @@ struct parcel *notice_make(struct spool_role *role, const struct notice_subject 
 /* A mail to our postmaster, as a parcel with its recipients; NULL (logged) when it cannot be made.
  */
 struct parcel *notice_to_postmaster(struct spool_role *role, struct str subject, struct str text);
+
+/* ---- postmaster.c */
+
+/* A mail of our own to the postmaster; false (logged) when it cannot be made. */
+bool postmaster_tell(struct spool_role *role, struct str subject, struct str text);
+/* Tells what is gathered when it is time, or at once; true when there was something to tell. */
+bool postmaster_tick(struct spool_role *role, bool at_once);
 
 /* ---- notice_sign.c */
 

@@ -84,6 +84,7 @@ on_tick(evutil_socket_t fd, short what, void *context)
     }
     dispatch_tick(role);
     outcome_tick(role, false);
+    (void)postmaster_tick(role, false);
     age_tick(role);
 }
 
@@ -208,6 +209,9 @@ check_stopped(struct spool_role *role)
 {
     bool idle = worker_pending(role->worker) == 0 && role->leases == NULL && role->signing == 0 &&
                 role->parked == NULL && trace_sender_waiting(role->traces) == 0;
+    if (idle && postmaster_tick(role, true)) {
+        return; /* one more message to be written */
+    }
     if (idle || clock_monotonic_ms() >= role->stop_by_ms) {
         event_del(role->timer);
         role_stopped(role->runtime);
@@ -233,6 +237,7 @@ spool_role_close(void *state)
     dispatch_relay_lost(role);
     spool_close(&role->spool);
     cache_clear(role);
+    buf_free(&role->postmaster.list);
     HASH_FREE_ALL(role->finished);
     schedule_destroy(&role->schedule);
     vault_client_destroy(&role->vault);

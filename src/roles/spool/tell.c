@@ -275,6 +275,17 @@ keep_failed(struct teller *t, const struct notice_list *list)
     }
 }
 
+/* The postmaster has had many notices lately: these failures are told together with others. */
+static void
+gather(struct teller *t, const struct notice_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        TRACE(t->trace, notice_suppressed, .kind = str_from_cstr(kind_name(DSN_FAILURE)),
+              .recipient = list->items[i].address, .why = STR("gathered"));
+    }
+    postmaster_gather(t->role, &t->about->m, list);
+}
+
 size_t
 teller_make(struct teller *t, struct intake notices_out[NOTICE_SLOTS])
 {
@@ -282,6 +293,10 @@ teller_make(struct teller *t, struct intake notices_out[NOTICE_SLOTS])
     for (unsigned slot = 0; slot < NOTICE_SLOTS; slot++) {
         const struct notice_list *list = &t->lists[slot];
         if (list->n == 0) {
+            continue;
+        }
+        if (slot == NOTICE_POSTMASTER && !postmaster_admits(t->role)) {
+            gather(t, list);
             continue;
         }
         struct notice_subject subject = {.about = t->about,

@@ -69,4 +69,12 @@ void teller_join(struct teller *teller, const struct teller *earlier);
  */
 size_t teller_make(struct teller *teller, struct intake notices_out[NOTICE_SLOTS]);
 
+/* ---- postmaster.c */
+
+/* Whether a notice of one message's failures may go to the postmaster now; it counts. */
+bool postmaster_admits(struct spool_role *role);
+/* Failures of `message` that are told later, together with others. They are copied. */
+void postmaster_gather(struct spool_role *role, const struct spool_message *message,
+                       const struct notice_list *failures);
+
 #endif
