@@ -168,7 +168,8 @@ struct question {
     struct str address;
     struct next_hop hop;
     int64_t deadline_ms;
-    bool utf8; /* nothing but what the server offers is asked */
+    bool utf8;   /* nothing but what the server offers is asked */
+    bool unseen; /* there is a host of which it is not known what it offers */
     struct relay_callout_answer answer;
 };
 
@@ -250,6 +251,7 @@ ask_route(struct question *q, struct trace *trace)
     relay_route_start(&route, q->arena, q->config, &q->world->route, &q->hop);
     while ((step = relay_route_next(&route, &target, &failure)) != ROUTE_END) {
         if (step == ROUTE_FAILURE) {
+            q->unseen |= !failure.permanent;
             if (q->answer.code == 0) {
                 not_asked(q, &failure.reply);
             }
@@ -269,6 +271,7 @@ ask_route(struct question *q, struct trace *trace)
             (void)ask_session(q, session);
             return;
         }
+        q->unseen |= session_failure.reply.code < 500;
         if (q->answer.code == 0) {
             not_asked(q, &session_failure.reply);
         }
@@ -276,6 +279,7 @@ ask_route(struct question *q, struct trace *trace)
             return;
         }
     }
+    q->unseen |= route.cut_short;
 }
 
 static void
@@ -335,5 +339,8 @@ relay_callout_ask_utf8(struct relay_world *world, const struct config *config,
                          .address = address,
                          .utf8 = true};
     ask(&q);
+    if (q.unseen && q.answer.code != 250) {
+        q.answer.code = 0; /* the host that is down now may take it later */
+    }
     *answer_out = q.answer;
 }

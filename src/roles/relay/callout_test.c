@@ -64,6 +64,23 @@ test_callout_utf8(void **state)
     assert_false(str_eq(key, relay_callout_utf8_key(w->arena, w->config, STR("a@two.example"))));
 }
 
+/* A host that cannot be asked now may be the one that takes UTF-8: that is no refusal for good. */
+static void
+test_callout_utf8_of_a_host_that_is_down(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(ask_utf8(w, "a@twice.example").code, 553);
+    relay_idle_leave_all(w->relay.idle, 0);
+    assert_int_equal(ask_utf8(w, "a@mx.example").code, 0);
+    assert_int_equal(ask_utf8(w, "a@backup.example").code, 0);
+    assert_int_equal(ask_utf8(w, "a@pair.example").code, 553);
+    w->manners[1].greeting = "421 4.3.2 full\r\n";
+    relay_idle_leave_all(w->relay.idle, 0);
+    assert_int_equal(ask_utf8(w, "a@pair.example").code, 0);
+    w->manners[1].greeting = "521 5.3.2 no mail here\r\n";
+    assert_int_equal(ask_utf8(w, "a@pair.example").code, 553);
+}
+
 static void
 test_callout_cache(void **state)
 {
@@ -109,6 +126,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_callout),
         TEST(test_callout_utf8),
+        TEST(test_callout_utf8_of_a_host_that_is_down),
         TEST(test_callout_cache),
     };
     log_init("test", LOG_LEVEL_ERROR, LOG_FORMAT_KEYVALUE);
