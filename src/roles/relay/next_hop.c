@@ -142,7 +142,7 @@ next_hop_find_rerouted(struct arena *arena, const struct config *config, struct 
     if (status != STATUS_OK) {
         return status;
     }
-    struct next_hop hop = {.tls = own.tls};
+    struct next_hop hop = {.tls = own.tls, .ignore = keyword_set(&config->queue.ignore_ehlo)};
     status = hop_from_delivery(&delivery, STR(""), &hop);
     if (status != STATUS_OK) {
         return status;

@@ -128,11 +128,31 @@ test_self(void **state)
     arena_destroy(&arena);
 }
 
+/* What an administrator sends another way keeps its TLS, and what is ignored everywhere. */
+static void
+test_rerouted(void **state)
+{
+    (void)state;
+    struct next_hop hop;
+    struct arena *arena = arena_create(1 << 20);
+    const struct config *config = load(arena, "queue: {ignore_ehlo: [CHUNKING]}\n");
+    assert_int_equal(next_hop_find_rerouted(arena, config, STR("a@partner.example"),
+                                            STR("smtp://other.example:2525"), &hop),
+                     STATUS_OK);
+    assert_true(str_eq(hop.key, STR("smtp:host:other.example:2525:required:2")));
+    assert_int_equal(
+        next_hop_find_rerouted(arena, config, STR("a@partner.example"), STR("mx"), &hop),
+        STATUS_SYNTAX);
+    config_unref(&config);
+    arena_destroy(&arena);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hops),
+        cmocka_unit_test(test_rerouted),
         cmocka_unit_test(test_smart_host),
         cmocka_unit_test(test_self),
     };
