@@ -73,7 +73,10 @@ rcpt_finish(struct resolution *resolution, const struct smtp_reply *refusal, con
         record_recipient_refused(connection, resolution->recipient.address.text, refusal, why);
     }
     smtp_server_recipient_result(connection->core, refusal);
-    resolution_free(resolution);
+    resolution->connection = NULL;
+    if (resolution->pending == 0) {
+        resolution_free(resolution); /* else the last answer does, which is for nobody any more */
+    }
 }
 
 /* ---- asking */
