@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/queue.h"
 #include "cli/queue_print.h"
+#include "cli/trace_fetch.h"
 #include "store/spool.h"
 
 #define IDS_MAX 1000u
@@ -402,6 +403,25 @@ takes_names(const struct queue_command *command)
 }
 
 /* False after a message: the words make no command. */
+/* Ids are kept in capital letters, and read out or copied in any. */
+static bool
+take_ids(struct queue_command *command)
+{
+    command->filter.id = trace_id_normal(command->filter.id, command->filter_id);
+    for (size_t i = 0; i < command->id_count; i++) {
+        char normal[ID_LENGTH + 1];
+        char *id = command->ids[i];
+        if (strlen(id) > ID_LENGTH) {
+            cli_fail("queue", CLI_USAGE, "'%s' is no id of a message", id);
+            return false;
+        }
+        struct str in_capitals = trace_id_normal(str_from_cstr(id), normal);
+        memmove(id, in_capitals.p, in_capitals.n);
+        id[in_capitals.n] = '\0';
+    }
+    return true;
+}
+
 static bool
 parse(int argc, char **argv, struct queue_command *command)
 {
@@ -421,13 +441,7 @@ parse(int argc, char **argv, struct queue_command *command)
     }
     command->ids = argv + optind;
     command->id_count = (size_t)(argc - optind);
-    for (size_t i = 0; i < command->id_count && !takes_names(command); i++) {
-        if (strlen(command->ids[i]) > 16) {
-            cli_fail("queue", CLI_USAGE, "'%s' is no id of a message", command->ids[i]);
-            return false;
-        }
-    }
-    return true;
+    return takes_names(command) || take_ids(command);
 }
 
 /* What must be said, so that a slip of the finger empties no queue. */

@@ -5,6 +5,7 @@
 #ifndef POSTERN_CLI_QUEUE_H
 #define POSTERN_CLI_QUEUE_H
 
+#include "base/random.h"
 #include "cli/cli.h"
 
 /* Messages of one page of the queue. */
@@ -26,7 +27,8 @@ struct queue_command {
     const char *verb;
     int action; /* enum spool_action or enum queue_verb */
     struct record_queue_filter filter;
-    unsigned priorities; /* 1 << enum spool_priority; 0: all */
+    char filter_id[ID_LENGTH + 1]; /* of filter.id */
+    unsigned priorities;           /* 1 << enum spool_priority; 0: all */
     bool has_filter;
     bool all;
     bool header;    /* text: only the header section */

@@ -66,14 +66,20 @@ print_metrics(const struct record_role_status *role, bool all)
     role_name(role, name);
     for (size_t i = 0; i < role->metrics.n; i++) {
         const struct record_metric *metric = &role->metrics.items[i];
-        if (metric->value == 0 && !all) {
+        bool is_bucket = str_find(metric->name, STR("_bucket{")) != STR_NPOS;
+        if ((metric->value == 0 || is_bucket) && !all) {
             continue;
         }
         if (first) {
             printf("\n%s\n", name);
             first = false;
         }
-        printf("  %-34.*s %lld\n", STR_ARG(metric->name), (long long)metric->value);
+        printf("  %-34.*s ", STR_ARG(metric->name));
+        if (role_metric_is_ms(metric->name)) {
+            printf("%.3f\n", (double)metric->value / 1000.0);
+        } else {
+            printf("%lld\n", (long long)metric->value);
+        }
     }
 }
 
@@ -250,9 +256,12 @@ role_to_json(const struct record_role_status *role)
     json_t *metrics = json_object();
     for (size_t i = 0; i < role->metrics.n; i++) {
         struct str name = role->metrics.items[i].name;
+        int64_t value = role->metrics.items[i].value;
         char key[97];
         snprintf(key, sizeof key, "%.*s", STR_ARG(name));
-        json_object_set_new(metrics, key, json_integer(role->metrics.items[i].value));
+        json_object_set_new(metrics, key,
+                            role_metric_is_ms(name) ? json_real((double)value / 1000.0)
+                                                    : json_integer(value));
     }
     return json_pack("{s:s, s:i, s:i, s:i, s:I, s:b, s:s, s:o}", "role",
                      ipc_role_name((enum role)role->role), "instance", (int)role->instance, "pid",
@@ -288,7 +297,8 @@ static const char status_usage[] =
     "usage: postern status [--all] [--json] [--config FILE]\n"
     "\n"
     "Roles, uptime, restarts, queue, rates and counters of the running gateway; with --all\n"
-    "also the counters that are zero. Rates are events a minute over the last minute and\n"
+    "also the counters that are zero and the buckets of histograms. Rates are events a minute over "
+    "the last minute and\n"
     "the last five: messages received (answered 250); connections, recipients and messages\n"
     "refused or put off; recipients delivered; attempts deferred; messages and recipients\n"
     "rejected; recipients failed. Today counts from midnight, or from the start when that\n"

@@ -72,19 +72,16 @@ write_member(const struct record_role_status *role, const struct record_metric *
     size_t at = str_find_char(name, '{');
     struct str bare = at != STR_NPOS ? str_head(name, at) : name;
     struct str labels = at != STR_NPOS ? str_skip(name, at + 1) : STR("}");
-    const struct role_metric_row *row = role_metric_find(name);
-    size_t own = row != NULL ? strlen(row->name) : bare.n;
-    bool in_ms = row != NULL && row->type == ROLE_METRIC_TYPE_HISTOGRAM &&
-                 str_eq(str_skip(bare, own), STR("_sum"));
     enum status status = buf_printf(out, "postern_%.*s{role=\"%s\",instance=\"%u\"%s%.*s ",
                                     STR_ARG(bare), ipc_role_name((enum role)role->role),
                                     role->instance, labels.n > 1 ? "," : "", STR_ARG(labels));
     if (status != STATUS_OK) {
         return status;
     }
-    return in_ms ? buf_printf(out, "%lld.%03lld\n", (long long)metric->value / 1000,
-                              (long long)metric->value % 1000)
-                 : buf_printf(out, "%lld\n", (long long)metric->value);
+    return role_metric_is_ms(name)
+               ? buf_printf(out, "%lld.%03lld\n", (long long)metric->value / 1000,
+                            (long long)metric->value % 1000)
+               : buf_printf(out, "%lld\n", (long long)metric->value);
 }
 
 static enum status

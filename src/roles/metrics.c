@@ -43,6 +43,14 @@ role_metric_find(struct str name)
     return NULL;
 }
 
+bool
+role_metric_is_ms(struct str name)
+{
+    const struct role_metric_row *row = role_metric_find(name);
+    return row != NULL && row->type == ROLE_METRIC_TYPE_HISTOGRAM &&
+           str_eq(str_skip(name, strlen(row->name)), STR("_sum"));
+}
+
 const char *
 role_metric_type_name(enum role_metric_type type)
 {

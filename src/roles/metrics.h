@@ -33,6 +33,8 @@ const struct role_metric_row *role_metric_row(enum role_metric metric);
 /* The same by its name, which may have labels behind it or be a part of a histogram; NULL: there is
  * none of this name. */
 const struct role_metric_row *role_metric_find(struct str name);
+/* True for the sum of a histogram: it is kept in milliseconds, and told in seconds. */
+bool role_metric_is_ms(struct str name);
 /* "counter", "gauge", "histogram": as /metrics has it. Static. */
 const char *role_metric_type_name(enum role_metric_type type);
 

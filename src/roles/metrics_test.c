@@ -60,10 +60,22 @@ test_names_with_more_behind_them(void **state)
     }
 }
 
+static void
+test_what_is_kept_in_milliseconds(void **state)
+{
+    (void)state;
+    assert_true(role_metric_is_ms(STR("delivery_latency_seconds_sum")));
+    assert_false(role_metric_is_ms(STR("delivery_latency_seconds_count")));
+    assert_false(role_metric_is_ms(STR("delivery_latency_seconds_bucket{le=\"1\"}")));
+    assert_false(role_metric_is_ms(STR("queue_oldest_seconds")));
+    assert_false(role_metric_is_ms(STR("no_such_sum")));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_row),
+                                       cmocka_unit_test(test_what_is_kept_in_milliseconds),
                                        cmocka_unit_test(test_names_with_more_behind_them)};
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

@@ -279,6 +279,11 @@ def test_metrics_of_findings_latency_age_and_certificates(world):
     assert len(buckets) == 13 and buckets == sorted(buckets) and buckets[-1] == 1
     assert values['postern_delivery_latency_seconds_bucket{le="+Inf"}'] == 1
     assert 0 < values["postern_delivery_latency_seconds_sum{}"] < 60
+    roles = running.gateway.json("status")["roles"]
+    told = next(r for r in roles if r["role"] == "spool")["metrics"]["delivery_latency_seconds_sum"]
+    assert told == values["postern_delivery_latency_seconds_sum{}"]
+    text = running.gateway.command("status").stdout
+    assert f"delivery_latency_seconds_sum       {told:.3f}\n" in text and "_bucket" not in text
     findings = {k: v for k, v in values.items() if k.startswith("postern_findings_total{")}
     assert len(findings) > 50
     assert findings['postern_findings_total{finding="date_missing"}'] == 2      # of both messages

@@ -74,6 +74,22 @@ def test_destinations_and_errors(stuck):
     assert standing(gateway)["smtp://127.0.0.1:1"]["last_error"]
 
 
+def test_ids_are_taken_in_any_case(stuck):
+    """Somebody reads them out at night."""
+    running, sink = stuck
+    gateway = running.gateway
+    identifier = running.submit("tom@far.example")
+    attempted(gateway)
+    lower = identifier.lower()
+    assert gateway.json("queue", "show", lower)[0]["id"] == identifier
+    assert gateway.json("queue", "text", lower)[0]["header"]
+    assert [m["id"] for m in gateway.json("queue", "list", "--id", lower)] == [identifier]
+    for verb in ("hold", "release", "flush", "reroute", "remove"):
+        more = ["--to", "default"] if verb == "reroute" else []
+        assert "1 message" in gateway.command("queue", verb, lower, *more).stdout, verb
+    assert gateway.queue() == []
+
+
 @pytest.mark.parametrize("what", ["destination", "domain"])
 def test_pause_and_resume(stuck, what):
     running, sink = stuck
