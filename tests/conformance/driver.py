@@ -23,6 +23,13 @@ class DriverError(Exception):
     """It answered that it cannot do what it was asked."""
 
 
+class Answer(dict):
+    """What a driver told. That something is missing in it is our failure, not the case's."""
+
+    def __missing__(self, key):
+        raise DriverError(f"the answer has no \"{key}\"")
+
+
 class Driver:
     def __init__(self, path, *arguments):
         self.path = path
@@ -77,7 +84,10 @@ class Driver:
             self.process.stdin.flush()
         except BrokenPipeError:
             raise DriverFailed(f"{self.path.name} ended with status {self.stop()}") from None
-        answer = json.loads(self.read_line())
+        try:
+            answer = json.loads(self.read_line(), object_hook=Answer)
+        except ValueError:
+            raise DriverError(f"{self.path.name} answered what is no JSON") from None
         if isinstance(answer, dict) and set(answer) == {"error"}:
             raise DriverError(f"{self.path.name}: {answer['error']}")
         return answer

@@ -212,6 +212,19 @@ def test_a_driver_that_complains_fails_its_case(tmp_path):
     assert "cannot" in report["suites"][0]["failures"][0]["got"]
 
 
+@pytest.mark.parametrize("body,told", [
+    ("    print(json.dumps({'thrice': 2}), flush=True)\n", 'no "twice"'),
+    ("    print('{', flush=True)\n", "no JSON"),
+])
+def test_a_poor_answer_fails_its_case(tmp_path, body, told):
+    """It says nothing of the case, which must not be set aside for it."""
+    write_driver(tmp_path, body)
+    write_suite(tmp_path / "data", "made/asks", [{"id": 1, "number": 1, "want": 2}])
+    status, report = run(tmp_path)
+    assert status == 1
+    assert told in report["suites"][0]["failures"][0]["got"]
+
+
 def test_command_line(tmp_path):
     """The script as people start it, with the data named by the environment."""
     write_suite(tmp_path / "data", "bimi/made-up", [{"id": 1}])
