@@ -16,13 +16,13 @@ tls_mode(const struct config *config, const struct next_hop *hop, const struct r
 }
 
 static enum smtp_client_tls
-tls_wanted(enum config_tls_mode mode)
+tls_wanted(enum config_tls_mode mode, bool tls_closed)
 {
     switch (mode) {
     case CONFIG_TLS_NONE:
         return SMTP_CLIENT_TLS_NEVER;
     case CONFIG_TLS_OPPORTUNISTIC:
-        return SMTP_CLIENT_TLS_IF_OFFERED;
+        return tls_closed ? SMTP_CLIENT_TLS_NEVER : SMTP_CLIENT_TLS_IF_OFFERED;
     case CONFIG_TLS_REQUIRED:
         break;
     }
@@ -180,7 +180,7 @@ relay_call(const struct relay_caller *caller, const struct relay_target *target,
         .config = caller->config,
         .tls = caller->tls,
         .protocol = caller->hop->lmtp ? SMTP_CLIENT_LMTP : SMTP_CLIENT_SMTP,
-        .wanted = tls_wanted(mode),
+        .wanted = tls_wanted(mode, caller->tls_closed),
         .ignore = keywords_to_ignore(caller, target),
         .deadline_ms = caller->deadline_ms,
     };
@@ -189,7 +189,8 @@ relay_call(const struct relay_caller *caller, const struct relay_target *target,
     }
     struct relay_session *session = NULL;
     enum status status = relay_session_open(target, &settings, &session, failure_out);
-    const char *error = NULL;
+    const char *error =
+        caller->tls_closed ? "the server refused STARTTLS and closed the connection" : NULL;
     char tls_error[SMTP_CLIENT_TEXT_MAX + 1];
     if (status != STATUS_OK && is_failure_of_tls(failure_out)) {
         atomic_fetch_add(&counters->tls_failed, 1);

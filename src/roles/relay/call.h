@@ -59,6 +59,7 @@ struct relay_caller {
     const struct next_hop *hop;
     struct trace *trace;
     int64_t deadline_ms; /* monotonic: the session ends then; 0: no limit but the time-outs */
+    bool tls_closed;     /* the target refused STARTTLS a moment ago, and closed the connection */
 };
 
 /* Opens a session; NULL with *failure_out. */

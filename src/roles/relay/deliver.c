@@ -108,7 +108,8 @@ open_session(struct relay_delivery *d, struct batch *batch, const struct relay_t
                                         .tls = d->tls,
                                         .hop = batch->hop,
                                         .trace = d->trace,
-                                        .deadline_ms = d->deadline_ms};
+                                        .deadline_ms = d->deadline_ms,
+                                        .tls_closed = d->tls_closed};
     struct relay_session *session = relay_call(&caller, target, &failure);
     if (session == NULL) {
         note_failure(d, batch, target, &failure, target->host);
@@ -157,6 +158,17 @@ chunking_is_broken(struct relay_delivery *d, const struct relay_session *session
     return failed && is_news;
 }
 
+/* "454 no TLS now", and nothing more: the server closed where we would have gone on in the clear.
+ */
+static bool
+was_closed_without_tls(const struct relay_session *session)
+{
+    const struct smtp_client *client = session->client;
+    return smtp_client_stage(client) == SMTP_CLIENT_STAGE_CLOSED &&
+           smtp_client_tls_was_refused(client) && !smtp_client_was_answered(client) &&
+           smtp_client_failure(client)->problem == SMTP_CLIENT_LOST;
+}
+
 /* Uses a session and gives it back; true when its server is to be asked again at once. */
 static bool
 use_session(struct relay_delivery *d, struct batch *batch, struct relay_session *session,
@@ -177,7 +189,9 @@ use_session(struct relay_delivery *d, struct batch *batch, struct relay_session 
         relay_session_failure(session, &failure);
         note_failure(d, batch, &target, &failure, str_from_cstr(session->remote));
     }
-    bool again = session->spent || chunking_broken;
+    bool tls_closed = !reused && was_closed_without_tls(session);
+    d->tls_closed |= tls_closed;
+    bool again = session->spent || chunking_broken || tls_closed;
     relay_idle_give(d->world->idle, &session, batch->hop->key, d->deliver->concurrency,
                     clock_monotonic_ms());
     return again;
@@ -214,6 +228,7 @@ use_target(struct relay_delivery *d, struct batch *batch, const struct relay_tar
 {
     size_t before;
     bool going_on = true;
+    d->tls_closed = false;
     next_host(d, batch, &target->ip);
     while (going_on && (before = batch_active(d, batch)) > 0 && !delivery_is_over(d)) {
         struct relay_session *session = open_session(d, batch, target);

@@ -61,6 +61,7 @@ struct relay_delivery {
     /* private */
     bool *settled;
     struct relay_standing *standings; /* of those that are not settled */
+    bool tls_closed; /* the present host refused STARTTLS and closed the connection */
     struct smtp_content_form form;
     struct relay_seven_bits seven_bits;
     struct relay_ascii_head ascii_head;

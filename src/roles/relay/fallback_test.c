@@ -184,6 +184,28 @@ test_tls_is_given_up_only_where_allowed(void **state)
     }
 }
 
+/* "454", and the connection is closed: the next one goes without STARTTLS, where that is allowed.
+ */
+static void
+test_tls_is_refused_and_the_connection_closed(void **state)
+{
+    static struct manner closing = {
+        .ehlo = TLS_OFFER, .starttls = "454 4.7.0 no\r\n", .mail = "<CLOSE>"};
+    struct world *w = *state;
+    w->manners[0] = (struct manner){.ehlo = TLS_OFFER, .starttls = "<CLOSE>", .first = &closing};
+    DELIVER("a@one.example");
+    EXPECT("relayed- 250 2.0.0");
+    assert_int_equal(test_server_connections(w->servers[0]), 2);
+    assert_int_equal(w->manners[0].verdicts, 1);
+    w->manners[1] = closing;
+    DELIVER("a@two.example");
+    EXPECT("deferred 0 4.4.2");
+    assert_int_equal(test_server_connections(w->servers[1]), 2); /* not for ever */
+    DELIVER("a@tls.example");
+    EXPECT("deferred 0 4.4.2");
+    assert_int_equal(w->manners[0].verdicts, 1); /* never in the clear */
+}
+
 /* A server that wants the TLS which it could not do is asked again later. */
 static void
 test_tls_is_wanted_after_it_failed(void **state)
@@ -223,6 +245,7 @@ main(void)
         cmocka_unit_test(test_quirks_are_forgotten),
         cmocka_unit_test(test_ignored_keywords),
         cmocka_unit_test(test_tls_is_given_up_only_where_allowed),
+        TEST(test_tls_is_refused_and_the_connection_closed),
         cmocka_unit_test(test_tls_is_wanted_after_it_failed),
     };
     log_init("test", LOG_LEVEL_ERROR, LOG_FORMAT_KEYVALUE);
