@@ -40,7 +40,7 @@ static const char usage[] =
     "  --id ID                one message\n"
     "  --sender PATTERN       the envelope sender; '<>' for notices of delivery\n"
     "  --recipient PATTERN    only these recipients of each message\n"
-    "  --destination PATTERN  a domain, or a route as in the configuration\n"
+    "  --destination PATTERN  the domain of recipients, or a route as in the configuration\n"
     "  --state STATE          queued, deferred, held, leased; may be repeated\n"
     "  --priority PRIORITY    high, normal or bulk; may be repeated\n"
     "  --older-than TIME      in the queue for longer: 90s, 30m, 2h, 1d\n"

@@ -39,13 +39,22 @@ spool_state_find(struct str name)
     return i;
 }
 
+/* By where it goes, or by its domain, whatever route that has: people know the one or the other. */
+static bool
+destination_fits(const struct spool_recipient *recipient, struct str pattern)
+{
+    size_t at = str_rfind_char(recipient->address, '@');
+    return str_fits(recipient->destination, pattern) ||
+           (at != STR_NPOS && str_fits(str_skip(recipient->address, at + 1), pattern));
+}
+
 bool
 spool_filter_takes(const struct spool_filter *filter, const struct spool_recipient *recipient)
 {
     return (filter->states == 0 || (filter->states & 1u << recipient->state) != 0) &&
            (smtp_address_fits(recipient->address, filter->recipient) ||
             smtp_address_fits(recipient->original, filter->recipient)) &&
-           str_fits(recipient->destination, filter->destination);
+           destination_fits(recipient, filter->destination);
 }
 
 /* ---- what is due */

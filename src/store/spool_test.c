@@ -270,6 +270,9 @@ test_lists_by_pages_and_filters(void **state)
             world_message(w, id, i % 2 == 0 ? "even.example" : "odd.example", 3);
         m.sender = i % 5 == 0 ? STR("") : STR("Some.One@out.example");
         m.queued_ms = 1000 + i;
+        for (size_t k = 0; i == 24 && k < m.recipient_count; k++) {
+            m.recipients[k].destination = STR("smtp://hop.example:25"); /* of even.example */
+        }
         world_insert(w, &m);
     }
     size_t seen = 0;
@@ -288,6 +291,9 @@ test_lists_by_pages_and_filters(void **state)
         {{.sender = STR("<>")}, 5, 3},
         {{.sender = STR("some.one@*")}, 20, 3},
         {{.destination = STR("odd*")}, 12, 3},
+        {{.destination = STR("EVEN.example")}, 13, 3},
+        {{.destination = STR("smtp://hop*")}, 1, 3},
+        {{.destination = STR("hop.example")}, 0, 0},
         {{.recipient = STR("r1@*")}, 25, 1},
         {{.recipient = STR("*@odd.example"), .sender = STR("<>")}, 2, 3},
         {{.queued_before_ms = 1004}, 5, 3},
