@@ -242,8 +242,8 @@ static const struct schema_field zone_fields[] = {
          "its hosts."),
     BOOL(config_zone, auth_limits, "true",
          "Whether failed log-ins of one user at an address of the zone can keep others out there. "
-         "Off for an office that comes from one address: then each user is counted for himself, "
-         "with auth_failures_per_address."),
+         "Turn it off for an office that shares one address: then each user is counted alone, with "
+         "auth_failures_per_address."),
     CHOICE(
         config_zone, bare_lf, enum config_zone_bare_lf, "limits", zone_bare_lf_choices,
         "What is done about line ends without CR in mail from its hosts. The end of a message is "
@@ -324,11 +324,9 @@ static const struct schema_field limits_fields[] = {
           "Failed log-ins of one user within auth_failure_window; then log-in is refused for the "
           "rest of it, with the right password too."),
     COUNT(config_limits, auth_failures_per_address, "20", 1, 10000,
-          "The same for one client address, or one /64 of IPv6. A user at an address from which he "
-          "has "
-          "logged in within 30 days is counted for himself, with this number: others' failures do "
-          "not "
-          "keep him out, and his do not keep others out."),
+          "The same for one client address, or one /64 of IPv6. A user who has logged in from an "
+          "address within 30 days is counted alone there, with this number: the failures of others "
+          "do not keep that user out, nor that user's the others."),
     DURATION(config_limits, auth_failure_window, "15m", MINUTE, DAY,
              "How long a failed log-in counts. The counts are in the ledger's memory: when Postern "
              "or the ledger is started again, they begin at 0."),
@@ -378,8 +376,8 @@ static const struct schema_map sender_rule_map =
 
 static const struct schema_field submission_fields[] = {
     BOOL(config_submission, own_sender, "true",
-         "A user sends as himself (RFC 6409 section 6.1): sender, From and Sender are his own "
-         "address, one with plus-addressing, or an alias that leads to him."),
+         "Users send under their own names (RFC 6409 section 6.1): sender, From and Sender are the "
+         "user's address, one with plus-addressing, or an alias that leads to the user."),
     ROW(config_submission, senders, SCHEMA_MAP, struct config_sender_rules,
         "Other addresses that users may send as.", .is_list = true, .most = 10000,
         .map = &sender_rule_map, .unset = "none"),
