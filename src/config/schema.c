@@ -248,11 +248,12 @@ static const struct schema_field zone_fields[] = {
         config_zone, bare_lf, enum config_zone_bare_lf, "limits", zone_bare_lf_choices,
         "What is done about line ends without CR in mail from its hosts. The end of a message is "
         "a dot between two CRLF in any case."),
-    BOOL(config_zone, repair, "true",
-         "In a zone with relay, what printers, scanners and old programs get wrong is mended "
-         "before the message is checked and signed: a header that is missing or does not end, "
-         "blanks in field names, octets above 127, repeated fields, From without a domain or none, "
-         "Date and Message-ID. The finding repaired tells what was done."),
+    BOOL(
+        config_zone, repair, "true",
+        "In a zone with relay, what printers, scanners and old programs get wrong is mended "
+        "before the message is checked and signed: a header that is missing or does not end, "
+        "blanks in field names, octets above 127, repeated fields, no From field, or one without a "
+        "domain or an address, Date and Message-ID. The finding repaired tells what was done."),
     ROW(config_zone, domain, SCHEMA_DOMAIN, struct str,
         "The domain of an author or sender that comes without one (From: scanner).",
         .unset = "hostname", .example = "example.com"),

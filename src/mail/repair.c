@@ -95,36 +95,94 @@ is_word_char(char c)
     return char_is_alnum(c) || str_contains_char(STR("._-+"), c);
 }
 
+static bool
+is_word(struct str text)
+{
+    size_t i = 0;
+    while (i < text.n && is_word_char(text.p[i])) {
+        i++;
+    }
+    return i > 0 && i == text.n;
+}
+
+/* What a program without the idea of a domain wrote: the parts are views, and may be empty. */
+struct loose_author {
+    struct str name;    /* before "<" */
+    struct str word;    /* "scanner", or what else stands where the address should */
+    struct str comment; /* "(Cron Daemon)" */
+};
+
 /*
- * "scanner", "<scanner>" or "Scanner <scanner>", without "@" anywhere: what a program without the
- * idea of a domain writes.
+ * "scanner", "<scanner>", "Scanner <scanner>" and "root (Cron Daemon)", each also with the address
+ * of a host in brackets behind an "@", which no reader elsewhere can write to.
  */
+static struct loose_author
+loose_author_read(struct str text)
+{
+    struct loose_author author = {.word = text};
+    size_t open = str_rfind_char(text, '<');
+    size_t comment = str_find_char(text, '(');
+    if (open != STR_NPOS && str_ends_with(text, STR(">"))) {
+        author.name = str_trim(str_head(text, open));
+        author.word = str_trim(str_make(text.p + open + 1, text.n - open - 2));
+    } else if (comment != STR_NPOS && str_ends_with(text, STR(")"))) {
+        author.word = str_trim(str_head(text, comment));
+        author.comment = str_skip(text, comment);
+    }
+    size_t at = str_rfind_char(author.word, '@');
+    if (at != STR_NPOS && str_starts_with(str_skip(author.word, at), STR("@[")) &&
+        str_ends_with(author.word, STR("]"))) {
+        author.word = str_head(author.word, at);
+    }
+    return author;
+}
+
+/* An author or sender that has no domain gets one. */
 static enum status
 mend_domain(struct repairing *r, const struct mail_field *field, struct str *value, bool *done_out)
 {
     struct str text = str_trim(*value);
-    size_t open = str_rfind_char(text, '<');
-    struct str name = STR("");
-    struct str word = text;
+    struct loose_author author = loose_author_read(text);
     *done_out = false;
-    if ((field->id != MAIL_FIELD_FROM && field->id != MAIL_FIELD_SENDER) || text.n == 0 ||
-        str_contains_char(text, '@') || r->input->domain.n == 0) {
+    if ((field->id != MAIL_FIELD_FROM && field->id != MAIL_FIELD_SENDER) ||
+        str_contains_char(author.name, '@') || r->input->domain.n == 0 || !is_word(author.word)) {
         return STATUS_OK;
     }
-    if (open != STR_NPOS && str_ends_with(text, STR(">"))) {
-        name = str_trim(str_head(text, open));
-        word = str_trim(str_make(text.p + open + 1, text.n - open - 2));
+    struct str made =
+        arena_printf(r->arena, "%.*s%s<%.*s@%.*s>%s%.*s", STR_ARG(author.name),
+                     author.name.n > 0 ? " " : "", STR_ARG(author.word), STR_ARG(r->input->domain),
+                     author.comment.n > 0 ? " " : "", STR_ARG(author.comment));
+    *value = made.p != NULL ? made : *value;
+    *done_out = made.p != NULL;
+    return made.p != NULL ? STATUS_OK : STATUS_LIMIT;
+}
+
+/* An author of whom no more than a name is there, or nothing at all, is the sender. */
+static enum status
+mend_no_author(struct repairing *r, const struct mail_field *field, struct str *value,
+               bool *done_out)
+{
+    struct str sender = r->input->sender;
+    *done_out = false;
+    if (field->id != MAIL_FIELD_FROM || str_contains_char(*value, '@') || sender.n == 0 ||
+        !str_is_ascii(sender)) {
+        return STATUS_OK;
     }
-    for (size_t i = 0; i < word.n; i++) {
-        if (!is_word_char(word.p[i])) {
-            return STATUS_OK;
+    char *name = arena_alloc(r->arena, value->n + 1);
+    struct str made = str_make(NULL, 0);
+    if (name != NULL) {
+        size_t n = 0;
+        for (size_t i = 0; i < value->n; i++) {
+            if (char_is_alnum(value->p[i]) || str_contains_char(STR(" ._-+/=?!&'"), value->p[i])) {
+                name[n++] = value->p[i];
+            }
         }
+        struct str phrase = str_trim(str_make(name, n));
+        /* Encoded words count where they are not in quotes. */
+        const char *quote = phrase.n == 0 || str_find(phrase, STR("=?")) != STR_NPOS ? "" : "\"";
+        made = arena_printf(r->arena, "%s%.*s%s%s<%.*s>", quote, STR_ARG(phrase), quote,
+                            phrase.n > 0 ? " " : "", STR_ARG(sender));
     }
-    if (word.n == 0) {
-        return STATUS_OK;
-    }
-    struct str made = arena_printf(r->arena, "%.*s%s<%.*s@%.*s>", STR_ARG(name),
-                                   name.n > 0 ? " " : "", STR_ARG(word), STR_ARG(r->input->domain));
     *value = made.p != NULL ? made : *value;
     *done_out = made.p != NULL;
     return made.p != NULL ? STATUS_OK : STATUS_LIMIT;
@@ -136,6 +194,7 @@ static const struct value_row value_rows[] = {
     {MAIL_REPAIR_CONTROL, "mended: control characters", false, mend_controls},
     {MAIL_REPAIR_8BIT, "mended: RFC 2047", false, mend_8bit},
     {MAIL_REPAIR_DOMAIN, "mended: no domain", false, mend_domain},
+    {MAIL_REPAIR_FROM, "mended: no author", false, mend_no_author}, /* what has none by now */
 };
 
 /* The value as the edit takes it, which writes a blank before it. */

@@ -25,7 +25,7 @@ enum mail_repair {
     MAIL_REPAIR_8BIT,          /* octets above 127 become encoded words (RFC 2047) */
     MAIL_REPAIR_REPEATED,      /* of a field that may be there once, the first stays */
     MAIL_REPAIR_DOMAIN,        /* an author or sender without a domain gets one */
-    MAIL_REPAIR_FROM,          /* no From field: made of the sender of the envelope */
+    MAIL_REPAIR_FROM,          /* no From field, or one without an address: the envelope's sender */
     MAIL_REPAIR_COUNT_,        /* not a repair */
 };
 

@@ -126,16 +126,31 @@ static const struct repair_case cases[] = {
     /* authors without a domain */
     {STR_INIT("From: scanner\r\n" REST), "From: <scanner@dom.example>\r\n\r\n|body\r\n",
      "domain:1@0"},
+    {STR_INIT("From: root (Cron Daemon)\r\n" REST),
+     "From: <root@dom.example> (Cron Daemon)\r\n\r\n|body\r\n", "domain:1@0"},
+    {STR_INIT("From: root (root@host)\r\n" REST),
+     "From: <root@dom.example> (root@host)\r\n\r\n|body\r\n", "domain:1@0"},
+    {STR_INIT("From: scan@[192.0.2.7]\r\n" REST), "From: <scan@dom.example>\r\n\r\n|body\r\n",
+     "domain:1@0"},
+    {STR_INIT("From: Scan <scan@[192.0.2.7]>\r\n" REST),
+     "From: Scan <scan@dom.example>\r\n\r\n|body\r\n", "domain:1@0"},
+    {STR_INIT("From:\r\n" REST), "From: <scan@dev.example>\r\n\r\n|body\r\n", "from:1@0"},
+    {STR_INIT("From: <>\r\n" REST), "From: <scan@dev.example>\r\n\r\n|body\r\n", "from:1@0"},
+    {STR_INIT("From: (nobody)\r\n" REST), "From: \"nobody\" <scan@dev.example>\r\n\r\n|body\r\n",
+     "from:1@0"},
+    {STR_INIT("From: Floor 2, \"Scan\" <>\r\n" REST),
+     "From: \"Floor 2 Scan\" <scan@dev.example>\r\n\r\n|body\r\n", "from:1@0"},
+    {STR_INIT("From: =?utf-8?Q?B=C3=BCro?= 2\r\n" REST),
+     "From: =?utf-8?Q?B=C3=BCro?= 2 <scan@dev.example>\r\n\r\n|body\r\n", "from:1@0"},
     {STR_INIT("From: <scanner>\r\n" REST), "From: <scanner@dom.example>\r\n\r\n|body\r\n",
      "domain:1@0"},
     {STR_INIT("From: \"Scanner 2\" <scan-2.x>\r\nSender: scan\r\n" REST),
      "From: \"Scanner 2\" <scan-2.x@dom.example>\r\nSender: <scan@dom.example>\r\n\r\n|body\r\n",
      "domain:2@0"},
-    {STR_INIT("From: Big Scanner\r\n" REST), "From: Big Scanner\r\n\r\n|body\r\n", ""},
+    {STR_INIT("From: Big Scanner\r\n" REST),
+     "From: \"Big Scanner\" <scan@dev.example>\r\n\r\n|body\r\n", "from:1@0"},
     {STR_INIT("From: a@b.example <scan>\r\n" REST), "From: a@b.example <scan>\r\n\r\n|body\r\n",
      ""},
-    {STR_INIT("From:\r\n" REST), "From:\r\n\r\n|body\r\n", ""},
-    {STR_INIT("From: <>\r\n" REST), "From: <>\r\n\r\n|body\r\n", ""},
     {STR_INIT(FROM "To: bob\r\n" REST), FROM "To: bob\r\n\r\n|body\r\n", ""},
     {STR_INIT("Subject: x\r\n" REST), "From: <scan@dev.example>\r\nSubject: x\r\n\r\n|body\r\n",
      "from:1@0"},
@@ -222,6 +237,9 @@ test_what_cannot_be_added(void **state)
     assert_int_equal(mail_head_parse(arena, content, &ample, &head), STATUS_OK);
     input = input_of(&head, content);
     input.domain = STR("");
+    assert_int_equal(mail_repair_own(arena, &input, &mended), STATUS_OK);
+    assert_string_equal(notes_text(arena, &mended.notes), "from:1@0"); /* the sender's is one */
+    input.sender = STR("");
     assert_int_equal(mail_repair_own(arena, &input, &mended), STATUS_OK);
     assert_int_equal(mended.notes.count, 0);
     /* UTF-8 is regular where it was announced; other octets are not */

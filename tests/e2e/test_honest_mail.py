@@ -67,6 +67,12 @@ REPAIRS = [
      b"\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n", b"x\r\n", "repeated"),
     ("no domain", b"From: scanner\r\nSubject: scan\r\n\r\nx",
      b"\r\nFrom: <scanner@kartapuce.com>\r\n", b"x\r\n", "domain"),
+    ("no domain, cron", b"From: root (Cron Daemon)\r\nSubject: Cron <root@host> /bin/x\r\n\r\nx",
+     b"\r\nFrom: <root@kartapuce.com> (Cron Daemon)\r\n", b"x\r\n", "domain"),
+    ("no address", b"From: Scanner of floor 2\r\nSubject: scan\r\n\r\nx",
+     b'\r\nFrom: "Scanner of floor 2" <printer@kartapuce.com>\r\n', b"x\r\n", "from"),
+    ("nothing in From", b"From:\r\nSubject: scan\r\n\r\nx",
+     b"\r\nFrom: <printer@kartapuce.com>\r\n", b"x\r\n", "from"),
     ("LF throughout", WELL.replace(b"\r\n", b"\n") + b"\nline\n..dot\nend",
      b"\r\nSubject: scan\r\n", b"line\r\n.dot\r\nend\r\n", "line_ends"),
 ]
