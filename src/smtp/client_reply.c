@@ -78,14 +78,33 @@ line_split(struct str line, uint16_t *code_out, bool *more_out, struct str *text
     return STATUS_OK;
 }
 
-/* Adds a line to the text; what is past the bounds is dropped. */
+/* Drops what keeps `n` octets from fitting behind the text. */
 static void
-text_append(struct smtp_reply_reader *reader, struct str line)
+text_make_room(struct buf *text, size_t n)
+{
+    char kept[SMTP_CLIENT_REPLY_TEXT_MAX];
+    size_t length = SMTP_CLIENT_REPLY_TEXT_MAX - n;
+    if (buf_length(text) <= length) {
+        return;
+    }
+    memcpy(kept, buf_str(text).p, length);
+    buf_clear(text);
+    if (buf_append(text, str_make(kept, length)) != STATUS_OK) {
+        buf_clear(text); /* without memory the code is what is left */
+    }
+}
+
+/* Adds a line to the text; past the bounds it is dropped, unless it is the last: that says most. */
+static void
+text_append(struct smtp_reply_reader *reader, struct str line, bool is_last)
 {
     struct buf *text = &reader->text;
     size_t separator = reader->lines > 1 ? 1 : 0;
+    if (is_last) {
+        text_make_room(text, line.n + separator);
+    }
     size_t length = buf_length(text);
-    if (reader->lines > SMTP_CLIENT_REPLY_LINES_MAX ||
+    if ((reader->lines > SMTP_CLIENT_REPLY_LINES_MAX && !is_last) ||
         length + separator > SMTP_CLIENT_REPLY_TEXT_MAX) {
         return;
     }
@@ -139,7 +158,7 @@ reader_add_line(struct smtp_reply_reader *reader, struct str line, bool enhanced
         reader->reply.code = code;
         text = enhanced || code >= 400 ? take_enhanced(reader, code, text) : text;
     }
-    text_append(reader, text);
+    text_append(reader, text, !more);
     return more ? STATUS_AGAIN : STATUS_OK;
 }
 

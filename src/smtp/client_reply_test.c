@@ -207,19 +207,22 @@ test_text_is_cut(void **state)
     /* The next reply is not touched by it. */
     assert_int_equal(feed_lines(&reader, STR(""), 0, STR("250 ok\r\n"), &reply), STATUS_OK);
     assert_true(str_eq(reply.text, STR("ok")));
-    /* Many lines: the code is that of the last one, the text that of the first ones. */
+    /* Many lines: the code is that of the last one, the text that of the first ones and the last.
+     */
     assert_int_equal(feed_lines(&reader, STR("250-x\r\n"), SMTP_CLIENT_REPLY_LINES_MAX + 50,
                                 STR("452 4.2.2 full\r\n"), &reply),
                      STATUS_OK);
     assert_int_equal(reply.code, 452);
     assert_int_equal(reply.enhanced.class, 4);
-    assert_int_equal(reply.text.n, 2 * SMTP_CLIENT_REPLY_LINES_MAX - 1);
+    assert_int_equal(reply.text.n, 2 * SMTP_CLIENT_REPLY_LINES_MAX - 1 + sizeof "\nfull" - 1);
+    assert_true(str_ends_with(reply.text, STR("x\nx\nfull")));
     /* Much text in few lines. */
     line[3] = '-';
     assert_int_equal(
         feed_lines(&reader, str_make(line, sizeof line), 20, STR("550 no\r\n"), &reply), STATUS_OK);
     assert_int_equal(reply.code, 550);
     assert_int_equal(reply.text.n, SMTP_CLIENT_REPLY_TEXT_MAX);
+    assert_true(str_ends_with(reply.text, STR("x\nno")));
     smtp_reply_reader_fini(&reader);
 }
 
