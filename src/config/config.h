@@ -309,6 +309,7 @@ struct config_submission {
     bool own_sender;                    /* [true] sender and author must be the user's own */
     struct config_sender_rules senders; /* all that fit the user count */
     bool hide_client_address;           /* [true] the client's address stays out of Received */
+    bool channel_binding;               /* [true] SCRAM-SHA-256-PLUS is offered (RFC 5802 6) */
     bool repair;                        /* [true] what users send is mended (mail/repair.h) */
     bool add_date;                      /* [true] when missing (RFC 6409 8.1) */
     bool add_message_id;                /* [true] when missing (RFC 6409 8.3) */

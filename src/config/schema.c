@@ -384,6 +384,9 @@ static const struct schema_field submission_fields[] = {
         .map = &sender_rule_map, .unset = "none"),
     BOOL(config_submission, hide_client_address, "true",
          "Leave the user's address out of the Received field."),
+    BOOL(config_submission, channel_binding, "true",
+         "Offer SCRAM-SHA-256-PLUS, which ties the log-in to the TLS connection. Turn it off for "
+         "programs that choose it and then give up, such as mutt with GNU SASL."),
     BOOL(config_submission, repair, "true",
          "Mend what old programs get wrong, as repair of a zone does; addresses without a domain "
          "get "

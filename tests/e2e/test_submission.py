@@ -79,6 +79,19 @@ def test_scram_downgrade_is_noticed(plain):
         assert client.auth_scram(*BOB, flag="y").code == 535
 
 
+def test_channel_binding_turned_off(world):
+    """For programs that choose -PLUS and then give up; "y" is no sign of a removed offer then."""
+    running = world.gateway({"submission": {"channel_binding": False}})
+    for kind in ("smtps", "submission"):
+        with running.dialogue(kind) as client:
+            if kind == "submission":
+                client.ehlo()
+                client.starttls(world.ca.client_context(check_name=False))
+            assert client.ehlo()["AUTH"].split() == ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
+            assert client.auth_scram(*BOB, plus=True).code == 504
+            assert client.auth_scram(*BOB, flag="y").code == 235
+
+
 def test_scram_wrong_password(plain):
     with plain.dialogue("smtps") as client:
         client.ehlo()

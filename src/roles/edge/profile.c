@@ -83,6 +83,9 @@ listener_make_settings(struct profile_listener *listener, const struct config *c
     listener->settings.greeting = config->smtp.banner;
     listener->settings.tls = core_tls(listener);
     settings_apply_limits(&listener->settings, &config->limits);
+    if (!config->submission.channel_binding) {
+        listener->settings.auth &= ~(unsigned)SMTP_AUTH_SCRAM_SHA_256_PLUS;
+    }
     listener->by_zone = calloc(config->zones.count + 1, sizeof *listener->by_zone);
     if (listener->by_zone == NULL) {
         abort();
