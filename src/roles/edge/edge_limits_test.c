@@ -353,6 +353,14 @@ memory_is_bounded(void **state)
 #define CROWD      16u
 #define CROWD_RCPT 1000u
 
+/* The address sanitizer keeps what was freed and puts room around each allocation: what is resident
+ * then says nothing about the program. */
+#if defined(__SANITIZE_ADDRESS__)
+#define RESIDENT_OCTETS_MEAN_SOMETHING false
+#else
+#define RESIDENT_OCTETS_MEAN_SOMETHING true
+#endif
+
 static size_t
 resident_octets(pid_t pid)
 {
@@ -409,7 +417,9 @@ envelopes_are_counted(void **state)
     int64_t told = world_metric(&world, "edge_memory_octets");
     size_t grown = resident_octets(world.pid) - before;
     assert_in_range(told, 13 << 20, 16 << 20);
-    assert_in_range(grown, 0, told + (4 << 20)); /* the metric tells the truth */
+    if (RESIDENT_OCTETS_MEAN_SOMETHING) {
+        assert_in_range(grown, 0, told + (4 << 20)); /* the metric tells the truth */
+    }
     assert_true(world_metric(&world, "edge_refused_memory_total") > 0);
     client_say(&clients[CROWD - 1], "RSET", "250");
     client_say(&clients[CROWD - 1], "MAIL FROM:<a@theirs.example>", "452 4.3.1");
