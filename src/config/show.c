@@ -111,18 +111,16 @@ show_field(struct show *show, const struct schema_field *field, const struct yam
            struct str path)
 {
     bool given = node != NULL && !yaml_is_null(node);
-    if (field->is_list && given && node->count > 0 && field->map != NULL) {
-        show_list_of_maps(show, field, node, path);
-    } else if (field->is_list && given) {
-        tell(show, path, list_text(show, field, node), node->place.line, NULL);
-    } else if (field->is_list) {
+    if (!given && (field->is_list || field->map == NULL)) {
         tell_default(show, field, path);
+    } else if (field->is_list && field->map != NULL && node->count > 0) {
+        show_list_of_maps(show, field, node, path);
+    } else if (field->is_list) {
+        tell(show, path, list_text(show, field, node), node->place.line, NULL);
     } else if (field->map != NULL) {
         show_map(show, field->map, given ? node : NULL, path);
-    } else if (given) {
-        tell(show, path, scalar_text(show, field, node), node->place.line, NULL);
     } else {
-        tell_default(show, field, path);
+        tell(show, path, scalar_text(show, field, node), node->place.line, NULL);
     }
 }
 

@@ -370,7 +370,10 @@ resident_octets(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "VmRSS: %zu", &kib) != 1) {
+    while (kib == 0 && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "VmRSS:", 6) == 0) {
+            kib = strtoul(line + 6, NULL, 10);
+        }
     }
     fclose(file);
     return kib * 1024;

@@ -65,13 +65,13 @@ throttle_destroy(struct throttle **throttle)
     if (*throttle == NULL) {
         return;
     }
-    struct entry *entry;
-    struct entry *next;
-    HASH_ITER(hh, (*throttle)->entries, entry, next)
-    {
-        HASH_DEL((*throttle)->entries, entry);
+    struct entry *entry = (*throttle)->entries;
+    HASH_CLEAR(hh, (*throttle)->entries);
+    while (entry != NULL) {
+        struct entry *next = entry->hh.next;
         forget_name(*throttle, entry);
         free(entry);
+        entry = next;
     }
     free(*throttle);
     *throttle = NULL;

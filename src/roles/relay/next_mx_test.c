@@ -306,10 +306,11 @@ test_long_reply_keeps_its_end(void **state)
 {
     static char reply[4000];
     struct world *w = *state;
+    size_t n = 0;
     for (int i = 0; i < 150; i++) {
-        strcat(reply, "550-a line of much text\r\n");
+        n += (size_t)snprintf(reply + n, sizeof reply - n, "550-a line of much text\r\n");
     }
-    strcat(reply, "550 5.7.1 and the reason\r\n");
+    snprintf(reply + n, sizeof reply - n, "550 5.7.1 and the reason\r\n");
     w->manners[0].rcpt = reply;
     DELIVER("a@one.example");
     EXPECT("failed 550 5.7.1");
