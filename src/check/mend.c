@@ -1,5 +1,7 @@
 #include "check/mend.h"
 
+#include "config/local_user.h"
+
 bool
 check_mend_is_wanted(const struct check_input *input, const struct config_zone *zone)
 {
@@ -17,6 +19,10 @@ domain_for(const struct check_input *input, const struct config_zone *zone)
     size_t at = str_rfind_char(input->user, '@');
     if (at != STR_NPOS) {
         return str_skip(input->user, at + 1);
+    }
+    uint32_t uid;
+    if (local_user_parse(input->user, &uid)) {
+        return local_user_domain(input->config);
     }
     return zone != NULL && zone->domain.n > 0 ? zone->domain : input->config->hostname;
 }

@@ -1,5 +1,6 @@
 #include "check/own_address.h"
 
+#include "config/local_user.h"
 #include "smtp/address.h"
 
 struct search {
@@ -90,6 +91,16 @@ is_allowed(const struct search *search, struct str address)
     return false;
 }
 
+/* A user of this machine has no address of his own; what he may say is said by rules. */
+static bool
+is_of_local_user(const struct search *search, const struct smtp_address *address)
+{
+    uint32_t uid;
+    return local_user_parse(search->user, &uid) &&
+           (local_user_may_use_any_sender(search->config, search->user) ||
+            local_user_may_use_domain(search->config, address->domain));
+}
+
 bool
 own_address_is(struct arena *arena, const struct config *config, struct str user,
                struct str address)
@@ -107,7 +118,8 @@ own_address_is(struct arena *arena, const struct config *config, struct str user
         return false;
     }
     /* His own name is his, also when an alias of that name leads elsewhere. */
-    if (is_user(&search, parsed.local, parsed.domain) || is_allowed(&search, parsed.text)) {
+    if (is_user(&search, parsed.local, parsed.domain) || is_allowed(&search, parsed.text) ||
+        is_of_local_user(&search, &parsed)) {
         return true;
     }
     struct place place = {.domain = config_domain_find(config, parsed.domain),

@@ -3,7 +3,8 @@
  *
  * His name, the same with something behind the plus separator, an alias that leads to him, alone or
  * among others, and what the configuration allows him (submission.senders). A catch-all makes
- * nothing anybody's own. Pure.
+ * nothing anybody's own. A user of this machine (config/local_user.h) has all addresses of our
+ * domains, and root all there are. Pure.
  */
 #ifndef POSTERN_CHECK_OWN_ADDRESS_H
 #define POSTERN_CHECK_OWN_ADDRESS_H

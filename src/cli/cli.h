@@ -38,6 +38,11 @@ int cli_dmarc(int argc, char **argv);
 int cli_dovecot_config(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_dns(int argc, char **argv);
+/* Its exit statuses are those of sysexits.h, which callers of sendmail know. */
+int cli_sendmail(int argc, char **argv);
+/* The program was called by a name that stands for a command: "/usr/sbin/sendmail", mailq,
+ * newaliases. The exit status; -1: it was not. */
+int cli_called_as(const char *name, int argc, char **argv);
 
 /*
  * Takes "--config FILE" (or "--config=FILE", "-c FILE") and "--json" out of argv wherever they

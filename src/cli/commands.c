@@ -30,6 +30,7 @@ const struct cli_command cli_commands[] = {
     {"dmarc", cli_dmarc, "show what was seen of mail from domains that ask for reports"},
     {"check", cli_check, "try the checks on a sender, a message or a domain"},
     {"dns", cli_dns, "print the DNS records that a domain needs, and verify them"},
+    {"sendmail", cli_sendmail, "take a message from a user or program of this machine"},
     {"dovecot-config", cli_dovecot_config, "write a Dovecot configuration for the mailboxes"},
     {"completion", cli_completion, "print a script that completes commands in the shell"},
     {"role", cli_role, NULL},

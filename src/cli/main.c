@@ -72,6 +72,10 @@ command_first(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+    int exit_status = argc > 0 ? cli_called_as(argv[0], argc, argv) : -1;
+    if (exit_status >= 0) {
+        return exit_status;
+    }
     if (argc < 2) {
         print_usage(stderr);
         return CLI_USAGE;

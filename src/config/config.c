@@ -327,7 +327,8 @@ choice_name(const struct schema_choice *choices, unsigned value)
 const char *
 config_listener_kind_name(enum config_listener_kind kind)
 {
-    return choice_name(schema_listener_kinds, kind);
+    /* It has no word in the file, because nobody writes it there. */
+    return kind == CONFIG_LISTENER_LOCAL ? "sendmail" : choice_name(schema_listener_kinds, kind);
 }
 
 const char *

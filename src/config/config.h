@@ -45,6 +45,7 @@ enum config_listener_kind {
     CONFIG_LISTENER_MX,         /* SMTP from other servers, usually port 25; no AUTH */
     CONFIG_LISTENER_SUBMISSION, /* from users, usually port 587; AUTH after STARTTLS (RFC 6409) */
     CONFIG_LISTENER_SMTPS,      /* from users, usually port 465; TLS at once (RFC 8314) */
+    CONFIG_LISTENER_LOCAL,      /* from users of this machine, over a Unix socket; never written */
 };
 
 enum config_tls_version {
@@ -315,6 +316,14 @@ struct config_submission {
     bool add_message_id;                /* [true] when missing (RFC 6409 8.3) */
 };
 
+/* Mail of this machine's own users and programs; see local_user.h for who is who. */
+struct config_sendmail {
+    bool enabled;                   /* [true] there is a socket for it */
+    struct str domain;              /* of addresses without one; empty: see local_user_domain */
+    struct config_texts users;      /* patterns of "uid:33" that may submit; none: everybody */
+    struct config_texts any_sender; /* and that may use any sender, as root may */
+};
+
 /* SMTP client time-outs (RFC 5321 4.5.3.2 names these least values). */
 struct config_client_timeouts {
     int64_t connect_ms;       /* [30s, 1s..10m] for one address */
@@ -486,6 +495,7 @@ struct config {
     struct config_checks checks;
     struct config_smtp smtp;
     struct config_submission submission;
+    struct config_sendmail sendmail;
     struct config_queue queue;
     struct config_callout callout;
     struct config_bounce bounce;

@@ -604,6 +604,8 @@ static const struct schema_field root_fields[] = {
     GROUP(config, smtp, struct config_smtp, smtp_map, "How Postern presents itself."),
     GROUP(config, submission, struct config_submission, submission_map,
           "What is done to messages of users who have logged in."),
+    GROUP(config, sendmail, struct config_sendmail, schema_sendmail_map,
+          "Mail of this machine's own users and programs."),
     GROUP(config, queue, struct config_queue, queue_map, "How and how long delivery is tried."),
     GROUP(config, callout, struct config_callout, callout_map,
           "Asking the server behind about recipients, for domains with recipients: callout."),

@@ -80,5 +80,6 @@ extern const struct schema_map schema_authentication;
 extern const struct schema_map schema_login_map;
 extern const struct schema_map schema_route_map;
 extern const struct schema_map schema_smart_host_map;
+extern const struct schema_map schema_sendmail_map;
 
 #endif

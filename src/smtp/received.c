@@ -42,6 +42,10 @@ append_comment_text(struct buf *buf, struct str s)
 static enum status
 append_from(struct buf *buf, const struct smtp_received *received)
 {
+    if (received->local_user.n > 0) {
+        return buf_printf(buf, "from localhost (local user, uid %.*s)",
+                          STR_ARG(received->local_user));
+    }
     if (received->hide_client) {
         return buf_append(buf, STR("from client.invalid (address withheld)"));
     }

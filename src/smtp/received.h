@@ -14,8 +14,10 @@ struct smtp_received {
     struct str client_name; /* verified reverse name in normal form; empty: none */
     /* Leaves out who the client is: for submission, where its address is nobody's business. */
     bool hide_client;
-    struct str by; /* our host name */
-    struct str id; /* printable ASCII; empty: no `id` clause */
+    struct str
+        local_user; /* "33": it came from this user of the machine itself; empty: it did not */
+    struct str by;  /* our host name */
+    struct str id;  /* printable ASCII; empty: no `id` clause */
     bool esmtp;
     bool authenticated;
     bool smtputf8; /* SMTPUTF8 was on the MAIL command */

@@ -327,6 +327,12 @@ smtp_server_tls_started(struct smtp_server *server, const struct smtp_tls_info *
 }
 
 void
+smtp_server_identify(struct smtp_server *server, struct str user)
+{
+    server->session.user = arena_str_dup(server_arena(server), user);
+}
+
+void
 smtp_server_end(struct smtp_server *server, const struct smtp_reply *reply)
 {
     if (server->state != SMTP_STATE_CLOSING) {

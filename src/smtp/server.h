@@ -316,6 +316,12 @@ struct smtp_server;
 /* Wipes what held secrets, frees all, sets *server to NULL. NULL is allowed. */
 void smtp_server_destroy(struct smtp_server **server);
 
+/*
+ * Before the start: the client is this user, as something else than the protocol has proven (the
+ * kernel, of a local user). He needs no AUTH then, and may not ask for another one. Copied.
+ */
+void smtp_server_identify(struct smtp_server *server, struct str user);
+
 /* Queues the greeting. */
 void smtp_server_start(struct smtp_server *server);
 /*

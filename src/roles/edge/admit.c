@@ -7,6 +7,9 @@
 static const struct smtp_reply reply_no_memory =
     SMTP_REPLY(421, 4, 3, 1, "Too much to do now; try again later");
 
+static const struct smtp_reply reply_local_user =
+    SMTP_REPLY(554, 5, 7, 1, "This user may not submit mail (sendmail.users)");
+
 static const struct smtp_reply reply_no_tls =
     SMTP_REPLY(421, 4, 7, 0, "TLS cannot be offered here now; try again later");
 
@@ -43,6 +46,24 @@ admission_reply(enum admission_verdict verdict)
     return SMTP_REPLY(421, 4, 3, 2, "Too many connections; try again later");
 }
 
+/*
+ * What a client is counted by. Local users get an address each in a block that no host has (RFC
+ * 6666), so that one of them cannot use up what the others need; together they are one network.
+ */
+static struct ip_address
+counted_address(const struct connection *connection)
+{
+    uint32_t const uid = connection->local_uid;
+    if (connection->local_user[0] == '\0') {
+        return connection->client;
+    }
+    return (struct ip_address){{[0] = 0x01,
+                                [12] = (uint8_t)(uid >> 24),
+                                [13] = (uint8_t)(uid >> 16),
+                                [14] = (uint8_t)(uid >> 8),
+                                [15] = (uint8_t)uid}};
+}
+
 /* False when it may not come in; then it is closed. */
 static bool
 connection_check_limits(struct connection *connection)
@@ -55,9 +76,9 @@ connection_check_limits(struct connection *connection)
         connection_refuse(connection, &reply_no_memory, "limits.memory", limits->memory);
         return false;
     }
-    enum admission_verdict verdict =
-        admission_enter(edge->clients, &edge->admission_limits, &connection->client, rated,
-                        edge_now_ms(), &connection->place);
+    struct ip_address const counted = counted_address(connection);
+    enum admission_verdict verdict = admission_enter(
+        edge->clients, &edge->admission_limits, &counted, rated, edge_now_ms(), &connection->place);
     if (verdict != ADMISSION_OK) {
         struct smtp_reply reply = admission_reply(verdict);
         edge->counters.refused[verdict]++;
@@ -73,7 +94,8 @@ connection_admit(struct connection *connection)
 {
     const struct config *config = connection->profile->config;
     enum config_listener_kind kind = connection->listener->config->kind;
-    if (!connection->by_proxy_itself) {
+    bool local = kind == CONFIG_LISTENER_LOCAL;
+    if (!connection->by_proxy_itself && !local) {
         connection->zone = config_zone_for_ip(config, &connection->client);
     }
     TRACE(&connection->trace, connection_opened, .client = connection->client,
@@ -83,6 +105,10 @@ connection_admit(struct connection *connection)
           .zone = connection->zone != NULL ? connection->zone->name : STR(""),
           .proxy = connection->proxy);
     if (!connection_check_limits(connection)) {
+        return;
+    }
+    if (local && !local_user_may_submit(config, str_from_cstr(connection->local_user))) {
+        connection_refuse(connection, &reply_local_user, "sendmail.users", connection->local_uid);
         return;
     }
     if (connection->listener->broken) {

@@ -103,28 +103,51 @@ read_server_address(struct connection *connection)
     }
 }
 
+/*
+ * Who is at the other end of a Unix socket. The kernel wrote that down at connect(2), so it holds
+ * for what has been handed on, too: a descriptor that was inherited speaks for who opened it.
+ */
+static enum status
+read_local_user(struct connection *connection)
+{
+    static const struct ip_address loopback = {{[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+        return STATUS_IO;
+    }
+    connection->local_uid = peer.uid;
+    local_user_name(peer.uid, connection->local_user);
+    connection->client = loopback;
+    return STATUS_OK;
+}
+
+static enum status
+read_client(struct connection *connection, const struct sockaddr *peer)
+{
+    int on = 1;
+    if (connection->listener->config->kind == CONFIG_LISTENER_LOCAL) {
+        return read_local_user(connection);
+    }
+    /* Replies are written whole: nothing is won by waiting for more. */
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    read_server_address(connection);
+    return ip_from_sockaddr(peer, &connection->client, &connection->client_port);
+}
+
 void
 connection_open(struct edge *edge, const struct profile_listener *listener, int fd,
                 const struct sockaddr *peer)
 {
-    int on = 1;
-    struct ip_address client;
-    uint16_t port;
-    struct connection *connection = NULL;
-    if (ip_from_sockaddr(peer, &client, &port) == STATUS_OK) {
-        connection = connection_create(edge, listener, fd);
-    }
+    struct connection *connection = connection_create(edge, listener, fd);
     if (connection == NULL) {
         close(fd);
         return;
     }
-    /* Replies are written whole: nothing is won by waiting for more. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connection->client = client;
-    connection->client_port = port;
-    read_server_address(connection);
     connection_charge(connection);
-    if (config_networks_contain(&listener->config->proxy_protocol, &client)) {
+    if (read_client(connection, peer) != STATUS_OK) {
+        connection_close(connection, "reset");
+    } else if (config_networks_contain(&listener->config->proxy_protocol, &connection->client)) {
         connection_enter(connection, CONNECTION_PROXY);
     } else {
         connection_admit(connection);

@@ -14,6 +14,7 @@
 #define POSTERN_ROLES_EDGE_CONNECTION_H
 
 #include "base/random.h"
+#include "config/local_user.h"
 #include "roles/edge/edge.h"
 #include "trace/trace.h"
 
@@ -62,8 +63,10 @@ struct connection {
     bool by_proxy_itself; /* the PROXY header said LOCAL or UNKNOWN: in no zone */
     bool noteworthy;      /* something happened that the ledger should know of */
     const char *reason;   /* why it ends; static; NULL: not known yet */
-    struct ip_address client;
-    struct ip_address proxy; /* who sent the PROXY header; all zero: none */
+    char local_user[LOCAL_USER_MAX]; /* "uid:33", as the kernel says; "": it came over IP */
+    uint32_t local_uid;              /* his number */
+    struct ip_address client;        /* of a local user: 127.0.0.1 */
+    struct ip_address proxy;         /* who sent the PROXY header; all zero: none */
     struct ip_address server;
     uint16_t client_port;
     uint16_t server_port;

@@ -33,8 +33,8 @@
 
 /* Read from a socket at one time; also the most input that is kept while an answer is awaited. */
 #define EDGE_READ_SIZE       65536u
-/* Listening sockets (config/: 1..64). */
-#define EDGE_LISTENERS_MAX   64u
+/* Listening sockets (config/: 1..64), and the one for local users. */
+#define EDGE_LISTENERS_MAX   65u
 /* What a connection is counted with in the memory budget, beside buffers and bodies. */
 #define EDGE_CONNECTION_COST 4096u
 /*
@@ -71,7 +71,7 @@ struct edge_counters {
 
 struct edge_listener {
     struct edge *edge;
-    uint32_t index; /* in config->listeners of its generation */
+    uint32_t index; /* in config->listeners of its generation; behind them: for local users */
     int fd;         /* owned */
     struct event *readable;
 };

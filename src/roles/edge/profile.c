@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/local_user.h"
 #include "tls/configured.h"
 
 /* RFC 5321 4.5.3.1.6 counts a line with its CRLF; the core without. */
@@ -13,6 +14,7 @@ core_kind(enum config_listener_kind kind)
 {
     switch (kind) {
     case CONFIG_LISTENER_SUBMISSION:
+    case CONFIG_LISTENER_LOCAL:
         return SMTP_LISTENER_SUBMISSION;
     case CONFIG_LISTENER_SMTPS:
         return SMTP_LISTENER_SMTPS;
@@ -79,7 +81,10 @@ static void
 listener_make_settings(struct profile_listener *listener, const struct config *config)
 {
     smtp_server_settings_init(&listener->settings, core_kind(listener->config->kind));
-    listener->settings.hostname = config->hostname;
+    /* Whoever submits locally learns from the greeting which domain addresses without one have. */
+    listener->settings.hostname = listener->config->kind == CONFIG_LISTENER_LOCAL
+                                      ? local_user_domain(config)
+                                      : config->hostname;
     listener->settings.greeting = config->smtp.banner;
     listener->settings.tls = core_tls(listener);
     settings_apply_limits(&listener->settings, &config->limits);
@@ -113,12 +118,31 @@ listener_make_tls(struct profile_listener *listener, const struct config_tls *tl
     }
 }
 
+/* It is in no file: there is one, or none. */
+static const struct config_listener local_listener = {.kind = CONFIG_LISTENER_LOCAL,
+                                                      .tls = CONFIG_TLS_NONE};
+
+static void
+listener_make_label(struct profile_listener *listener)
+{
+    char address[IP_TEXT_MAX];
+    const struct config_listener *config = listener->config;
+    if (config->kind == CONFIG_LISTENER_LOCAL) {
+        snprintf(listener->label, sizeof listener->label, "%s",
+                 config_listener_kind_name(config->kind));
+        return;
+    }
+    snprintf(listener->label, sizeof listener->label, "%s %s:%u",
+             config_listener_kind_name(config->kind), ip_format(&config->address, address),
+             config->port);
+}
+
 struct profile *
 profile_create(const struct config *config, struct tls_identity *const *identities,
                size_t identity_count)
 {
     struct profile *profile = calloc(1, sizeof *profile);
-    size_t const count = config->listeners.count;
+    size_t const count = config->listeners.count + (config->sendmail.enabled ? 1 : 0);
     if (profile == NULL ||
         (profile->listeners = calloc(count, sizeof *profile->listeners)) == NULL) {
         abort();
@@ -128,11 +152,9 @@ profile_create(const struct config *config, struct tls_identity *const *identiti
     profile->listener_count = count;
     for (size_t i = 0; i < count; i++) {
         struct profile_listener *listener = &profile->listeners[i];
-        char address[IP_TEXT_MAX];
-        listener->config = &config->listeners.items[i];
-        snprintf(listener->label, sizeof listener->label, "%s %s:%u",
-                 config_listener_kind_name(listener->config->kind),
-                 ip_format(&listener->config->address, address), listener->config->port);
+        listener->config =
+            i < config->listeners.count ? &config->listeners.items[i] : &local_listener;
+        listener_make_label(listener);
         if (listener->config->tls != CONFIG_TLS_NONE ||
             listener->config->kind == CONFIG_LISTENER_SMTPS) {
             listener_make_tls(listener, &config->tls, identities, identity_count);

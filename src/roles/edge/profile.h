@@ -23,7 +23,8 @@ struct profile {
     unsigned references;
     const struct config *config; /* one reference */
     size_t listener_count;
-    struct profile_listener *listeners; /* by their place in config->listeners */
+    /* By their place in config->listeners; behind them, if there is one, that for local users. */
+    struct profile_listener *listeners;
 };
 
 /*

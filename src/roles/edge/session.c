@@ -58,6 +58,11 @@ session_begin(struct connection *connection, bool early_talk)
     if (connection->tls != NULL) {
         tell_core_of_tls(connection);
     }
+    if (connection->local_user[0] != '\0') {
+        struct str user = str_from_cstr(connection->local_user);
+        TRACE(&connection->trace, auth_succeeded, .mechanism = STR("local user"), .user = user);
+        smtp_server_identify(connection->core, user);
+    }
     if (early_talk) {
         smtp_server_input_before_greeting(connection->core);
     }

@@ -5,6 +5,7 @@
 #include "auth/results_authres.h"
 #include "base/clock.h"
 #include "check/mend.h"
+#include "config/local_user.h"
 #include "roles/filter/outgoing.h"
 #include "smtp/envelope.h"
 #include "smtp/received.h"
@@ -220,13 +221,16 @@ add_received(const struct filter_header_input *input, struct mail_edits *edits)
 {
     struct str const name = mail_field_name(MAIL_FIELD_RECEIVED);
     const struct msg_submit *submit = input->submit;
+    uint32_t uid;
+    bool local = local_user_parse(submit->user, &uid);
     struct smtp_received received = {
+        .local_user = local ? arena_printf(edits->arena, "%u", (unsigned)uid) : STR(""),
         .hide_client =
             filter_is_submission(submit) && input->config->submission.hide_client_address,
         .by = input->config->hostname,
         .id = submit->id,
         .esmtp = submit->esmtp,
-        .authenticated = submit->user.n > 0,
+        .authenticated = submit->user.n > 0 && !local,
         .smtputf8 = (submit->flags & SMTP_MESSAGE_SMTPUTF8) != 0,
         .tls = submit->tls.n > 0,
         .recipient = only_original(input),

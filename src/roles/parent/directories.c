@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/local_user.h"
 #include "roles/users.h"
 
 /* Roles that keep files. The ledger's group may pass to the users' file that Dovecot reads. */
@@ -231,8 +232,8 @@ directories_prepare(const struct config *config, struct arena *arena, int *lock_
 void
 directories_forget(const struct config *config, int lock_fd)
 {
-    static const char *const names[] = {"postern.pid", "parent.sock", "spool.sock", "ledger.sock",
-                                        "vault.sock"};
+    static const char *const names[] = {"postern.pid", "parent.sock", "spool.sock",
+                                        "ledger.sock", "vault.sock",  LOCAL_USER_SOCKET};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%.*s/%s", STR_ARG(config->directories.run), names[i]);

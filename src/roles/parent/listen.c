@@ -8,9 +8,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/local_user.h"
+
 #define LISTEN_BACKLOG 1024
 #define BIND_TRIES     10
 #define BIND_WAIT_MS   100
+/* Modes of Unix sockets: 0660 for commands, 0666 where every user of the machine may write mail. */
+#define COMMANDS_UMASK 0117
+#define LOCAL_UMASK    0111
 
 /*
  * With `shared`, beside a socket of ours that has been made shareable (socket_share): the same port
@@ -115,8 +120,10 @@ listen_beside(const struct listen_set *old, const struct config_listener *wanted
     return status;
 }
 
+/* `type`: SOCK_STREAM or the like; `closed`: the rights that nobody but its owner and, as they
+ * say, its group has. */
 static enum status
-listen_unix(const char *path, int *fd_out)
+listen_unix(const char *path, int type, mode_t closed, int *fd_out)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof sa.sun_path) {
@@ -124,12 +131,12 @@ listen_unix(const char *path, int *fd_out)
         return STATUS_IO;
     }
     memcpy(sa.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         return STATUS_IO;
     }
     unlink(path);
-    mode_t old = umask(0117); /* born with its final mode */
+    mode_t old = umask(closed); /* born with its final mode */
     int failed = bind(fd, (const struct sockaddr *)&sa, sizeof sa);
     umask(old);
     if (failed != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
@@ -148,7 +155,8 @@ listen_commands(const struct config *config, enum role role, struct arena *arena
 {
     struct str path =
         arena_printf(arena, "%.*s/%s.sock", STR_ARG(config->directories.run), ipc_role_name(role));
-    enum status status = path.p != NULL ? listen_unix(path.p, fd_out) : STATUS_LIMIT;
+    enum status status =
+        path.p != NULL ? listen_unix(path.p, SOCK_SEQPACKET, COMMANDS_UMASK, fd_out) : STATUS_LIMIT;
     if (status != STATUS_OK) {
         *reason_out = arena_printf(arena, "%.*s: %s", STR_ARG(path), strerror(errno));
     }
@@ -181,12 +189,33 @@ bind_hint(int reason)
     }
 }
 
+/* The socket for local users, at the end of the set; the one of `old` goes on. */
+static enum status
+open_local(const struct config *config, const struct listen_set *old, struct arena *arena,
+           struct listen_set *set, struct str *reason_out)
+{
+    int fd = -1;
+    struct str path =
+        arena_printf(arena, "%.*s/" LOCAL_USER_SOCKET, STR_ARG(config->directories.run));
+    if (old != NULL && old->count > 0 && old->items[old->count - 1].port == 0) {
+        fd = fcntl(old->items[old->count - 1].fd, F_DUPFD_CLOEXEC, 3);
+    } else if (path.p != NULL && listen_unix(path.p, SOCK_STREAM, LOCAL_UMASK, &fd) != STATUS_OK) {
+        fd = -1;
+    }
+    if (fd < 0) {
+        *reason_out = arena_printf(arena, "%.*s: %s", STR_ARG(path), strerror(errno));
+        return STATUS_IO;
+    }
+    set->items[set->count++].fd = fd;
+    return STATUS_OK;
+}
+
 enum status
 listen_set_open(const struct config *config, const struct listen_set *old, struct arena *arena,
                 struct listen_set *set_out, struct str *reason_out)
 {
     struct listen_set set = {.count = 0};
-    for (size_t i = 0; i < config->listeners.count && i < LISTEN_SOCKETS_MAX; i++) {
+    for (size_t i = 0; i < config->listeners.count && i < LISTEN_SOCKETS_MAX - 1; i++) {
         const struct config_listener *wanted = &config->listeners.items[i];
         int fd = find_in(old, wanted);
         enum status status = STATUS_OK;
@@ -208,6 +237,10 @@ listen_set_open(const struct config *config, const struct listen_set *old, struc
         set.items[set.count].port = wanted->port;
         set.items[set.count].fd = fd;
         set.count++;
+    }
+    if (config->sendmail.enabled && open_local(config, old, arena, &set, reason_out) != STATUS_OK) {
+        listen_set_close(&set);
+        return STATUS_IO;
     }
     *set_out = set;
     return STATUS_OK;

@@ -8,14 +8,15 @@
 #include "config/config.h"
 #include "ipc/message.h"
 
-#define LISTEN_SOCKETS_MAX 64
+/* As many as may be configured, and the one for local users. */
+#define LISTEN_SOCKETS_MAX 65
 
-/* Listening sockets by their place in config->listeners. */
+/* Listening sockets by their place in config->listeners; behind them that for local users. */
 struct listen_set {
     struct {
         struct ip_address address;
-        uint16_t port;
-        int fd; /* owned */
+        uint16_t port; /* 0: the socket for local users */
+        int fd;        /* owned */
     } items[LISTEN_SOCKETS_MAX];
     size_t count;
 };
