@@ -271,9 +271,11 @@ static void
 test_long_names(void **state)
 {
     static const struct {
-        size_t label; /* in front of a name of 191 octets and a label of 61 */
+        size_t label; /* in front of `last`, which is in front of a name of 191 octets */
+        size_t last;
         enum status want;
-    } cases[] = {{0, STATUS_OK}, {1, STATUS_SYNTAX}, {2, STATUS_SYNTAX}, {63, STATUS_SYNTAX}};
+    } cases[] = {{0, 63, STATUS_OK},     {1, 61, STATUS_OK},     {1, 62, STATUS_SYNTAX},
+                 {1, 63, STATUS_SYNTAX}, {2, 63, STATUS_SYNTAX}, {63, 63, STATUS_SYNTAX}};
     char name[192];
     (void)state;
     memset(name, 'a', sizeof name);
@@ -294,13 +296,14 @@ test_long_names(void **state)
         if (cases[i].label > 0) {
             put_label(&rdata, cases[i].label);
         }
-        put_label(&rdata, 63);
+        put_label(&rdata, cases[i].last);
         put_u16(&rdata, 0xc00c);
         put_record(&p, 12, DNS_TYPE_PTR, 1, str_make(rdata.octets, rdata.n), rdata.n);
         enum status status =
             answer_of(&p, str_make(name, 63 + 1 + 63 + 1 + 61), DNS_TYPE_PTR, arena, &answer);
         if (status != cases[i].want) {
-            fail_msg("a label of %zu more: %s", cases[i].label, status_name(status));
+            fail_msg("labels of %zu and %zu more: %s", cases[i].label, cases[i].last,
+                     status_name(status));
         }
         assert_true(status != STATUS_OK || answer.records[0].n == DNS_NAME_WIRE_MAX);
         arena_destroy(&arena);

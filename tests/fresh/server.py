@@ -218,6 +218,11 @@ class Server:
                                       BOB), 30, "the trace", step=0.5)
         check("elsewhere.example" in story, "it is read over IMAPS, and postern explain tells of it")
 
+        self.root.shell(f"printf 'Subject: nightly\\n\\ndone\\n' | runuser -u nobody -- sendmail {BOB}")
+        wait_for(lambda: b"Subject: nightly" in self.mailbox(context), 30, "the mail of sendmail",
+                 step=0.5)
+        step("what a program of the machine gives to /usr/sbin/sendmail arrives")
+
     def mailbox(self, context):
         """Everything in Bob's mailbox."""
         connection = _Imaps((ADDRESS, 993), None, _named(context, HOST))
@@ -325,6 +330,9 @@ class Server:
               and (root.path / "etc/postern/postern.yaml").exists()
               and not (root.path / "usr/bin/postern").exists(),
               "removed; the queue and the configuration stay")
+        left = [link for link in ("usr/sbin/sendmail", "etc/alternatives/sendmail", "usr/bin/mailq")
+                if (root.path / link).is_symlink()]
+        check(not left, "sendmail goes with it", left)
         root.shell("apt-get purge -y postern")
         check(not (root.path / "var/lib/postern").exists()
               and not (root.path / "etc/postern").exists(), "purged; nothing stays")
