@@ -321,7 +321,7 @@ copy_some(int from, int to, bool to_socket)
 int
 sendmail_session_copy(const char *path)
 {
-    int fd;
+    int fd = -1;
     int exit_status = connect_to(path, &fd);
     if (exit_status != EX_OK) {
         return exit_status;

@@ -1,6 +1,7 @@
 /* sendmail's options, the message it makes, recipients in the header, exit statuses. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -12,6 +13,9 @@
 
 #define WORDS_MAX 24
 
+/* The longest command line of these tests. */
+#define LINE_MAX_OCTETS 200
+
 /* ---- options */
 
 static bool
@@ -20,7 +24,7 @@ read_line(const char *line, char *copy, struct sendmail_options *options, char *
     char *argv[WORDS_MAX] = {(char[]){"sendmail"}};
     static char *kept[WORDS_MAX];
     int argc = 1;
-    strcpy(copy, line);
+    snprintf(copy, LINE_MAX_OCTETS, "%s", line);
     for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
         argv[argc++] = word;
     }
@@ -69,14 +73,14 @@ calls_are_understood(void **state)
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         struct sendmail_options options;
         char error[SENDMAIL_ERROR_MAX] = "";
-        char copy[200];
-        char names[200] = "";
+        char copy[LINE_MAX_OCTETS];
+        char names[LINE_MAX_OCTETS] = "";
         if (!read_line(calls[i].line, copy, &options, error)) {
             fail_msg("%s: %s", calls[i].line, error);
         }
         for (size_t k = 0; k < options.recipient_count; k++) {
-            strcat(names, k > 0 ? " " : "");
-            strcat(names, options.recipients[k]);
+            size_t n = strlen(names);
+            snprintf(names + n, sizeof names - n, "%s%s", k > 0 ? " " : "", options.recipients[k]);
         }
         assert_int_equal(options.mode, calls[i].mode);
         assert_int_equal(options.from_header, calls[i].from_header);
@@ -92,7 +96,7 @@ values_are_kept(void **state)
 {
     struct sendmail_options options;
     char error[SENDMAIL_ERROR_MAX];
-    char copy[200];
+    char copy[LINE_MAX_OCTETS];
     (void)state;
     assert_true(
         read_line("-F Bob -N success,failure -Rhdrs -V id --config=/x b", copy, &options, error));
@@ -123,7 +127,7 @@ wrong_calls_are_told(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sendmail_options options;
         char error[SENDMAIL_ERROR_MAX] = "";
-        char copy[200];
+        char copy[LINE_MAX_OCTETS];
         assert_false(read_line(rows[i].line, copy, &options, error));
         assert_string_equal(error, rows[i].error);
     }
@@ -205,8 +209,8 @@ check_recipients(const char *input, const struct sendmail_recipients *got, const
 {
     char text[400] = "";
     for (size_t i = 0; i < got->count; i++) {
-        strcat(text, i > 0 ? " " : "");
-        strncat(text, got->items[i].p, got->items[i].n);
+        size_t n = strlen(text);
+        snprintf(text + n, sizeof text - n, "%s%.*s", i > 0 ? " " : "", STR_ARG(got->items[i]));
     }
     if (strcmp(text, want) != 0) {
         fail_msg("%s: got '%s', want '%s'", input, text, want);

@@ -24,6 +24,7 @@ READ_IN_CONFIG = {
     "with_subdomains": "config_route_find",
     "control": "config_ref",
     "authserv_id": "config_authserv_id",
+    "any_sender": "local_user_may_use_any_sender",
 }
 
 
