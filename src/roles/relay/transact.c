@@ -98,7 +98,7 @@ make_ascii_head(struct relay_delivery *d, unsigned flags)
 
 /*
  * RFC 6531 3.2: what the server does not offer is not used. A header in UTF-8 goes on as ASCII
- * where nothing is lost by it (doc/decisions/0018-smtputf8.md); if it cannot, the client core finds
+ * where nothing is lost by it (doc/decisions/0017-smtputf8.md); if it cannot, the client core finds
  * that the server does not take it.
  */
 static void
