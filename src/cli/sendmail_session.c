@@ -278,7 +278,8 @@ sendmail_session_send(struct sendmail_session *session, const struct sendmail_en
     if (session->reply.code != 354) {
         return tell_refusal(session, "the message");
     }
-    /* Who refuses a message while it comes says so and closes: his reply is there to be read. */
+    /* A server that refuses a message while it comes says so and closes: its reply can still be
+     * read. */
     bool sent = send_content(session->fd, envelope->content);
     if (!read_reply(session, true)) {
         return tell_lost(sent ? "before it said what became of the message" : "within the message");
