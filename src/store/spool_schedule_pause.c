@@ -101,12 +101,12 @@ schedule_resume(struct schedule *schedule, struct str name, int64_t now_ms)
 void
 schedule_forget_pauses(struct schedule *schedule)
 {
-    struct schedule_pause *p;
-    struct schedule_pause *next;
-    HASH_ITER(hh, schedule->pauses, p, next)
-    {
-        HASH_DEL(schedule->pauses, p);
+    struct schedule_pause *p = schedule->pauses;
+    HASH_CLEAR(hh, schedule->pauses);
+    while (p != NULL) {
+        struct schedule_pause *next = p->hh.next;
         free(p);
+        p = next;
     }
 }
 
