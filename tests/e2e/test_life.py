@@ -295,7 +295,7 @@ def test_metrics_of_findings_latency_age_and_certificates(world):
 def test_status_tells_queue_and_rates(world):
     running = world.gateway({"routes": [{"domain": "far.example", "to": "smtp://127.0.0.1:1"}]})
     text = running.gateway.command("status").stdout
-    assert "Queue  0 messages, 0 recipients (0 deferred, 0 held)" in text
+    assert "Queue  0 messages, 0 recipients (0 waiting, 0 deferred, 0 held)" in text
     assert running.receive(BOB[0]).code == 250
     with running.dialogue() as client:
         client.ehlo()
@@ -312,7 +312,7 @@ def test_status_tells_queue_and_rates(world):
 
     wait_for(rates, 15)
     text = running.gateway.command("status").stdout
-    assert "Queue  1 message, 1 recipient (1 deferred, 0 held)" in text
+    assert "Queue  1 message, 1 recipient (0 waiting, 1 deferred, 0 held)" in text
     assert re.search(r"^Rates .*1 min .*5 min", text, re.M)
     assert re.search(r"^  received +\d+\.\d +\d+\.\d$", text, re.M)
 
