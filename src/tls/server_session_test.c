@@ -147,13 +147,15 @@ connect_once(struct tls_server *server, int version, const char *name, const cha
 {
     struct pair pair;
     char sni[64];
+    char list[64];
     char octet;
     size_t n;
     snprintf(sni, sizeof sni, "%s", name);
     pair_open(&pair, server, version);
     SSL_set_tlsext_host_name(pair.client, sni);
     if (sigalgs != NULL) {
-        assert_int_equal(SSL_set1_sigalgs_list(pair.client, sigalgs), 1);
+        snprintf(list, sizeof list, "%s", sigalgs);
+        assert_int_equal(SSL_set1_sigalgs_list(pair.client, list), 1);
     }
     if (before != NULL) {
         SSL_set_session(pair.client, before->session);
