@@ -114,7 +114,7 @@ test_fields(void **state)
 static void
 test_long_text(void **state)
 {
-    static const char *const characters[] = {UE, "\xe2\x82\xac", "a" UE, "abcdefgh \xd0\x94"};
+    static const char *const characters[] = {UE, "\xe2\x82\xac", ("a" UE), "abcdefgh \xd0\x94"};
     (void)state;
     for (size_t i = 0; i < sizeof characters / sizeof characters[0]; i++) {
         struct arena *arena = arena_create(1 << 20);
