@@ -179,6 +179,7 @@ take_dot(struct smtp_content *content, char c, size_t *used)
     }
     if (content->place == SMTP_CONTENT_LINE_START) {
         content->place = SMTP_CONTENT_DOT;
+        note_octet(content, c);
     } else if (content->place == SMTP_CONTENT_DOT && c == '\r') {
         content->place = SMTP_CONTENT_DOT_CR;
     } else if (content->place == SMTP_CONTENT_DOT_CR && c == '\n') {
@@ -249,6 +250,11 @@ swallow(struct smtp_content *content, const struct smtp_content_rules *rules, st
 {
     size_t i = 0;
     bool ended = false;
+    /* A line behind a bare LF: its dot ends nothing, as swallow_check knows of a text. */
+    if (content->after_lf && content->place == SMTP_CONTENT_LINE_START) {
+        content->place = SMTP_CONTENT_TEXT;
+    }
+    content->after_lf = false;
     if (content->dots) {
         while (i < input.n && !ended) {
             ended = swallow_octet(content, rules, input.p[i++]);

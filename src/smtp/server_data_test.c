@@ -35,6 +35,13 @@ bare_lf_is_crlf(struct smtp_server_settings *settings)
 }
 
 static void
+small_and_lf_is_crlf(struct smtp_server_settings *settings)
+{
+    bare_lf_is_crlf(settings);
+    settings->limits.message_size = 2;
+}
+
+static void
 small_size_with_lf(struct smtp_server_settings *settings)
 {
     bare_lf_is_crlf(settings);
@@ -110,6 +117,10 @@ static const struct dialogue data_table[] = {
         DATA_ON ", 521 5.5.2, closed"),
     ROW("LF.CRLF where LF is CRLF", bare_lf_is_crlf,
         DATA "x\n.\r\nMAIL FROM:<evil@b.example>\r\n.\r\n", DATA_ON ", 521 5.5.2, closed"),
+    ROW("LF.CRLF behind the LF that is too much", small_and_lf_is_crlf,
+        DATA "x\n.\r\nMAIL FROM:<evil@b.example>\r\n.\r\n", DATA_ON ", 521 5.5.2, closed"),
+    ROW("a stuffed dot that is too much", small_and_lf_is_crlf, DATA "\r\n..\r\n.\r\nNOOP\r\n",
+        DATA_ON ", 552 5.3.4, 250 2.0.0"),
     ROW("CRLF.LF where LF is CRLF", bare_lf_is_crlf,
         DATA "x\r\n.\nMAIL FROM:<evil@b.example>\r\n.\r\n", DATA_ON ", 521 5.5.2, closed"),
     ROW("first LF.CRLF where LF is CRLF", bare_lf_is_crlf, DATA "\n.\r\nNOOP\r\n.\r\n",

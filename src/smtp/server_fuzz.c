@@ -95,15 +95,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct test_edge cut;
     run(&whole, start, input, 0);
     run(&cut, start, input, data[2] % 32u + 1);
-    /* What stands behind STARTTLS is dropped when it came in the clear: then cuts matter. */
-    bool starttls = str_find(buf_str(&whole.log), STR("tls")) != STR_NPOS;
-    if (!starttls && (!str_eq(buf_str(&whole.log), buf_str(&cut.log)) ||
-                      !str_eq(buf_str(&whole.wire), buf_str(&cut.wire)))) {
+    /* What stands behind STARTTLS is dropped when it came in the clear, and what comes before a
+     * reply that must be waited for ends the session: then cuts matter. */
+    bool cuts_matter = str_find(buf_str(&whole.log), STR("tls")) != STR_NPOS ||
+                       str_find(buf_str(&whole.trace), STR("! out_of_turn")) != STR_NPOS;
+    if (!cuts_matter && (!str_eq(buf_str(&whole.log), buf_str(&cut.log)) ||
+                         !str_eq(buf_str(&whole.wire), buf_str(&cut.wire)))) {
         abort();
     }
     for (size_t i = 0; i < whole.message_count; i++) {
         check_message(&whole, &whole.messages[i]);
-        if (!starttls && !str_eq(whole.messages[i].content, cut.messages[i].content)) {
+        if (!cuts_matter && !str_eq(whole.messages[i].content, cut.messages[i].content)) {
             abort();
         }
     }
