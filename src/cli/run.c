@@ -3,21 +3,8 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
-#include "roles/console.h"
-#include "roles/edge.h"
-#include "roles/filter.h"
-#include "roles/ledger.h"
+#include "roles/definitions.h"
 #include "roles/parent/parent.h"
-#include "roles/relay/relay.h"
-#include "roles/resolver.h"
-#include "roles/role.h"
-#include "roles/spool.h"
-#include "roles/vault/vault.h"
-
-static const struct role_definition *const definitions[] = {
-    &console_role, &edge_role,     &filter_role, &ledger_role,
-    &relay_role,   &resolver_role, &spool_role,  &vault_role,
-};
 
 static const char run_usage[] =
     "usage: postern run [--config FILE]\n"
@@ -53,11 +40,8 @@ cli_role(int argc, char **argv)
         str_parse_u64(str_from_cstr(argv[2]), ROLE_INSTANCES_MAX - 1, &instance) != STATUS_OK) {
         return cli_fail("role", CLI_USAGE, "roles are started by `postern run`");
     }
-    enum role wanted = ipc_role_find(str_from_cstr(argv[1]));
-    for (size_t i = 0; i < sizeof definitions / sizeof definitions[0]; i++) {
-        if (definitions[i]->role == wanted) {
-            return role_main(definitions[i], (uint32_t)instance);
-        }
-    }
-    return cli_fail("role", CLI_USAGE, "no role is called '%s'", argv[1]);
+    const struct role_definition *wanted =
+        role_definition_of(ipc_role_find(str_from_cstr(argv[1])));
+    return wanted != NULL ? role_main(wanted, (uint32_t)instance)
+                          : cli_fail("role", CLI_USAGE, "no role is called '%s'", argv[1]);
 }

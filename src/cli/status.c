@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "ipc/role_table.h"
 #include "roles/metrics.h"
 
 /* Room for the text of a duration; the number of days has at most 12 digits. */
@@ -42,8 +43,10 @@ all_ready(const struct msg_status_report *report)
 static void
 role_name(const struct record_role_status *role, char out[static 32])
 {
-    snprintf(out, 32, role->role == ROLE_EDGE ? "%s %u" : "%s",
-             ipc_role_name((enum role)role->role), role->instance);
+    /* The role is a number that another process has told. */
+    bool const several = role->role < ROLE_COUNT && role_row(role->role)->processes_most > 1;
+    snprintf(out, 32, several ? "%s %u" : "%s", ipc_role_name((enum role)role->role),
+             role->instance);
 }
 
 static const char *

@@ -1,29 +1,29 @@
 #!/usr/bin/env python3
-"""Reads messages.def and writes the C of the message catalogue.
+"""Reads roles.def and messages.def and writes the C of the table of roles and of the catalogue.
 
-usage: generate.py messages.def messages.h messages.c
+usage: generate.py roles.def messages.def messages.h messages.c
 """
 import sys
 
-ROLES = ["parent", "edge", "filter", "spool", "relay", "resolver", "ledger", "scan", "vault",
-         "fetch", "web", "console", "clerk", "cli"]
+sys.dont_write_bytecode = True
+
+import roles as table  # noqa: E402
+from roles import Fault  # noqa: E402
+
 NUMBERS = {"u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t",
            "i64": "int64_t", "bool": "bool"}
+MADE = "/* Made from roles.def and messages.def by generate.py: change it there. */"
 
 
-class Fault(Exception):
-    pass
-
-
-def roles_of(text, where):
+def roles_of(text, roles, where):
     names = [n.strip() for n in text.split(",")]
     for n in names:
-        if n not in ROLES + ["any"]:
+        if n not in [role.name for role in roles] + ["any"]:
             raise Fault(f"{where}: no role is called '{n}'")
     return names
 
 
-def parse(path):
+def parse(path, roles):
     items, item = [], None
     for number, line in enumerate(open(path), 1):
         where = f"{path}:{number}"
@@ -37,8 +37,9 @@ def parse(path):
             sides = " ".join(words[2:]).split("->")
             if len(sides) != 2:
                 raise Fault(f"{where}: expected FROM -> TO")
-            item = {"kind": words[0], "name": words[1], "fields": [],
-                    "from": roles_of(sides[0], where), "to": roles_of(sides[1], where)}
+            item = {"kind": words[0], "name": words[1], "fields": [], "where": where,
+                    "from": roles_of(sides[0], roles, where),
+                    "to": roles_of(sides[1], roles, where)}
             items.append(item)
         elif item is None:
             raise Fault(f"{where}: a field outside of a record or message")
@@ -83,6 +84,44 @@ def ordered(items, path):
     return out + [i for i in items if i["kind"] != "record"]
 
 
+def check_line(sender, receiver, where):
+    """Who may send a message has a line to the one who may receive it."""
+    for end, other in ((sender, receiver), (receiver, sender)):
+        if end.name == "cli" and not other.commands:
+            raise Fault(f"{where}: '{other.name}' does not take commands")
+    if sender.is_process() and receiver.is_process() and receiver.name not in sender.peers:
+        raise Fault(f"{where}: '{sender.name}' and '{receiver.name}' are no peers")
+
+
+def check_lines(items, roles):
+    by_name = {role.name: role for role in roles}
+    for item in items:
+        pairs = [(a, b) for a in item.get("from", []) for b in item.get("to", [])]
+        for a, b in pairs:
+            if "any" not in (a, b):
+                check_line(by_name[a], by_name[b], item["where"])
+
+
+def check_gets(items, roles):
+    """The parent may send what a role gets by the table, and nothing of the kind to others."""
+    for message in sorted({*table.GETS.values(), "control_listener"}):
+        item = next(i for i in items if i["name"] == message)
+        wanted = {role.name for role in roles if role.is_process() and
+                  (any(table.GETS[what] == message for what in role.gets) or
+                   (message == "control_listener" and role.commands))}
+        if set(item["to"]) != wanted:
+            raise Fault(f"{item['where']}: by the table of roles, {', '.join(sorted(wanted))} "
+                        f"get '{message}'")
+
+
+def check_commands(items, roles):
+    """Who takes commands has some in the catalogue."""
+    called = {name for i in items if "cli" in i.get("from", []) for name in i["to"]}
+    for role in roles:
+        if role.commands and role.name not in called:
+            raise Fault(f"{role.where}: no command is in the catalogue for '{role.name}'")
+
+
 def prefix(item):
     return "record_" if item["kind"] == "record" else "msg_"
 
@@ -101,14 +140,47 @@ def c_member(f):
             f"/* at most {f['bound']} */\n    }} {f['name']};")
 
 
-def header(items):
+def role_header(roles):
+    """The enum of roles, and what depends on how many there are."""
+    out = ["enum role {"]
+    out += [f"    ROLE_{role.name.upper()}," for role in roles]
+    out += ["    ROLE_COUNT", "};", "",
+            "/* Most processes of one role, and of all together. */",
+            f"#define ROLE_INSTANCES_MAX {max(role.most for role in roles)}",
+            f"#define ROLE_PROCESSES_MAX {sum(role.most for role in roles)}", "",
+            "/* DO(NAME, name) for each role that is a process, in the order of the table. */",
+            "#define ROLE_EACH(DO) \\"]
+    out += [f"    DO({role.name.upper()}, {role.name}) \\" for role in roles if role.is_process()]
+    return out + ["    /* all */", ""]
+
+
+def bits(constant, names):
+    return " | ".join(f"{constant}{name.upper()}" for name in names) or "0"
+
+
+def role_rows(roles):
+    out = ["const struct role_row role_rows[ROLE_COUNT] = {"]
+    for role in roles:
+        peers = " | ".join(f"1u << ROLE_{peer.upper()}" for peer in role.peers) or "0"
+        out += [f"    [ROLE_{role.name.upper()}] = {{", f'        .name = "{role.name}",',
+                f"        .user_number = {role.number or 0},",
+                f"        .processes_least = {role.least}, .processes_most = {role.most},",
+                f"        .starts_last = {'true' if role.starts_last else 'false'},",
+                f"        .commands = {'true' if role.commands else 'false'},",
+                f"        .peers = {peers},",
+                f"        .gets = {bits('ROLE_GETS_', role.gets)},",
+                f"        .directory_mode = {role.directory:#o},".replace("0o", "0"),
+                f'        .sandbox = {{"{role.name}", {bits("SANDBOX_ALLOW_", role.sandbox)}, '
+                f"{role.descriptors}, {role.memory}ull << 20}},", "    },"]
+    return out + ["};", ""]
+
+
+def header(items, roles):
     messages = [i for i in items if i["kind"] != "record"]
-    out = ["/* Made from messages.def by generate.py: change it there. */",
-           "#ifndef POSTERN_IPC_MESSAGES_H", "#define POSTERN_IPC_MESSAGES_H", "",
-           "#include <stdint.h>", "", '#include "base/str.h"', '#include "ipc/body.h"', "",
-           "enum role {"]
-    out += [f"    ROLE_{r.upper()}," for r in ROLES]
-    out += ["    ROLE_COUNT", "};", "", "enum msg_type {"]
+    out = [MADE, "#ifndef POSTERN_IPC_MESSAGES_H", "#define POSTERN_IPC_MESSAGES_H", "",
+           "#include <stdint.h>", "", '#include "base/str.h"', '#include "ipc/body.h"', ""]
+    out += role_header(roles)
+    out += ["enum msg_type {"]
     out += [f"    MSG_{m['name'].upper()}," for m in messages]
     out += ["    MSG_TYPE_COUNT", "};", ""]
     for i in items:
@@ -133,10 +205,10 @@ def mask(names):
     return " | ".join(f"1u << ROLE_{n.upper()}" for n in names)
 
 
-def source(items):
+def source(items, roles):
     messages = [i for i in items if i["kind"] != "record"]
-    out = ["/* Made from messages.def by generate.py: change it there. */",
-           '#include "ipc/layout.h"', "", "#include <stddef.h>", ""]
+    out = [MADE, '#include "ipc/layout.h"', '#include "ipc/role_table.h"', "",
+           "#include <stddef.h>", ""]
     for i in items:
         layout = f"{i['kind'] == 'record' and 'record' or 'msg'}_layout_{i['name']}"
         if i["fields"]:
@@ -153,18 +225,21 @@ def source(items):
         out.append(f"    [MSG_{m['name'].upper()}] = {{&msg_layout_{m['name']}, "
                    f"{'true' if m['kind'] == 'reply' else 'false'}, {mask(m['from'])}, "
                    f"{mask(m['to'])}}},")
-    out += ["};", "", "const char *const ipc_role_names[ROLE_COUNT] = {"]
-    out += [f'    "{r}",' for r in ROLES]
-    return "\n".join(out + ["};", ""])
+    out += ["};", ""]
+    return "\n".join(out + role_rows(roles))
 
 
 def main():
     try:
-        items = parse(sys.argv[1])
+        roles = table.parse(sys.argv[1])
+        items = parse(sys.argv[2], roles)
+        check_lines(items, roles)
+        check_gets(items, roles)
+        check_commands(items, roles)
     except Fault as fault:
         sys.exit(str(fault))
-    open(sys.argv[2], "w").write(header(items))
-    open(sys.argv[3], "w").write(source(items))
+    open(sys.argv[3], "w").write(header(items, roles))
+    open(sys.argv[4], "w").write(source(items, roles))
 
 
 main()

@@ -50,6 +50,5 @@ struct ipc_message_rule {
 #define IPC_ROLES_ANY UINT32_MAX
 
 extern const struct ipc_message_rule ipc_message_rules[MSG_TYPE_COUNT];
-extern const char *const ipc_role_names[ROLE_COUNT];
 
 #endif

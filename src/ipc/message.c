@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "ipc/layout.h"
+#include "ipc/role_table.h"
 
 /* What lists of a decoded message may take in memory: records are larger than their wire form. */
 #define IPC_LISTS_MAX (16u * 1024u * 1024u)
@@ -32,14 +33,14 @@ ipc_type_name(enum msg_type type)
 const char *
 ipc_role_name(enum role role)
 {
-    return (unsigned)role < ROLE_COUNT ? ipc_role_names[role] : "unknown";
+    return (unsigned)role < ROLE_COUNT ? role_rows[role].name : "unknown";
 }
 
 enum role
 ipc_role_find(struct str name)
 {
     for (unsigned i = 0; i < ROLE_COUNT; i++) {
-        if (str_eq(name, str_from_cstr(ipc_role_names[i]))) {
+        if (str_eq(name, str_from_cstr(role_rows[i].name))) {
             return (enum role)i;
         }
     }

@@ -414,15 +414,15 @@ console_metrics(void *state, struct role_metrics *metrics_out)
     role_metric_add(metrics_out, ROLE_METRIC_CONSOLE_REQUESTS_TOTAL, console->requests);
 }
 
-static const struct sandbox_profile console_sandbox = {
-    .name = "console",
-    .allow = SANDBOX_ALLOW_ACCEPT,
-    .descriptors = 1024,
-};
+static uint32_t
+console_processes(const struct config *config)
+{
+    return config->metrics.enabled ? 1 : 0;
+}
 
 const struct role_definition console_role = {
     .role = ROLE_CONSOLE,
-    .sandbox = &console_sandbox,
+    .processes = console_processes,
     .open = console_open,
     .start = console_start,
     .listener = console_listener,

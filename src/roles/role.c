@@ -140,7 +140,7 @@ struct channel *
 role_channel(struct role_runtime *runtime, enum role peer, uint32_t instance)
 {
     if ((unsigned)peer >= ROLE_COUNT || instance >= ROLE_INSTANCES_MAX ||
-        !role_topology_connects(runtime->definition->role, peer)) {
+        !role_are_peers(runtime->definition->role, peer)) {
         return NULL;
     }
     return runtime->peers[peer][instance];
@@ -158,9 +158,8 @@ static void
 create_peers(struct role_runtime *runtime)
 {
     for (unsigned peer = 0; peer < ROLE_COUNT; peer++) {
-        uint32_t const most = peer == ROLE_EDGE ? ROLE_INSTANCES_MAX : 1;
-        for (uint32_t i = 0;
-             role_topology_connects(runtime->definition->role, (enum role)peer) && i < most; i++) {
+        bool const wanted = role_are_peers(runtime->definition->role, (enum role)peer);
+        for (uint32_t i = 0; wanted && i < role_row((enum role)peer)->processes_most; i++) {
             runtime->peers[peer][i] = role_peer_channel_create(runtime, (enum role)peer, i);
         }
     }
@@ -261,7 +260,7 @@ take_start(struct role_runtime *runtime, struct ipc_message *message)
 {
     if (runtime->next_config != NULL) {
         adopt_config(runtime, MSG_BODY(message, start)->generation);
-        if (sandbox_limit_memory(role_memory_limit(runtime->definition->role, runtime->config)) !=
+        if (sandbox_limit_memory(role_memory_limit(runtime->definition, runtime->config)) !=
             STATUS_OK) {
             LOG_WARN("the memory limit stays as it was");
         }
@@ -413,8 +412,8 @@ bootstrap_read(struct role_runtime *runtime, struct bootstrap *bootstrap)
 static enum status
 enter_sandbox(struct role_runtime *runtime)
 {
-    struct sandbox_profile profile = *runtime->definition->sandbox;
-    profile.memory_bytes = role_memory_limit(runtime->definition->role, runtime->config);
+    struct sandbox_profile profile = role_row(runtime->definition->role)->sandbox;
+    profile.memory_bytes = role_memory_limit(runtime->definition, runtime->config);
     struct sandbox_paths paths = {.writable = {runtime->directory}};
     /* What the C library and OpenSSL may want to read; the rest of the system is out of sight. */
     static const char *const readable[] = {"/etc/localtime", "/usr/share/zoneinfo", "/etc/ssl",

@@ -16,15 +16,13 @@
 
 #include "config/config.h"
 #include "ipc/channel.h"
-#include "ipc/sandbox.h"
+#include "ipc/role_table.h"
 #include "roles/metrics.h"
 
-#define ROLE_METRICS_MAX   256
+#define ROLE_METRICS_MAX  256
 /* What a role can warn of at one time, and how long a warning is, with its NUL. */
-#define ROLE_WARNINGS_MAX  8
-#define ROLE_WARNING_SIZE  256
-/* Most processes of one role (edges). */
-#define ROLE_INSTANCES_MAX 64
+#define ROLE_WARNINGS_MAX 8
+#define ROLE_WARNING_SIZE 256
 
 struct event_base;
 struct role_runtime;
@@ -38,9 +36,15 @@ struct role_metrics {
     size_t warning_count;
 };
 
+/* What the table of roles (ipc/roles.def) cannot say: what a role does, in C. */
 struct role_definition {
     enum role role;
-    const struct sandbox_profile *sandbox;
+    /* How many processes the configuration asks for; only where the table leaves it open, and held
+     * to its limits. Called in the parent. */
+    uint32_t (*processes)(const struct config *config);
+    /* Octets of address space that its configuration lets the role take, beyond those of the table
+     * (memory_limit.h). */
+    uint64_t (*memory)(const struct config *config);
     /*
      * Opens files and databases with the role's own user, before the sandbox. *state_out is the
      * role's state, given to all other callbacks. On failure it has logged why, and the role ends.
@@ -91,7 +95,7 @@ const struct config *role_config_ref(struct role_runtime *runtime);
 /* The role's own directory for files, "<state>/<role>"; NUL-terminated. */
 const char *role_directory(const struct role_runtime *runtime);
 
-/* The channel to a peer role (instance 0 but for edges); never NULL for a peer in the topology. */
+/* The channel to a peer role (instance 0 but for edges); never NULL for a peer of the table. */
 struct channel *role_channel(struct role_runtime *runtime, enum role peer, uint32_t instance);
 
 /* The line to the parent, for the few roles that ask it something (the console: status). */
@@ -118,8 +122,5 @@ void role_warn(struct role_metrics *metrics, const char *format, ...)
  * channel and has the parent end the peer. The decoder's own refusals lead here too.
  */
 void role_peer_misbehaved(struct role_runtime *runtime, struct channel *channel);
-
-/* The pairs of roles that talk to each other. */
-bool role_topology_connects(enum role a, enum role b);
 
 #endif

@@ -3,6 +3,8 @@
 #include <pwd.h>
 #include <stdio.h>
 
+#include "ipc/role_table.h"
+
 #define USER_NAME_MAX 64
 
 static bool
@@ -29,6 +31,6 @@ role_user_find(const struct config *config, enum role role, uid_t *uid_out, gid_
     if (user_by_name(name, uid_out, gid_out)) {
         return;
     }
-    *uid_out = ROLE_UID_FALLBACK + (uid_t)role;
-    *gid_out = ROLE_UID_FALLBACK + (gid_t)role;
+    *uid_out = ROLE_UID_FALLBACK + role_row(role)->user_number;
+    *gid_out = ROLE_UID_FALLBACK + role_row(role)->user_number;
 }

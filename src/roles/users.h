@@ -14,9 +14,9 @@
 #define ROLE_UID_FALLBACK 64300
 
 /*
- * "postern-<role>" if that user exists, else config->run_as, else ROLE_UID_FALLBACK + role. Two
- * roles then never share a user unless the administrator made them. Reads the user database: before
- * the sandbox only.
+ * "postern-<role>" if that user exists, else config->run_as, else ROLE_UID_FALLBACK + the
+ * number of its user in the table of roles. Two roles then never share a user unless the
+ * administrator made them. Reads the user database: before the sandbox only.
  */
 void role_user_find(const struct config *config, enum role role, uid_t *uid_out, gid_t *gid_out);
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 from lab.gateway import binary
 from lab.net import free_port, privileged
 from lab.process import Failed, run, wait_for
+from lab.roles import ROLES, TABLE
 from lab.sink import Script
 from world import BOB, JACK, PLAIN, PLAIN_OF_BOB
 
@@ -177,7 +179,7 @@ def test_status(plain):
     plain.receive(BOB[0])
     status = plain.gateway.status()
     roles = {role["role"] for role in status["roles"]}
-    assert {"edge", "filter", "spool", "relay", "resolver", "ledger", "vault"} <= roles
+    assert roles == set(ROLES)
     for role in status["roles"]:
         assert role["ready"] and role["pid"] > 0 and role["restarts"] == 0
     text = plain.gateway.command("status").stdout
@@ -317,8 +319,7 @@ def test_status_tells_queue_and_rates(world):
     assert re.search(r"^  received +\d+\.\d +\d+\.\d$", text, re.M)
 
 
-@pytest.mark.parametrize("role", ["filter", "spool", "relay", "resolver", "ledger", "vault",
-                                  "edge"])
+@pytest.mark.parametrize("role", ROLES)
 def test_a_killed_role_comes_back(world, role):
     """Each alone: another one's restart must not be what makes it work again."""
     running = world.gateway()
@@ -354,6 +355,24 @@ def test_roles_have_few_privileges(plain):
             assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", role
             assert memory is not None and core == "0", role
             assert int(status["VmPeak"].split()[0]) * 1024 < memory / 2, role
+
+
+def test_roles_are_started_as_their_table_says(plain):
+    """Their number, their directories and sockets, and how many descriptors they may open."""
+    state, run_directory = (Path(plain.gateway.configuration["directories"][name])
+                            for name in ("state", "run"))
+    running, rows = plain.gateway.roles(), TABLE.parse()
+    for role in (row for row in rows if row.is_process()):
+        assert role.least <= len(running.get(role.name, [])) <= role.most, role.name
+        kept = state / role.name
+        assert kept.is_dir() == bool(role.directory), role.name
+        assert not role.directory or kept.stat().st_mode & 0o7777 == role.directory, role.name
+        for pid in running[role.name]:
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            most = int(re.search(r"^Max open files\s+(\d+)", limits, re.M)[1])
+            assert most == min(role.descriptors, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    assert {path.stem for path in run_directory.glob("*.sock")} == \
+        {row.name for row in rows if row.commands} | {"sendmail"}
 
 
 @pytest.mark.skipif(not privileged(), reason="there is nothing to give up without root")

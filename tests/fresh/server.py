@@ -11,6 +11,7 @@ from lab.ca import Authority
 from lab.dovecot import _Imaps, _named
 from lab.nameserver import Dns
 from lab.process import Failed, run, wait_for
+from lab.roles import ROLES
 from roots import Root
 from steps import check, step
 
@@ -18,7 +19,6 @@ SECTION = "Install"
 HOST, DOMAIN, PASSWORD = "mx.example.org", "example.org", "correct horse battery"
 ADDRESS, DNS_ADDRESS, CLIENT = "127.0.1.1", "127.0.53.1", "127.0.66.6"
 BOB = f"bob@{DOMAIN}"
-ROLES = {"edge", "filter", "spool", "relay", "resolver", "ledger", "vault", "console"}
 #: For how long a resolver may say that a record is not there, and the waiting for that.
 NEGATIVE_TTL, VERIFY_SECONDS = 2, 60
 #: What systemd-analyze makes of the unit at most; 0 is closed, 100 open.
@@ -261,7 +261,7 @@ class Server:
                 uid = int(re.search(r"^Uid:\t(\d+)", status, re.M)[1])
                 tight = "\nNoNewPrivs:\t1" in status and "\nSeccomp:\t2" in status
                 found.append((words[2], names.get(uid), tight))
-        check({role for role, _, _ in found} == ROLES
+        check({role for role, _, _ in found} == set(ROLES)
               and all(name == f"postern-{role}" for role, name, _ in found),
               "each role runs as its own user", found)
         check(all(tight for _, _, tight in found), "without new privileges, and filtered", found)

@@ -10,11 +10,11 @@
 #include "roles/edge.h"
 #include "roles/edge/connection.h"
 
-/* Connections, their bodies' memfds, and some for the program itself. */
-#define EDGE_DESCRIPTORS 262144u
+/* An entry of the counts of clients, with a column for each edge. */
+#define CLIENT_ENTRY   (32u + 4u * TALLY_PROCESSES_MAX)
 /* So long before the parent's patience ends, what is still open is ended with a word. */
-#define STOP_MARGIN_MS   1000
-#define TICK_US          (WHEEL_TICK_MS * 1000)
+#define STOP_MARGIN_MS 1000
+#define TICK_US        (WHEEL_TICK_MS * 1000)
 
 int64_t
 edge_now_ms(void)
@@ -331,15 +331,30 @@ edge_close(void *state)
 }
 
 /* No files, no sockets of its own: connections come through the listening sockets alone. */
-static const struct sandbox_profile edge_sandbox = {
-    .name = "edge",
-    .allow = SANDBOX_ALLOW_ACCEPT,
-    .descriptors = EDGE_DESCRIPTORS,
-};
+/* One for each processor, where the configuration does not say. */
+static uint32_t
+edge_processes(const struct config *config)
+{
+    long const cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (config->workers.edge > 0) {
+        return config->workers.edge;
+    }
+    return cores > 0 ? (uint32_t)cores : 1;
+}
+
+/* limits.memory counts what clients hold; what surrounds it is at most as much again. */
+static uint64_t
+edge_memory(const struct config *config)
+{
+    uint64_t entries = 8ull * config->limits.connections;
+    uint64_t clients = (entries < TALLY_ENTRIES_MAX ? entries : TALLY_ENTRIES_MAX) * CLIENT_ENTRY;
+    return 2 * config->limits.memory + clients;
+}
 
 const struct role_definition edge_role = {
     .role = ROLE_EDGE,
-    .sandbox = &edge_sandbox,
+    .processes = edge_processes,
+    .memory = edge_memory,
     .open = edge_open,
     .start = edge_start,
     .on_message = edge_on_message,

@@ -9,6 +9,7 @@
 #include "roles/filter/job.h"
 #include "roles/filter/pool.h"
 #include "roles/filter/vault.h"
+#include "roles/memory_limit.h"
 
 /* How often a filter that is to stop looks whether all messages are answered. */
 #define STOP_POLL_MS  20
@@ -254,14 +255,17 @@ filter_close(void *state)
     free(filter);
 }
 
-static const struct sandbox_profile filter_sandbox = {
-    .name = "filter",
-    .descriptors = 8192, /* a body in a memfd each, while its commit waits to be sent */
-};
+static uint64_t
+filter_memory(const struct config *config)
+{
+    uint64_t const message = MEMORY_LIMIT_MESSAGE_COPIES * config->limits.message_size;
+    uint64_t const own = config->workers.filter / FILTER_OWN_SHARE + 1;
+    return (config->workers.filter + own) * (MEMORY_LIMIT_THREAD + message);
+}
 
 const struct role_definition filter_role = {
     .role = ROLE_FILTER,
-    .sandbox = &filter_sandbox,
+    .memory = filter_memory,
     .open = filter_open,
     .start = filter_start,
     .on_message = filter_on_message,

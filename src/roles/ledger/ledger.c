@@ -300,15 +300,8 @@ ledger_metrics(void *state, struct role_metrics *metrics_out)
     }
 }
 
-static const struct sandbox_profile profile = {
-    .name = "ledger",
-    .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
-    .descriptors = 1024,
-};
-
 const struct role_definition ledger_role = {
     .role = ROLE_LEDGER,
-    .sandbox = &profile,
     .open = ledger_open,
     .start = ledger_start,
     .on_message = ledger_on_message,

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/role_table.h"
 
 #define CONTROL_FD 3
 
@@ -95,14 +96,15 @@ child_send_material(struct child *child, const struct material *material,
 {
     struct msg_configure fields = {0, material->file_name, material->config_fd};
     enum status status = channel_send(child->control, MSG_CONFIGURE, 0, &fields);
-    if (status == STATUS_OK && child->role == ROLE_EDGE) {
+    uint32_t const gets = role_row(child->role)->gets;
+    if (status == STATUS_OK && (gets & ROLE_GETS_CERTIFICATES) != 0) {
         status = send_certificates(child, material);
     }
-    if (status == STATUS_OK && child->role == ROLE_RELAY && material->roots_fd >= 0) {
+    if (status == STATUS_OK && (gets & ROLE_GETS_ROOTS) != 0 && material->roots_fd >= 0) {
         struct msg_certificate roots = {STR("tls.trusted_roots"), material->roots_fd, -1};
         status = channel_send(child->control, MSG_CERTIFICATE, 0, &roots);
     }
-    if (status == STATUS_OK && child->role == ROLE_EDGE) {
+    if (status == STATUS_OK && (gets & ROLE_GETS_LISTENERS) != 0) {
         status = send_listeners(child, listeners);
     }
     return status;

@@ -39,11 +39,12 @@ struct child {
  */
 [[nodiscard]] enum status child_spawn(struct child *child);
 
-/* Hands out one generation: configuration, and for edges certificates and listeners. */
+/* Hands out one generation: the configuration, and of certificates, trusted roots and listeners
+ * what the role gets by the table of roles. */
 [[nodiscard]] enum status child_send_material(struct child *child, const struct material *material,
                                               const struct listen_set *listeners);
 [[nodiscard]] enum status child_send_start(struct child *child, uint64_t generation);
-/* Hands an edge the counts that it shares with the others. */
+/* Hands a process the counts that it shares with the others of its role. */
 [[nodiscard]] enum status child_send_clients(struct child *child, int table, uint32_t processes);
 [[nodiscard]] enum status child_send_socket(struct child *child, enum msg_type type, int fd);
 

@@ -10,13 +10,8 @@
 #include <unistd.h>
 
 #include "config/local_user.h"
+#include "ipc/role_table.h"
 #include "roles/users.h"
-
-/* Roles that keep files. The ledger's group may pass to the users' file that Dovecot reads. */
-static const struct {
-    enum role role;
-    mode_t mode;
-} keepers[] = {{ROLE_SPOOL, 0700}, {ROLE_LEDGER, 0710}, {ROLE_RESOLVER, 0700}, {ROLE_VAULT, 0700}};
 
 enum status
 directories_make(struct str path)
@@ -124,10 +119,9 @@ find_closed(struct str path, char closed_out[static PATH_MAX])
 }
 
 static enum status
-prepare_keeper(const struct config *config, size_t keeper, struct arena *arena,
+prepare_keeper(const struct config *config, enum role role, struct arena *arena,
                struct str *path_out)
 {
-    enum role role = keepers[keeper].role;
     uid_t uid;
     gid_t gid;
     *path_out =
@@ -144,7 +138,7 @@ prepare_keeper(const struct config *config, size_t keeper, struct arena *arena,
         role_user_find(config, role, &uid, &gid);
         status = give_to(fd, uid, gid, 1);
     }
-    if (status == STATUS_OK && fchmod(fd, keepers[keeper].mode) != 0) {
+    if (status == STATUS_OK && fchmod(fd, role_row(role)->directory_mode) != 0) {
         status = STATUS_IO;
     }
     close(fd);
@@ -205,8 +199,10 @@ directories_prepare(const struct config *config, struct arena *arena, int *lock_
         path = config->directories.run;
         status = make_writable(path);
     }
-    for (size_t i = 0; status == STATUS_OK && i < sizeof keepers / sizeof keepers[0]; i++) {
-        status = prepare_keeper(config, i, arena, &path);
+    for (unsigned role = 0; status == STATUS_OK && role < ROLE_COUNT; role++) {
+        if (role_row((enum role)role)->directory_mode != 0) {
+            status = prepare_keeper(config, (enum role)role, arena, &path);
+        }
     }
     if (status != STATUS_OK) {
         *reason_out =
@@ -229,15 +225,23 @@ directories_prepare(const struct config *config, struct arena *arena, int *lock_
     return status;
 }
 
+static void
+forget(const struct config *config, const char *name, const char *ending)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s/%s%s", STR_ARG(config->directories.run), name, ending);
+    unlink(path);
+}
+
 void
 directories_forget(const struct config *config, int lock_fd)
 {
-    static const char *const names[] = {"postern.pid", "parent.sock", "spool.sock",
-                                        "ledger.sock", "vault.sock",  LOCAL_USER_SOCKET};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%.*s/%s", STR_ARG(config->directories.run), names[i]);
-        unlink(path);
+    forget(config, "postern.pid", "");
+    forget(config, LOCAL_USER_SOCKET, "");
+    for (unsigned role = 0; role < ROLE_COUNT; role++) {
+        if (role_row((enum role)role)->commands) {
+            forget(config, role_row((enum role)role)->name, ".sock");
+        }
     }
     close(lock_fd);
 }

@@ -16,31 +16,20 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "roles/memory_limit.h"
+#include "roles/definitions.h"
 #include "roles/parent/child.h"
+#include "roles/parent/clients.h"
 #include "roles/parent/directories.h"
-#include "roles/parent/edges.h"
 #include "roles/parent/notify.h"
 #include "roles/parent/report.h"
 #include "roles/parent/restart.h"
-#include "roles/role.h"
 
-#define CHILDREN_MAX     (ROLE_INSTANCES_MAX + ROLE_COUNT)
 /* What a role may take to end in order. */
 #define STOP_GRACE_MS    10000
 /* As much of a reason as a warning of the status can tell. */
 #define REJECTED_MAX     500
 /* How often the certificate files are looked at. */
 #define WATCH_INTERVAL_S 5
-
-/* In this order roles are started before the edges, and the other way round they are stopped. */
-static const enum role role_order[] = {ROLE_LEDGER, ROLE_RESOLVER, ROLE_VAULT,   ROLE_SPOOL,
-                                       ROLE_RELAY,  ROLE_FILTER,   ROLE_CONSOLE, ROLE_EDGE};
-#define ROLE_ORDER_COUNT (sizeof role_order / sizeof role_order[0])
-
-/* Roles that commands connect to. */
-static const enum role command_roles[] = {ROLE_SPOOL, ROLE_LEDGER, ROLE_VAULT};
-#define COMMAND_ROLES (sizeof command_roles / sizeof command_roles[0])
 
 struct parent {
     const char *config_file;
@@ -50,18 +39,19 @@ struct parent {
     struct listen_set listeners;
     int metrics_fd; /* -1: none */
     int lock_fd;
-    int notify_fd;                      /* to the service manager; -1: none */
-    int command_sockets[COMMAND_ROLES]; /* in the order of command_roles */
+    int notify_fd;                   /* to the service manager; -1: none */
+    int command_sockets[ROLE_COUNT]; /* of those that commands connect to */
     struct event *command_listener;
     struct report_server *reports;
     uint64_t generation;
     int64_t started_ms;
-    struct child children[CHILDREN_MAX];
+    struct child children[ROLE_PROCESSES_MAX];
     size_t child_count;
-    uint32_t edges; /* 0: not started yet */
-    int clients_fd; /* the counts that the edges share (tally.h) */
+    bool complete;  /* those that start last have been started, too */
+    int clients_fd; /* the counts of clients (tally.h), of so many processes */
+    uint32_t clients_of;
     bool stopping;
-    size_t stop_stage; /* index into role_order, counted from its end */
+    unsigned stop_stage; /* roles that have been stopped, from the end of the table */
     struct event *stop_timer;
     int exit_status;
     char rejected[REJECTED_MAX]; /* why what is new was not taken, for the status; "" */
@@ -82,20 +72,20 @@ static enum status
 parent_equip(struct parent *parent, struct child *child)
 {
     enum status status = child_send_material(child, parent->material, &parent->listeners);
-    for (size_t i = 0; status == STATUS_OK && i < COMMAND_ROLES; i++) {
-        if (command_roles[i] == child->role) {
-            status = child_send_socket(child, MSG_CONTROL_LISTENER, parent->command_sockets[i]);
-        }
+    const struct role_row *row = role_row(child->role);
+    if (status == STATUS_OK && row->commands) {
+        status =
+            child_send_socket(child, MSG_CONTROL_LISTENER, parent->command_sockets[child->role]);
     }
-    if (status == STATUS_OK && child->role == ROLE_EDGE) {
-        status = child_send_clients(child, parent->clients_fd, parent->edges);
+    if (status == STATUS_OK && (row->gets & ROLE_GETS_CLIENTS) != 0) {
+        status = child_send_clients(child, parent->clients_fd, parent->clients_of);
     }
-    if (status == STATUS_OK && child->role == ROLE_CONSOLE && parent->metrics_fd >= 0) {
+    if (status == STATUS_OK && (row->gets & ROLE_GETS_METRICS) != 0 && parent->metrics_fd >= 0) {
         status = child_send_socket(child, MSG_LISTENER, parent->metrics_fd);
     }
     for (size_t i = 0; status == STATUS_OK && i < parent->child_count; i++) {
         struct child *peer = &parent->children[i];
-        if (peer != child && child_is_up(peer) && role_topology_connects(child->role, peer->role)) {
+        if (child_is_up(peer) && role_are_peers(child->role, peer->role)) {
             status = child_join(child, peer);
         }
     }
@@ -146,27 +136,48 @@ parent_all_ready(const struct parent *parent)
 
 static void parent_add_child(struct parent *parent, enum role role, uint32_t instance);
 
+static void
+parent_start_role(struct parent *parent, enum role role)
+{
+    const struct config *config = parent->material->config;
+    uint32_t const count = role_processes(role, config);
+    if ((role_row(role)->gets & ROLE_GETS_CLIENTS) != 0) {
+        parent->clients_of = count;
+        if (clients_make(config, count, &parent->clients_fd) != STATUS_OK) {
+            parent_stop(parent, EXIT_FAILURE);
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        parent_add_child(parent, role, i);
+    }
+}
+
+/* Those that start last, or the others. */
+static void
+parent_start_roles(struct parent *parent, bool last)
+{
+    for (unsigned role = 0; role < ROLE_COUNT && !parent->stopping; role++) {
+        if (role_row((enum role)role)->starts_last == last) {
+            parent_start_role(parent, (enum role)role);
+        }
+    }
+}
+
 /* Mail is let in only when everything behind the door stands. */
 static void
-parent_consider_edges(struct parent *parent)
+parent_consider_door(struct parent *parent)
 {
     if (!parent_all_ready(parent) || parent->stopping) {
         return;
     }
-    if (parent->edges > 0) {
+    if (parent->complete) {
         LOG_INFO("all roles are ready", LOG_INT("generation", parent->generation));
         notify_send(parent->notify_fd, NOTIFY_READY);
         return;
     }
-    parent->edges = edges_count(parent->material->config);
-    if (edges_make_clients(parent->material->config, parent->edges, &parent->clients_fd) !=
-        STATUS_OK) {
-        parent_stop(parent, EXIT_FAILURE);
-        return;
-    }
-    for (uint32_t i = 0; i < parent->edges; i++) {
-        parent_add_child(parent, ROLE_EDGE, i);
-    }
+    parent->complete = true;
+    parent_start_roles(parent, true);
 }
 
 static struct child *
@@ -205,7 +216,7 @@ on_child_message(void *context, struct channel *channel, struct ipc_message *mes
     case MSG_READY:
         child->ready = true;
         child->ever_ready = true;
-        parent_consider_edges(parent);
+        parent_consider_door(parent);
         break;
     case MSG_MISBEHAVED:
         parent_end_misbehaver(parent, MSG_BODY(message, misbehaved));
@@ -322,8 +333,8 @@ static void
 parent_stop_stage(struct parent *parent)
 {
     struct timeval grace = {STOP_GRACE_MS / 1000 + 1, 0};
-    while (parent->stop_stage < ROLE_ORDER_COUNT) {
-        if (parent_stop_role(parent, role_order[ROLE_ORDER_COUNT - 1 - parent->stop_stage])) {
+    while (parent->stop_stage < ROLE_COUNT) {
+        if (parent_stop_role(parent, (enum role)(ROLE_COUNT - 1 - parent->stop_stage))) {
             event_add(parent->stop_timer, &grace);
             return;
         }
@@ -506,21 +517,21 @@ static enum status
 parent_open_sockets(struct parent *parent, struct arena *arena, struct str *reason_out)
 {
     const struct config *config = parent->material->config;
-    int parent_socket;
     enum status status = listen_set_open(config, NULL, arena, &parent->listeners, reason_out);
     if (status != STATUS_OK) {
         return status;
     }
-    status = listen_commands(config, ROLE_PARENT, arena, &parent_socket, reason_out);
-    for (size_t i = 0; status == STATUS_OK && i < COMMAND_ROLES; i++) {
-        status = listen_commands(config, command_roles[i], arena, &parent->command_sockets[i],
-                                 reason_out);
+    for (unsigned role = 0; status == STATUS_OK && role < ROLE_COUNT; role++) {
+        if (role_row((enum role)role)->commands) {
+            status = listen_commands(config, (enum role)role, arena, &parent->command_sockets[role],
+                                     reason_out);
+        }
     }
     if (status != STATUS_OK) {
         return status;
     }
-    parent->reports =
-        report_server_create(parent->loop, parent_socket, parent, fill_report, reload_for_command);
+    parent->reports = report_server_create(parent->loop, parent->command_sockets[ROLE_PARENT],
+                                           parent, fill_report, reload_for_command);
     return listen_metrics(config, arena, &parent->metrics_fd, reason_out);
 }
 
@@ -564,13 +575,7 @@ parent_run(struct parent *parent)
     if (watcher == NULL || parent->stop_timer == NULL || event_add(watcher, &watch) != 0) {
         abort();
     }
-    for (size_t i = 0; i < ROLE_ORDER_COUNT; i++) {
-        bool wanted = role_order[i] != ROLE_EDGE &&
-                      (role_order[i] != ROLE_CONSOLE || parent->metrics_fd >= 0);
-        if (wanted) {
-            parent_add_child(parent, role_order[i], 0);
-        }
-    }
+    parent_start_roles(parent, false);
     event_base_dispatch(parent->loop);
 }
 
@@ -600,8 +605,7 @@ parent_main(const char *config_file)
         return EXIT_FAILURE;
     }
     arena_destroy(&arena);
-    if (sandbox_enter_parent(role_memory_limit(ROLE_PARENT, parent->material->config)) !=
-        STATUS_OK) {
+    if (sandbox_enter_parent(role_row(ROLE_PARENT)->sandbox.memory_bytes) != STATUS_OK) {
         return EXIT_FAILURE;
     }
     LOG_INFO("starting", LOG_STR("hostname", parent->material->config->hostname),

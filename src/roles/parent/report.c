@@ -42,6 +42,8 @@ struct report_server {
     struct command commands[COMMANDS_MAX];
 };
 
+_Static_assert(ROLE_PROCESSES_MAX <= REPORT_ROLES_MAX, "every process has its place in a report");
+
 /* One report in the making. */
 struct report {
     struct report_server *server;

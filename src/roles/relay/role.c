@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "ipc/body.h"
+#include "roles/memory_limit.h"
 #include "roles/relay/internal.h"
 #include "roles/vault/vault.h"
 #include "tls/configured.h"
@@ -29,13 +30,6 @@
 #define VAULT_TIMEOUT_MS     10000
 /* Above the resolver's own limit. */
 #define DNS_MARGIN_MS        2000
-
-static const struct sandbox_profile sandbox = {
-    .name = "relay",
-    .allow = SANDBOX_ALLOW_INTERNET | SANDBOX_ALLOW_UNIX,
-    /* A connection, and two memfds, for each delivery; and idle connections. */
-    .descriptors = 65536,
-};
 
 /* ---- before the sandbox */
 
@@ -503,9 +497,16 @@ relay_close(void *state)
     free(relay);
 }
 
+static uint64_t
+relay_memory(const struct config *config)
+{
+    uint64_t const message = MEMORY_LIMIT_MESSAGE_COPIES * config->limits.message_size;
+    return (uint64_t)config->queue.connections * (MEMORY_LIMIT_THREAD + message);
+}
+
 const struct role_definition relay_role = {
     .role = ROLE_RELAY,
-    .sandbox = &sandbox,
+    .memory = relay_memory,
     .open = relay_open,
     .start = relay_start,
     .certificate = relay_certificate,

@@ -231,15 +231,16 @@ resolver_metrics(void *state, struct role_metrics *metrics_out)
 }
 
 /* Files: the state of the trust anchors, in the role's own directory and nowhere else. */
-static const struct sandbox_profile resolver_sandbox = {
-    .name = "resolver",
-    .allow = SANDBOX_ALLOW_INTERNET | SANDBOX_ALLOW_FILES,
-    .descriptors = 4096,
-};
+/* libunbound keeps several caches, and each may be copied while it is resized. */
+static uint64_t
+resolver_memory(const struct config *config)
+{
+    return 8 * config->resolver.cache_size;
+}
 
 const struct role_definition resolver_role = {
     .role = ROLE_RESOLVER,
-    .sandbox = &resolver_sandbox,
+    .memory = resolver_memory,
     .open = resolver_open,
     .start = resolver_start,
     .on_message = on_message,

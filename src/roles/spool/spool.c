@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "roles/filter/vault.h"
+#include "roles/memory_limit.h"
 #include "roles/spool/internal.h"
 
 /* How often time-outs, retries and the age of mail are looked at. */
@@ -17,13 +18,10 @@
 #define CLOSE_RESERVE_MS 2000
 /* The names of all pauses, and who made them. */
 #define PAUSES_CEILING   (2u * 1024u * 1024u)
-
-static const struct sandbox_profile sandbox = {
-    .name = "spool",
-    .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
-    /* Messages under way may each hold two memfds. */
-    .descriptors = 65536,
-};
+/* An entry of the queue in memory, its recipients and places in the schedule. */
+#define QUEUE_ENTRY      1024u
+/* Messages in hand beside those of the relay's deliveries. */
+#define INTAKE_MOST      64u
 
 int64_t
 role_wall(const struct spool_role *role, int64_t queue_ms)
@@ -185,7 +183,6 @@ spool_role_peer(void *state, struct channel *channel, bool up)
         vault_client_on_peer(role->vault);
         break;
     case ROLE_CLI:
-    case ROLE_CONSOLE:
         control_asker_gone(role, channel);
         break;
     default:
@@ -314,9 +311,17 @@ spool_role_metrics(void *state, struct role_metrics *out)
     add_warnings(&w, schedule_pause_count(role->schedule), out);
 }
 
+static uint64_t
+spool_memory(const struct config *config)
+{
+    uint64_t const parcels = (uint64_t)config->queue.connections + INTAKE_MOST;
+    return (uint64_t)config->queue.max_messages * QUEUE_ENTRY +
+           parcels * MEMORY_LIMIT_MESSAGE_COPIES * config->limits.message_size;
+}
+
 const struct role_definition spool_role = {
     .role = ROLE_SPOOL,
-    .sandbox = &sandbox,
+    .memory = spool_memory,
     .open = spool_role_open,
     .start = spool_role_start,
     .on_message = spool_role_message,

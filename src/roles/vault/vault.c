@@ -215,15 +215,8 @@ vault_on_peer(void *state, struct channel *channel, bool up)
     }
 }
 
-static const struct sandbox_profile profile = {
-    .name = "vault",
-    .allow = SANDBOX_ALLOW_FILES | SANDBOX_ALLOW_ACCEPT,
-    .descriptors = 1024,
-};
-
 const struct role_definition vault_role = {
     .role = ROLE_VAULT,
-    .sandbox = &profile,
     .open = vault_open,
     .start = vault_start,
     .on_message = vault_on_message,
