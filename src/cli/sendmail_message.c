@@ -46,19 +46,29 @@ read_head(struct arena *arena, struct str message, struct mail_head *head_out)
 }
 
 /*
- * Where the body begins: behind the header, or at the first line that cannot have been meant as a
- * field. Lines with a colon are left for the server to mend.
+ * How many fields the header has: it ends at the first line that cannot have been meant as one.
+ * What follows is text, whatever it looks like. Lines with a colon are left for the server to mend.
  */
 static size_t
-body_begin(const struct mail_head *head)
+field_count(const struct mail_head *head)
 {
-    for (size_t i = 0; i < head->field_count; i++) {
-        const struct mail_field *field = &head->fields[i];
-        if (field->id == MAIL_FIELD_BAD && !str_contains_char(field->raw, ':')) {
-            return field->offset;
+    size_t n = 0;
+    while (n < head->field_count &&
+           (head->fields[n].id != MAIL_FIELD_BAD || str_contains_char(head->fields[n].raw, ':'))) {
+        n++;
+    }
+    return n;
+}
+
+static bool
+has_from(const struct mail_head *head)
+{
+    for (size_t i = 0; i < field_count(head); i++) {
+        if (head->fields[i].id == MAIL_FIELD_FROM) {
+            return true;
         }
     }
-    return head->raw.n;
+    return false;
 }
 
 static enum status
@@ -99,10 +109,11 @@ sendmail_complete(struct arena *arena, struct str message, struct str name, stru
     if (status != STATUS_OK) {
         return status;
     }
-    size_t body = body_begin(&head);
+    size_t const fields = field_count(&head);
+    size_t const body = fields < head.field_count ? head.fields[fields].offset : head.raw.n;
     bool ended = body >= 2 && str_ends_with(str_head(message, body), STR("\r\n")) &&
                  head.anomalies[MAIL_ANOMALY_NO_END].count == 0 && body == head.raw.n;
-    if (head.counts[MAIL_FIELD_FROM] == 0) {
+    if (!has_from(&head)) {
         status = append_from(out, name, address);
     }
     status = status == STATUS_OK ? buf_append(out, str_head(message, body)) : status;
@@ -262,10 +273,11 @@ sendmail_header_recipients(struct arena *arena, struct str message, struct str d
     struct mail_head head;
     bool resent = false;
     enum status status = read_head(arena, message, &head);
-    for (size_t i = 0; status == STATUS_OK && i < head.field_count; i++) {
+    size_t const fields = status == STATUS_OK ? field_count(&head) : 0;
+    for (size_t i = 0; i < fields; i++) {
         resent = resent || is_resent(&head.fields[i]);
     }
-    for (size_t i = 0; status == STATUS_OK && i < head.field_count; i++) {
+    for (size_t i = 0; status == STATUS_OK && i < fields; i++) {
         const struct mail_field *field = &head.fields[i];
         bool counts = resent ? is_resent(field) : is_recipients_field(field);
         struct str value = counts ? mail_field_unfold(arena, field) : STR("");

@@ -184,6 +184,7 @@ what_is_missing_is_added(void **state)
         {"Subject: s\r\nhi\r\n\r\nx\r\n", "Bob", MADE "Subject: s\r\n\r\nhi\r\n\r\nx\r\n"},
         {"Subject: s\r\n", "Bob", MADE "Subject: s\r\n\r\n"},
         {"hi\r\n\r\nFrom: x\r\n", "", "From: <b@a.example>\r\n\r\nhi\r\n\r\nFrom: x\r\n"},
+        {"hi\r\nFrom: x@a.example\r\n", "Bob", MADE "\r\nhi\r\nFrom: x@a.example\r\n"},
         {"\r\n", "a\"\\\n b", "From: \"a\\\"\\\\ b\" <b@a.example>\r\n\r\n"},
     };
     (void)state;
@@ -274,6 +275,10 @@ the_header_names_recipients(void **state)
         {"To: undisclosed-recipients:;\r\nBcc: a@a.example\r\n\r\n", "a@a.example"},
         {"Bcc:\r\nTo: a@a.example\r\n\r\n", "a@a.example"},
         {"Subject: s\r\n\r\n", ""},
+        /* The header ends where text begins, with or without an empty line. */
+        {"hi\r\nTo: a@a.example\r\n\r\n", ""},
+        {"To: a@a.example\r\nhi\r\nBcc: b@a.example\r\nResent-To: c@a.example\r\n", "a@a.example"},
+        {"To: a@a.example\r\nodd field: x\r\nCc: b@a.example\r\n\r\n", "a@a.example b@a.example"},
         {"To: a@@\r\n\r\n", NULL},
     };
     (void)state;
