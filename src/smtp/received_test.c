@@ -49,6 +49,26 @@ static const struct row rows[] = {
       .recipient = STR_INIT("\xc3\xa9@d.example")},
      "Received: from client.invalid (address withheld)\r\n"
      "\tby mx.example (Postern) with UTF8SMTPA" DATE},
+    /* A user of the machine: no host, whatever it said, and whether or not hosts are hidden. */
+    {"127.0.0.1",
+     {.local_user = STR_INIT("33"),
+      .helo = STR_INIT("elsewhere.example"),
+      .helo_form = SMTP_HELO_DOMAIN,
+      .client_name = STR_INIT("reverse.example"),
+      .hide_client = true,
+      .id = STR_INIT("ABC"),
+      .esmtp = true,
+      .authenticated = true},
+     "Received: from localhost (local user, uid 33)\r\n"
+     "\tby mx.example (Postern) with ESMTPA id ABC" DATE},
+    {"127.0.0.1",
+     {.local_user = STR_INIT("4294967295"),
+      .helo = STR_INIT("a)(b"),
+      .helo_form = SMTP_HELO_MALFORMED,
+      .recipient = STR_INIT("c@d.example")},
+     "Received: from localhost (local user, uid 4294967295)\r\n"
+     "\tby mx.example (Postern) with SMTP\r\n"
+     "\tfor <c@d.example>" DATE},
 };
 
 static void

@@ -403,6 +403,44 @@ test_long_lines(void **state)
     test_edge_close(&edge);
 }
 
+/* ---- who has been identified by something else than the protocol */
+
+static void
+take_mail_in_the_clear(struct smtp_server_settings *settings)
+{
+    settings->tls = SMTP_TLS_NONE;
+}
+
+/* A user whom the kernel has named needs no AUTH, cannot become another, and stays who he is. */
+static void
+test_identified_users(void **state)
+{
+    static const struct {
+        const char *input;
+        const char *want;
+    } rows[] = {
+        {EHLO "MAIL FROM:<a@b.example>\r\nRSET\r\nMAIL FROM:<>\r\n",
+         "220, 250, 250 2.1.0, 250 2.0.0, 250 2.1.0"},
+        {EHLO EHLO "MAIL FROM:<a@b.example>\r\n", "220, 250, 250, 250 2.1.0"},
+        {EHLO "AUTH PLAIN " PLAIN_RIGHT "\r\nMAIL FROM:<>\r\n", "220, 250, 503 5.5.1, 250 2.1.0"},
+        {"MAIL FROM:<a@b.example>\r\n", "220, 503 5.5.1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct test_edge edge;
+        char name[] = "uid:33";
+        test_edge_open(&edge, SMTP_LISTENER_SUBMISSION, take_mail_in_the_clear);
+        smtp_server_identify(edge.server, str_from_cstr(name));
+        name[0] = 'x'; /* it was copied */
+        test_edge_start(&edge);
+        test_edge_feed(&edge, str_from_cstr(rows[i].input), 0);
+        assert_str(buf_str(&edge.log), rows[i].want);
+        assert_str(smtp_server_session(edge.server)->user, "uid:33");
+        assert_null(memmem(buf_str(&edge.wire).p, buf_length(&edge.wire), "AUTH ", 5));
+        test_edge_close(&edge);
+    }
+}
+
 int
 main(void)
 {
@@ -417,6 +455,7 @@ main(void)
         cmocka_unit_test(test_scram),
         cmocka_unit_test(test_scram_example),
         cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_identified_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

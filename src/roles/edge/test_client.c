@@ -30,6 +30,20 @@ client_connect(struct client *client, struct world *world, enum world_listener l
 }
 
 void
+client_connect_local(struct client *client, struct world *world, uid_t uid)
+{
+    uid_t const before = geteuid();
+    *client = (struct client){.world = world};
+    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client->fd >= 0);
+    assert_int_equal(seteuid(uid), 0);
+    int result = connect(client->fd, (const struct sockaddr *)&world->local, world->local_length);
+    assert_int_equal(seteuid(before), 0);
+    assert_int_equal(result, 0);
+    assert_int_equal(fcntl(client->fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+void
 client_close(struct client *client)
 {
     SSL_free(client->ssl);

@@ -23,6 +23,8 @@ struct client {
 /* Connects from 127.0.0.`host`. */
 void client_connect(struct client *client, struct world *world, enum world_listener listener,
                     unsigned host);
+/* Connects to WORLD_LOCAL as the user `uid`, who is oneself unless this is root. */
+void client_connect_local(struct client *client, struct world *world, uid_t uid);
 void client_close(struct client *client);
 void client_starttls(struct client *client);
 void client_send(struct client *client, const char *text);

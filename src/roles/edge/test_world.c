@@ -72,21 +72,40 @@ send_certificate(struct world *world)
     arena_destroy_wiped(&arena);
 }
 
+static void
+offer(struct world *world, uint32_t index, int socket)
+{
+    struct msg_listener fields = {.index = index, .socket = socket};
+    assert_int_equal(listen(socket, 1024), 0);
+    role_test_send(world->control, MSG_LISTENER, 0, &fields);
+    close(socket);
+}
+
 /* A new socket each time the configuration is handed out: the old one's port ends with it. */
 static void
 send_listener(struct world *world, uint32_t index)
 {
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof sa;
-    struct msg_listener fields = {.index = index};
-    fields.socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_true(fields.socket >= 0);
-    assert_int_equal(bind(fields.socket, (struct sockaddr *)&sa, sizeof sa), 0);
-    assert_int_equal(listen(fields.socket, 1024), 0);
-    assert_int_equal(getsockname(fields.socket, (struct sockaddr *)&sa, &length), 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &length), 0);
     world->ports[index] = ntohs(sa.sin_port);
-    role_test_send(world->control, MSG_LISTENER, 0, &fields);
-    close(fields.socket);
+    offer(world, index, fd);
+}
+
+/* The kernel chooses the name, as it chooses a port. */
+static void
+send_local_listener(struct world *world)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name.sun_family), 0);
+    world->local_length = sizeof world->local;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&world->local, &world->local_length), 0);
+    offer(world, WORLD_LOCAL, fd);
 }
 
 static void
@@ -106,9 +125,10 @@ hand_out(struct world *world, const char *more)
     struct msg_start start = {.generation = 1};
     send_configuration(world, more);
     send_certificate(world);
-    for (uint32_t i = 0; i < WORLD_LISTENERS; i++) {
+    for (uint32_t i = 0; i < WORLD_LOCAL; i++) {
         send_listener(world, i);
     }
+    send_local_listener(world);
     role_test_send(world->control, MSG_START, 0, &start);
     wait_ready(world);
 }

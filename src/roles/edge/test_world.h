@@ -9,6 +9,7 @@
 #define POSTERN_ROLES_EDGE_TEST_WORLD_H
 
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "base/random.h"
 #include "ipc/message.h"
@@ -17,7 +18,15 @@
 #define WORLD_RECIPIENTS_MAX 16
 #define WORLD_PASSWORD       "correct horse"
 
-enum world_listener { WORLD_MX, WORLD_SUBMISSION, WORLD_SMTPS, WORLD_PROXIED, WORLD_LISTENERS };
+/* In the order of the configuration; behind them, the Unix socket for users of the machine. */
+enum world_listener {
+    WORLD_MX,
+    WORLD_SUBMISSION,
+    WORLD_SMTPS,
+    WORLD_PROXIED,
+    WORLD_LOCAL,
+    WORLD_LISTENERS
+};
 
 /* What the filter was given last. */
 struct world_submitted {
@@ -46,6 +55,8 @@ struct world {
     int relay;
     int vault;
     uint16_t ports[WORLD_LISTENERS];
+    struct sockaddr_un local; /* of WORLD_LOCAL: a name without a file (unix(7)) */
+    socklen_t local_length;
     bool ready;
     struct world_submitted submitted;
     uint16_t filter_code;  /* what the filter answers */
