@@ -140,12 +140,13 @@ static const struct schema_field tls_fields[] = {
         "is an error.",
         .least = 1, .most = 1000, .unset = "what the TLS library prefers",
         .example = "X25519:P-256"),
-    ROW(config_tls, ciphers, SCHEMA_TEXT, struct str, "Ciphers of TLS 1.2 in OpenSSL's syntax.",
+    ROW(config_tls, ciphers, SCHEMA_TEXT, struct str,
+        "Ciphers of TLS 1.2 in OpenSSL's syntax. Listeners never use those with RSA key exchange.",
         .least = 1, .most = 4000,
         .unset =
             "those with forward secrecy and authenticated encryption; at mx listeners whose tls "
-            "is opportunistic also DHE, CBC and RSA key exchange, because the client would send "
-            "in the clear otherwise",
+            "is opportunistic also DHE and CBC, because the client would send in the clear "
+            "otherwise",
         .example = "ECDHE+AESGCM:ECDHE+CHACHA20"),
     ROW(config_tls, ciphersuites, SCHEMA_TEXT, struct str,
         "Cipher suites of TLS 1.3 in OpenSSL's syntax.", .least = 1, .most = 1000,

@@ -84,15 +84,18 @@ next_word(struct str *rest, const char *separators, struct str *word_out)
     return n > 0;
 }
 
+enum { CIPHERS, CIPHERSUITES, GROUPS, ROW_COUNT };
+
 static const struct {
     const char *key;
     const char *separators;
     bool (*is_known)(SSL_CTX *context, struct str word);
     tls_setting_apply *apply;
-} rows[] = {
-    {"tls.ciphers", CIPHER_SEPARATORS, cipher_word_is_known, SSL_CTX_set_cipher_list},
-    {"tls.ciphersuites", OTHER_SEPARATORS, ciphersuite_is_known, SSL_CTX_set_ciphersuites},
-    {"tls.groups", OTHER_SEPARATORS, group_is_known, tls_setting_groups},
+} rows[ROW_COUNT] = {
+    [CIPHERS] = {"tls.ciphers", CIPHER_SEPARATORS, cipher_word_is_known, SSL_CTX_set_cipher_list},
+    [CIPHERSUITES] = {"tls.ciphersuites", OTHER_SEPARATORS, ciphersuite_is_known,
+                      SSL_CTX_set_ciphersuites},
+    [GROUPS] = {"tls.groups", OTHER_SEPARATORS, group_is_known, tls_setting_groups},
 };
 
 /* The whole of a value as it will be used, then its words: the first at fault is told. */
@@ -113,6 +116,11 @@ value_is_good(SSL_CTX *context, size_t row, struct str value, char error_out[TLS
         snprintf(error_out, TLS_ERROR_MAX, "OpenSSL cannot use this list: nothing is left of it");
         return false;
     }
+    if (row == CIPHERS && !tls_setting_text(context, value, NULL, tls_setting_server_ciphers)) {
+        snprintf(error_out, TLS_ERROR_MAX,
+                 "nothing is left of this list for listeners, which never use RSA key exchange");
+        return false;
+    }
     return true;
 }
 
@@ -122,7 +130,7 @@ tls_configured_check(const struct config_tls *tls, const char **key_out,
 {
     const struct str values[] = {tls->ciphers, tls->ciphersuites, tls->groups};
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; status == STATUS_OK && i < ROW_COUNT; i++) {
         SSL_CTX *context = SSL_CTX_new(TLS_server_method());
         if (context == NULL) {
             abort();

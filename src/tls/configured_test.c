@@ -27,6 +27,7 @@ static const struct {
     {"", "", "X2551", "tls.groups", "\"X2551\""},
     {"", "", "X25519:P-257", "tls.groups", "\"P-257\""},
     {"ECDHE+AESGCM:!ALL", "", "", "tls.ciphers", "nothing is left"},
+    {"AES128-SHA:AES256-GCM-SHA384", "", "", "tls.ciphers", "RSA key exchange"},
 };
 
 static void

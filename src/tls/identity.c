@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "tls/pass_phrase.h"
 
 /* Room for TLS_NAMES_MAX long names with their array. */
 #define NAMES_CEILING (TLS_NAMES_MAX * (TLS_HOST_NAME_MAX + 64u))
@@ -89,17 +90,6 @@ identity_read_names(struct tls_identity *identity)
 
 /* ---- PEM */
 
-/* Never asks a person for a pass phrase: a key that needs one is an error. */
-static int
-no_pass_phrase(char *out, int size, int writing, void *context)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
 static enum status
 identity_read_chain(struct tls_identity *identity, struct str pem, char error_out[TLS_ERROR_MAX])
 {
@@ -110,13 +100,13 @@ identity_read_chain(struct tls_identity *identity, struct str pem, char error_ou
     if (bio == NULL || identity->chain == NULL) {
         abort();
     }
-    identity->certificate = PEM_read_bio_X509_AUX(bio, NULL, no_pass_phrase, NULL);
+    identity->certificate = PEM_read_bio_X509_AUX(bio, NULL, tls_no_pass_phrase, NULL);
     if (identity->certificate == NULL) {
         tls_error_take("no certificate could be read", error_out);
         status = STATUS_SYNTAX;
     }
     while (status == STATUS_OK &&
-           (next = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL)) != NULL) {
+           (next = PEM_read_bio_X509(bio, NULL, tls_no_pass_phrase, NULL)) != NULL) {
         if (sk_X509_num(identity->chain) >= TLS_CHAIN_MAX ||
             sk_X509_push(identity->chain, next) == 0) {
             X509_free(next);
@@ -142,7 +132,7 @@ identity_read_key(struct tls_identity *identity, struct str pem, char error_out[
     if (bio == NULL) {
         abort();
     }
-    identity->key = PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL);
+    identity->key = PEM_read_bio_PrivateKey(bio, NULL, tls_no_pass_phrase, NULL);
     BIO_free(bio);
     if (identity->key == NULL) {
         tls_error_take("the private key could not be read", error_out);
@@ -155,9 +145,23 @@ identity_read_key(struct tls_identity *identity, struct str pem, char error_out[
     return STATUS_OK;
 }
 
-enum status
-tls_identity_parse(struct str chain_pem, struct str key_pem, struct tls_identity **identity_out,
-                   char error_out[static TLS_ERROR_MAX])
+/* The key of the certificate, which somebody else has. */
+static enum status
+identity_ask_for_key(struct tls_identity *identity, const struct tls_signer *signer,
+                     char error_out[TLS_ERROR_MAX])
+{
+    EVP_PKEY *public_key = X509_get0_pubkey(identity->certificate);
+    if (public_key == NULL) {
+        tls_error_take("the public key of the certificate could not be read", error_out);
+        return STATUS_SYNTAX;
+    }
+    return tls_remote_key_create(public_key, signer, &identity->key, error_out);
+}
+
+/* With a key in PEM, or where `signer` is given with that. */
+static enum status
+identity_make(struct str chain_pem, struct str key_pem, const struct tls_signer *signer,
+              struct tls_identity **identity_out, char error_out[TLS_ERROR_MAX])
 {
     if (chain_pem.n > TLS_PEM_MAX || key_pem.n > TLS_PEM_MAX) {
         snprintf(error_out, TLS_ERROR_MAX, "longer than %u octets", TLS_PEM_MAX);
@@ -171,7 +175,8 @@ tls_identity_parse(struct str chain_pem, struct str key_pem, struct tls_identity
     ERR_clear_error();
     enum status status = identity_read_chain(identity, chain_pem, error_out);
     if (status == STATUS_OK) {
-        status = identity_read_key(identity, key_pem, error_out);
+        status = signer != NULL ? identity_ask_for_key(identity, signer, error_out)
+                                : identity_read_key(identity, key_pem, error_out);
     }
     if (status == STATUS_OK) {
         status = identity_read_names(identity);
@@ -182,6 +187,20 @@ tls_identity_parse(struct str chain_pem, struct str key_pem, struct tls_identity
     }
     *identity_out = identity;
     return STATUS_OK;
+}
+
+enum status
+tls_identity_parse(struct str chain_pem, struct str key_pem, struct tls_identity **identity_out,
+                   char error_out[static TLS_ERROR_MAX])
+{
+    return identity_make(chain_pem, key_pem, NULL, identity_out, error_out);
+}
+
+enum status
+tls_identity_parse_remote(struct str chain_pem, const struct tls_signer *signer,
+                          struct tls_identity **identity_out, char error_out[static TLS_ERROR_MAX])
+{
+    return identity_make(chain_pem, STR(""), signer, identity_out, error_out);
 }
 
 struct tls_identity *

@@ -1,5 +1,6 @@
 /*
- * identity.h - a certificate with its chain and private key, and the host names it is good for.
+ * identity.h - a certificate with its chain and private key (or with somebody who has that), and
+ * the host names it is good for.
  *
  * The parent reads the files; a role gets their octets, since it may open none itself. Identities
  * are read-only and counted: a reload makes new ones, and connections keep those they began with.
@@ -9,7 +10,7 @@
 #ifndef POSTERN_TLS_IDENTITY_H
 #define POSTERN_TLS_IDENTITY_H
 
-#include "tls/library.h"
+#include "tls/remote_key.h"
 
 /* Largest PEM text of a chain or a key, in octets. */
 #define TLS_PEM_MAX       (1u << 20)
@@ -30,6 +31,14 @@ struct tls_identity;
 [[nodiscard]] enum status tls_identity_parse(struct str chain_pem, struct str key_pem,
                                              struct tls_identity **identity_out,
                                              char error_out[static TLS_ERROR_MAX]);
+/*
+ * The same without the key: `signer` has it (remote_key.h) and is asked in each handshake. Its
+ * context must outlive the identity. tls_remote_key_init comes before.
+ */
+[[nodiscard]] enum status tls_identity_parse_remote(struct str chain_pem,
+                                                    const struct tls_signer *signer,
+                                                    struct tls_identity **identity_out,
+                                                    char error_out[static TLS_ERROR_MAX]);
 struct tls_identity *tls_identity_ref(struct tls_identity *identity);
 /* Gives one reference back and sets *identity to NULL; NULL is allowed. */
 void tls_identity_unref(struct tls_identity **identity);

@@ -337,7 +337,7 @@ server_configure(struct tls_server *server, const struct tls_server_settings *se
     } else if (!tls_setting_text(context, settings->ciphers,
                                  settings->opportunistic ? TLS_SERVER_CIPHERS_OPPORTUNISTIC
                                                          : TLS_SERVER_CIPHERS,
-                                 SSL_CTX_set_cipher_list)) {
+                                 tls_setting_server_ciphers)) {
         failed = "ciphers";
     } else if (!tls_setting_text(context, settings->ciphersuites, NULL, SSL_CTX_set_ciphersuites)) {
         failed = "ciphersuites";

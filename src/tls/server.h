@@ -34,7 +34,7 @@ struct tls_server_settings {
     bool opportunistic;            /* without TLS the same would come in the clear */
     int64_t session_lifetime_ms;   /* of a ticket */
     struct str groups;             /* OpenSSL's syntax; empty: the library's own list */
-    struct str ciphers;            /* of TLS 1.2; empty: one of the two lists below */
+    struct str ciphers;            /* of TLS 1.2; empty: one of the two lists below; never kRSA */
     struct str ciphersuites;       /* of TLS 1.3; empty: the library's own list */
     struct str session_context;    /* names the listener: sessions of others are not resumed */
     int64_t (*monotonic_ms)(void); /* NULL: clock_monotonic_ms */
@@ -44,11 +44,11 @@ struct tls_server_settings {
 #define TLS_SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 /*
  * Where it is opportunistic (RFC 7435 3): older mail servers too, whose mail would otherwise be
- * read by everybody on the way. Forward secrecy first; nothing anonymous, no RC4, no triple DES.
+ * read by everybody on the way. Nothing anonymous, no RC4, no triple DES; and never an RSA key
+ * exchange, for which whoever holds the key would have to decrypt (remote_key.h).
  */
 #define TLS_SERVER_CIPHERS_OPPORTUNISTIC                                                           \
-    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES:"    \
-    "!aNULL:!PSK:!SRP"
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!PSK:!SRP"
 
 /*
  * A server with at least one identity; takes its own references. The caller owns one reference to

@@ -105,9 +105,10 @@ where_clear_text_is_taken_more_suites_are(void **state)
         {"ECDHE-RSA-AES128-SHA", false, true},
         {"DHE-RSA-AES256-SHA256", false, true},
         {"DHE-RSA-AES128-SHA", false, true},
-        {"AES256-GCM-SHA384", false, true},
-        {"AES128-SHA256", false, true},
-        {"AES256-SHA", false, true},
+        /* RSA key exchange: doc/decisions/0020-tls-keys.md */
+        {"AES256-GCM-SHA384", false, false},
+        {"AES128-SHA256", false, false},
+        {"AES256-SHA", false, false},
         {"AECDH-AES256-SHA:@SECLEVEL=0", false, false},
         {"ADH-AES128-GCM-SHA256:@SECLEVEL=0", false, false},
         {"NULL-SHA256:@SECLEVEL=0", false, false},

@@ -1,5 +1,6 @@
 #include "tls/setting.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 bool
@@ -9,6 +10,18 @@ tls_setting_text(SSL_CTX *context, struct str value, const char *fallback, tls_s
     const char *chosen = text != NULL ? text : fallback;
     bool done = chosen == NULL || apply(context, chosen) == 1;
     free(text);
+    return done;
+}
+
+int
+tls_setting_server_ciphers(SSL_CTX *context, const char *text)
+{
+    char *list = NULL;
+    if (asprintf(&list, "%s:!kRSA", text) < 0) {
+        abort();
+    }
+    int done = SSL_CTX_set_cipher_list(context, list);
+    free(list);
     return done;
 }
 

@@ -14,6 +14,8 @@ typedef int tls_setting_apply(SSL_CTX *context, const char *text);
 /* Applies `value`, or `fallback` (NULL: the library's own) when it is empty; false when refused. */
 bool tls_setting_text(SSL_CTX *context, struct str value, const char *fallback,
                       tls_setting_apply *apply);
+/* SSL_CTX_set_cipher_list without what a server of ours never does: RSA key exchange. */
+int tls_setting_server_ciphers(SSL_CTX *context, const char *text);
 /* SSL_CTX_set1_groups_list as a function: in the library it is a macro. */
 int tls_setting_groups(SSL_CTX *context, const char *text);
 

@@ -56,21 +56,26 @@ pair_open(struct pair *pair, struct tls_server *server, int version)
 }
 
 void
+pair_step(struct pair *pair)
+{
+    if (pair->client_done == 0) {
+        int result = SSL_do_handshake(pair->client);
+        int error = SSL_get_error(pair->client, result);
+        pair->client_done = result == 1                                                     ? 1
+                            : error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0
+                                                                                            : -1;
+    }
+    if (pair->status == STATUS_AGAIN) {
+        pair->status = tls_io_handshake(tls_connection_io(pair->server));
+    }
+}
+
+void
 pair_handshake(struct pair *pair)
 {
     for (int turn = 0; turn < 20 && (pair->client_done == 0 || pair->status == STATUS_AGAIN);
          turn++) {
-        if (pair->client_done == 0) {
-            int result = SSL_do_handshake(pair->client);
-            int error = SSL_get_error(pair->client, result);
-            pair->client_done = result == 1 ? 1
-                                : error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE
-                                    ? 0
-                                    : -1;
-        }
-        if (pair->status == STATUS_AGAIN) {
-            pair->status = tls_io_handshake(tls_connection_io(pair->server));
-        }
+        pair_step(pair);
     }
 }
 

@@ -28,6 +28,8 @@ struct tls_server *server_make(const struct tls_server_settings *settings,
                                struct tls_identity *const *identities, size_t count);
 /* Connects; `version` is the only one that the client speaks (TLS1_3_VERSION). */
 void pair_open(struct pair *pair, struct tls_server *server, int version);
+/* One turn of each side that is not done. */
+void pair_step(struct pair *pair);
 /* Goes on until both sides are done. */
 void pair_handshake(struct pair *pair);
 void pair_close(struct pair *pair);
