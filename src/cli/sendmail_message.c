@@ -63,7 +63,8 @@ field_count(const struct mail_head *head)
 static bool
 has_from(const struct mail_head *head)
 {
-    for (size_t i = 0; i < field_count(head); i++) {
+    size_t const fields = field_count(head);
+    for (size_t i = 0; i < fields; i++) {
         if (head->fields[i].id == MAIL_FIELD_FROM) {
             return true;
         }

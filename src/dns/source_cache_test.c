@@ -40,6 +40,8 @@ struct world {
     atomic_uint packets;
     atomic_uint questions;
     atomic_bool silent; /* the resolver answers nothing */
+    atomic_bool stingy; /* it leaves out the last answer of a batch */
+    atomic_bool mad;    /* it answers a batch with something else */
     pthread_mutex_t zone_mutex;
 };
 
@@ -66,6 +68,16 @@ answer_of(struct world *world, struct arena *arena, struct str name, uint16_t ty
                                   {records, answer.record_count}};
 }
 
+/* With the answer to a single question. */
+static void
+answer_otherwise(struct world *world, struct ipc_message *message)
+{
+    struct msg_resolve_reply reply = {
+        .outcome = DNS_OUTCOME_NODATA, .canonical = STR("mad.example"), .detail = STR("")};
+    assert_int_equal(
+        channel_plain_send(world->far_end, MSG_RESOLVE_REPLY, message->request, &reply), STATUS_OK);
+}
+
 static void
 answer_batch(struct world *world, struct arena *arena, struct ipc_message *message)
 {
@@ -79,7 +91,12 @@ answer_batch(struct world *world, struct arena *arena, struct ipc_message *messa
                                                    .detail = STR("")}
                           : answer_of(world, arena, q->name, q->type);
     }
-    struct msg_resolve_batch_reply reply = {.answers = {answers, batch->questions.n}};
+    if (atomic_load(&world->mad)) {
+        answer_otherwise(world, message);
+        return;
+    }
+    size_t const n = batch->questions.n - (atomic_load(&world->stingy) ? 1 : 0);
+    struct msg_resolve_batch_reply reply = {.answers = {answers, n}};
     assert_int_equal(
         channel_plain_send(world->far_end, MSG_RESOLVE_BATCH_REPLY, message->request, &reply),
         STATUS_OK);
@@ -320,6 +337,42 @@ test_a_full_batch_goes_by_itself(void **state)
     dns_cache_destroy(&cache);
 }
 
+/* What there is no place for is not asked up front, and costs nothing then. */
+static void
+test_what_has_no_place_is_not_counted(void **state)
+{
+    struct world *world = *state;
+    struct dns_budget budget;
+    dns_budget_init(&budget, 60000, DNS_CACHE_QUESTIONS_MAX + 1, clock_monotonic_ms);
+    struct dns_cache *cache = over_channel(world, 5000, &budget);
+    struct dns_source source = dns_source_from_cache(cache);
+    for (unsigned i = 0; i < DNS_CACHE_QUESTIONS_MAX + 10; i++) {
+        dns_prefetch(&source, arena_printf(world->arena, "n%u.example", i), DNS_TYPE_TXT);
+    }
+    assert_int_equal(dns_cache_count(cache).refused, 0);
+    assert_int_equal(ask(cache, "a.example"), DNS_OUTCOME_ANSWER); /* with what is left: one */
+    assert_int_equal(ask(cache, "a.example"), DNS_OUTCOME_TIMEOUT);
+    dns_cache_destroy(&cache);
+}
+
+/* A resolver that answers less, or something else, is not believed: it is asked again. */
+static void
+test_answers_that_do_not_fit_are_none(void **state)
+{
+    struct world *world = *state;
+    for (int mad = 0; mad < 2; mad++) {
+        atomic_store(&world->stingy, mad == 0);
+        atomic_store(&world->mad, mad == 1);
+        struct dns_cache *cache = over_channel(world, 5000, NULL);
+        prefetch(cache, "sick.example");
+        prefetch(cache, "a.example");
+        assert_int_equal(ask(cache, "a.example"), DNS_OUTCOME_ANSWER);
+        assert_int_equal(ask(cache, "sick.example"), DNS_OUTCOME_SERVFAIL);
+        assert_int_equal(dns_cache_count(cache).asked, mad == 0 ? 1 : 2);
+        dns_cache_destroy(&cache);
+    }
+}
+
 static void
 test_the_budget_ends_the_waiting(void **state)
 {
@@ -485,6 +538,8 @@ main(void)
         TEST(test_what_is_in_the_table_is_not_asked),
         TEST(test_what_is_late_is_asked_alone),
         TEST(test_a_full_batch_goes_by_itself),
+        TEST(test_what_has_no_place_is_not_counted),
+        TEST(test_answers_that_do_not_fit_are_none),
         TEST(test_the_budget_ends_the_waiting),
         TEST(test_a_question_is_waited_for_as_long_as_the_budget_lasts),
         TEST(test_what_timed_out_is_not_asked_again),

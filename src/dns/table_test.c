@@ -229,6 +229,78 @@ test_a_table_is_only_read(void **state)
     assert_int_equal(ftruncate(fd, 0), -1);
 }
 
+/* ---- a table that somebody else has written */
+
+#define WORDS (DNS_TABLE_ENTRY_SIZE / 8)
+enum word { WORD_SEQUENCE, WORD_TAG, WORD_EXPIRES, WORD_LENGTH };
+
+/* The words of the one entry that was written; NULL: there is none. */
+static uint64_t *
+written_entry(uint64_t *words)
+{
+    for (size_t i = 1; i <= DNS_TABLE_ENTRIES; i++) {
+        if (words[i * WORDS + WORD_TAG] != 0) {
+            return words + i * WORDS;
+        }
+    }
+    return NULL;
+}
+
+/* A copy of the table with one word of its one entry changed, as a broken resolver might do. */
+static int
+forge(struct world *world, enum word word, uint64_t value)
+{
+    size_t const size = (DNS_TABLE_ENTRIES + 1) * (size_t)DNS_TABLE_ENTRY_SIZE;
+    int fd = memfd_create("forged", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    void *from = mmap(NULL, size, PROT_READ, MAP_SHARED, dns_table_fd(world->table), 0);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    void *to = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(from, MAP_FAILED);
+    assert_ptr_not_equal(to, MAP_FAILED);
+    memcpy(to, from, size);
+    uint64_t *entry = written_entry(to);
+    assert_non_null(entry);
+    entry[word] = value;
+    munmap(from, size);
+    munmap(to, size);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE), 0);
+    return fd;
+}
+
+/* A reader is not harmed by what stands there, and takes nothing that is being written. */
+static void
+test_a_forged_table_does_no_harm(void **state)
+{
+    static const struct {
+        enum word word;
+        uint64_t value;
+        bool there;
+    } rows[] = {
+        {WORD_SEQUENCE, 2, true},
+        {WORD_SEQUENCE, 3, false}, /* in the middle of a change */
+        {WORD_TAG, 4711, false},
+        {WORD_EXPIRES, NOW, false},
+        {WORD_EXPIRES, (uint64_t)INT64_MIN, false},
+        {WORD_EXPIRES, INT64_MAX, true},
+        {WORD_LENGTH, 0, false},
+        {WORD_LENGTH, DNS_TABLE_ENTRY_SIZE, false},
+        {WORD_LENGTH, 1u << 20, false},
+        {WORD_LENGTH, UINT64_MAX, false},
+    };
+    struct world *world = *state;
+    assert_true(put(world, "a.example", answer_with(60)));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(dns_view_attach(world->view, forge(world, rows[i].word, rows[i].value)),
+                         STATUS_OK);
+        struct dns_answer answer = {.ttl = 0};
+        bool there = find(world, "a.example", DNS_TYPE_TXT, NOW, &answer) == STATUS_OK;
+        if (there != rows[i].there) {
+            fail_msg("row %zu", i);
+        }
+        assert_in_range(answer.ttl, 0, 60); /* no longer than the record itself allows */
+    }
+}
+
 static void
 test_what_is_no_table_is_refused(void **state)
 {
@@ -390,6 +462,7 @@ main(void)
         TEST(test_a_full_table_takes_the_next),
         TEST(test_long_answers_do_not_keep_others_out),
         TEST(test_a_table_is_only_read),
+        TEST(test_a_forged_table_does_no_harm),
         TEST(test_what_is_no_table_is_refused),
         TEST(test_a_view_outlives_its_table),
         TEST(test_an_arena_that_is_full),
