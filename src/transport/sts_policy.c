@@ -348,16 +348,21 @@ struct str
 sts_policy_text(struct arena *arena, const struct sts_policy *policy)
 {
     size_t count = 0;
-    const struct str *lines = sts_policy_lines(arena, policy, &count);
-    struct str *parts = lines != NULL ? arena_alloc_array(arena, 2 * count, sizeof *parts) : NULL;
+    struct str *parts =
+        arena_alloc_array(arena, 2 * policy->mx_count + LINES_BESIDE_MX, sizeof *parts);
     if (parts == NULL) {
         return str_make(NULL, 0);
     }
-    for (size_t i = 0; i < count; i++) {
-        parts[2 * i] = lines[i];
-        parts[2 * i + 1] = STR("\r\n");
+    parts[count++] = arena_printf(arena, "version:STSv1\nmode:%s", sts_mode_name(policy->mode));
+    for (size_t i = 0; i < policy->mx_count; i++) {
+        parts[count++] = STR("\nmx:");
+        parts[count++] = policy->mx[i];
     }
-    return arena_concat(arena, parts, 2 * count);
+    parts[count++] = arena_printf(arena, "\nmax_age:%u", policy->max_age);
+    if (parts[0].p == NULL || parts[count - 1].p == NULL) {
+        return str_make(NULL, 0);
+    }
+    return arena_concat(arena, parts, count);
 }
 
 /* ---- the response */

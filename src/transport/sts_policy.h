@@ -61,11 +61,14 @@ struct sts_problem {
 
 /*
  * The lines of a policy as RFC 8461 writes them, without what was overlooked: for reports (RFC 8460
- * 4.4, policy-string) and for the cache. An array in the arena; {NULL} when that is full.
+ * 4.4, policy-string). An array in the arena; NULL when that is full.
  */
 const struct str *sts_policy_lines(struct arena *arena, const struct sts_policy *policy,
                                    size_t *count_out);
-/* The same as one text, each line with its CRLF; {NULL,0} when the arena is full. */
+/*
+ * The same as one text in its shortest form, without blanks and final line end, so that it is never
+ * longer than what was read: for the cache. {NULL,0} when the arena is full.
+ */
 struct str sts_policy_text(struct arena *arena, const struct sts_policy *policy);
 
 /*
