@@ -27,8 +27,6 @@
 #define LEDGER_BATCH            1000u
 /* Searches that may wait. */
 #define LEDGER_READ_JOBS_MAX    64u
-/* Between two looks at size and age of the traces. */
-#define LEDGER_MAINTAIN_MS      30000
 /* A user's last login is written this often at most. */
 #define LEDGER_LAST_LOGIN_MS    60000
 /* Memory for one answer to a command. */
@@ -77,9 +75,7 @@ struct ledger {
     struct work_queue *readers; /* one thread: context is `search` */
     struct ledger_writer writer;
     struct trace_search *search;
-    struct event *maintain;
     struct event *stopping;
-    bool maintain_runs;
     struct ledger_counters counters;
 };
 
@@ -100,7 +96,9 @@ void ledger_on_find(struct ledger *ledger, struct channel *channel, struct ipc_m
 void ledger_on_get(struct ledger *ledger, struct channel *channel, struct ipc_message *message);
 void ledger_on_dmarc_find(struct ledger *ledger, struct channel *channel,
                           struct ipc_message *message);
-
+/* Has the writer look at size and age of the traces, and of the counts for reports. */
+void ledger_on_retention(struct ledger *ledger, struct channel *channel,
+                         struct ipc_message *message);
 void ledger_on_locks(struct ledger *ledger, struct channel *channel, struct ipc_message *message);
 
 /* What counts for logins from this client; NULL: from anybody. */
@@ -108,8 +106,6 @@ struct throttle_limits ledger_throttle_limits(struct ledger *ledger,
                                               const struct ip_address *client);
 /* Records a login in table and file, the latter now and then. */
 void ledger_note_login(struct ledger *ledger, struct user *user);
-/* Has the writer look at size and age of the traces. */
-void ledger_maintain(struct ledger *ledger);
 /* Commits what was appended; in the writer's thread. */
 void ledger_commit_traces(struct ledger_writer *writer);
 

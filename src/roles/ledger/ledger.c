@@ -116,14 +116,6 @@ ledger_open(struct role_runtime *runtime, void **state_out)
 /* ---- starting and stopping */
 
 static void
-on_maintain(evutil_socket_t fd, short what, void *context)
-{
-    (void)fd;
-    (void)what;
-    ledger_maintain(context);
-}
-
-static void
 on_stopping(evutil_socket_t fd, short what, void *context)
 {
     struct ledger *ledger = context;
@@ -187,11 +179,8 @@ static enum status
 ledger_start(struct role_runtime *runtime, void *state)
 {
     struct ledger *ledger = state;
-    struct timeval interval = {LEDGER_MAINTAIN_MS / 1000, 0};
-    ledger->maintain = event_new(role_loop(runtime), -1, EV_PERSIST, on_maintain, ledger);
     ledger->stopping = event_new(role_loop(runtime), -1, EV_PERSIST, on_stopping, ledger);
-    if (ledger->maintain == NULL || ledger->stopping == NULL ||
-        event_add(ledger->maintain, &interval) != 0) {
+    if (ledger->stopping == NULL) {
         return STATUS_LIMIT;
     }
     enum status status = start_threads(ledger);
@@ -217,9 +206,6 @@ ledger_close(void *state)
     work_destroy(&ledger->hashers); /* its jobs may go on to the writer */
     work_destroy(&ledger->writers);
     work_destroy(&ledger->readers);
-    if (ledger->maintain != NULL) {
-        event_free(ledger->maintain);
-    }
     if (ledger->stopping != NULL) {
         event_free(ledger->stopping);
     }
@@ -244,7 +230,7 @@ static const struct {
     {MSG_SCRAM_VERIFY, ledger_on_scram_verify}, {MSG_USER_CHANGE, ledger_on_user_change},
     {MSG_USER_LIST, ledger_on_user_list},       {MSG_LOCKS, ledger_on_locks},
     {MSG_TRACE_FIND, ledger_on_find},           {MSG_TRACE_GET, ledger_on_get},
-    {MSG_DMARC_FIND, ledger_on_dmarc_find},
+    {MSG_DMARC_FIND, ledger_on_dmarc_find},     {MSG_RETENTION, ledger_on_retention},
 };
 
 static void

@@ -424,6 +424,46 @@ observations_are_counted(void **state)
         access(test_directory_file(fixture->directory, "ledger/reports.db.damaged"), F_OK), 0);
 }
 
+static int64_t
+octets_of_traces(struct fixture *fixture)
+{
+    int64_t octets = -1;
+    role_test_send(fixture->control, MSG_STATUS_REQUEST, 1, NULL);
+    struct ipc_message *reply = receive(fixture->control, ROLE_PARENT, MSG_STATUS_REPLY);
+    const struct msg_status_reply *fields = MSG_BODY(reply, status_reply);
+    for (size_t i = 0; i < fields->metrics.n; i++) {
+        if (str_eq(fields->metrics.items[i].name, STR("ledger_trace_octets"))) {
+            octets = fields->metrics.items[i].value;
+        }
+    }
+    ipc_message_free(&reply);
+    return octets;
+}
+
+/* The clerk says when; a clerk that was started again, and asks as well, is answered as well. */
+static void
+retention_is_carried_out_when_the_clerk_says_so(void **state)
+{
+    struct fixture *fixture = *state;
+    char id[ID_LENGTH + 1];
+    id_make(clock_wall_ms(), id);
+    append(fixture, 1, id, "bob@kartapuce.com");
+    struct ipc_message *ack = receive(fixture->edge, ROLE_EDGE, MSG_TRACE_ACK);
+    ipc_message_free(&ack);
+    assert_int_equal(octets_of_traces(fixture), 0);
+    for (uint64_t i = 0; i < 2; i++) {
+        int clerk = role_test_peer(fixture->control, ROLE_CLERK);
+        role_test_send(clerk, MSG_RETENTION, 40 + i, NULL);
+        struct ipc_message *reply = receive(clerk, ROLE_CLERK, MSG_RETENTION_REPLY);
+        assert_int_equal(reply->request, 40 + i);
+        assert_true(MSG_BODY(reply, retention_reply)->done);
+        ipc_message_free(&reply);
+        close(clerk);
+    }
+    assert_true(octets_of_traces(fixture) > 0);
+    assert_int_equal(find(fixture, "bob@kartapuce.com"), 1);
+}
+
 /* A role that sends nonsense is told to the parent, which ends it; the ledger goes on. */
 static void
 malformed_traces_are_told(void **state)
@@ -471,6 +511,7 @@ main(void)
         ROLE_TEST(traces_are_found_and_read),
         ROLE_TEST(acknowledged_traces_survive),
         ROLE_TEST(observations_are_counted),
+        ROLE_TEST(retention_is_carried_out_when_the_clerk_says_so),
         ROLE_TEST(malformed_traces_are_told),
         ROLE_TEST(answers_are_not_for_successors),
     };

@@ -113,11 +113,13 @@ ledger_on_append(struct ledger *ledger, struct channel *channel, struct ipc_mess
 struct maintain_job {
     struct work_job job; /* first */
     struct ledger *ledger;
+    struct asker asker;
     struct trace_store_limits limits;
     struct reports_limits reports_limits;
     uint64_t octets;
     uint64_t report_octets;
     struct reports_counts reports;
+    bool ran;
 };
 
 static void
@@ -130,26 +132,32 @@ maintain_run(struct work_job *job, void *context)
     maintain->report_octets =
         reports_maintain(writer->reports, &maintain->reports_limits, clock_wall_ms());
     maintain->reports = reports_counts(writer->reports);
+    maintain->ran = true;
 }
 
 static void
 maintain_finish(struct work_job *job)
 {
     struct maintain_job *maintain = (struct maintain_job *)job;
-    struct ledger_counters *counters = &maintain->ledger->counters;
-    counters->trace_octets = (int64_t)maintain->octets;
-    counters->report_octets = (int64_t)maintain->report_octets;
-    counters->reports = maintain->reports;
-    maintain->ledger->maintain_runs = false;
+    struct ledger *ledger = maintain->ledger;
+    struct msg_retention_reply reply = {.done = maintain->ran};
+    if (maintain->ran) {
+        ledger->counters.trace_octets = (int64_t)maintain->octets;
+        ledger->counters.report_octets = (int64_t)maintain->report_octets;
+        ledger->counters.reports = maintain->reports;
+    }
+    asker_end(&ledger->askers, &maintain->asker, MSG_RETENTION_REPLY, &reply);
     free(maintain);
 }
 
+/* Two at a time (the clerk was started again) do no harm: they run one after the other. */
 void
-ledger_maintain(struct ledger *ledger)
+ledger_on_retention(struct ledger *ledger, struct channel *channel, struct ipc_message *message)
 {
     const struct config_retention *retention = &role_config(ledger->runtime)->retention;
-    struct maintain_job *maintain = ledger->maintain_runs ? NULL : calloc(1, sizeof *maintain);
+    struct maintain_job *maintain = calloc(1, sizeof *maintain);
     if (maintain == NULL) {
+        ipc_message_free(&message);
         return;
     }
     maintain->job = (struct work_job){.run = maintain_run, .finish = maintain_finish};
@@ -157,9 +165,10 @@ ledger_maintain(struct ledger *ledger)
     maintain->limits = (struct trace_store_limits){retention->trace_age_ms, retention->trace_size};
     maintain->reports_limits = (struct reports_limits){retention->dmarc_observations_ms,
                                                        retention->dmarc_observations_size};
-    ledger->maintain_runs = work_add(ledger->writers, &maintain->job);
-    if (!ledger->maintain_runs) {
-        free(maintain);
+    asker_begin(&ledger->askers, &maintain->asker, channel, message);
+    ipc_message_free(&message);
+    if (!work_add(ledger->writers, &maintain->job)) {
+        maintain_finish(&maintain->job);
     }
 }
 
