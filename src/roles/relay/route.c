@@ -63,6 +63,11 @@ begin_mx(struct relay_route *route, struct relay_route_failure *failure_out)
     }
     route->hosts = plan.hosts;
     route->host_count = plan.count;
+    route->origin =
+        (struct transport_origin){.way = plan.implicit ? TRANSPORT_WAY_IMPLICIT : TRANSPORT_WAY_MX,
+                                  .domain = route->hop->name,
+                                  .canonical = plan.canonical,
+                                  .security = plan.security};
     return ROUTE_TARGET;
 }
 
@@ -73,7 +78,11 @@ begin(struct relay_route *route, struct relay_route_failure *failure_out)
     if (route->hop->kind == NEXT_HOP_MX) {
         return begin_mx(route, failure_out);
     }
+    bool has_name = route->hop->kind == NEXT_HOP_HOST;
     route->single = (struct mx_host){.name = route->hop->name};
+    route->origin = (struct transport_origin){.way = has_name ? TRANSPORT_WAY_CONFIGURED
+                                                              : TRANSPORT_WAY_ADDRESS,
+                                              .domain = route->hop->name};
     if (route->hop->kind == NEXT_HOP_ADDRESS) { /* a literal's brackets are no part of a name */
         route->single.name = str_from_cstr(ip_format(&route->hop->ip, route->ip_text));
     }
@@ -157,10 +166,13 @@ relay_route_next(struct relay_route *route, struct relay_target *target_out,
         route->cut_short = true;
         return ROUTE_END;
     }
-    *target_out = (struct relay_target){.is_unix = is_unix,
-                                        .host = host->name,
-                                        .ip = *ip,
-                                        .port = port_of(route),
-                                        .preference = host->preference};
+    *target_out =
+        (struct relay_target){.is_unix = is_unix,
+                              .host = host->name,
+                              .ip = *ip,
+                              .port = port_of(route),
+                              .preference = host->preference,
+                              .origin = route->origin,
+                              .security = {route->addresses.security, route->addresses.canonical}};
     return ROUTE_TARGET;
 }

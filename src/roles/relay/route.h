@@ -7,9 +7,9 @@
 #ifndef POSTERN_ROLES_RELAY_ROUTE_H
 #define POSTERN_ROLES_RELAY_ROUTE_H
 
-#include "roles/relay/mx.h"
 #include "roles/relay/next_hop.h"
 #include "roles/relay/session.h"
+#include "transport/mx.h"
 
 /* Addresses that are called in one attempt; the domain may have more. */
 #define ROUTE_TARGETS_MAX 10u
@@ -46,7 +46,8 @@ struct relay_route {
     char ip_text[IP_TEXT_MAX];
     const struct mx_host *hosts;
     size_t host_count;
-    size_t host; /* the next one */
+    struct transport_origin origin; /* how the hosts were found */
+    size_t host;                    /* the next one */
     struct mx_addresses addresses;
     size_t address; /* the next one of hosts[host - 1] */
     unsigned targets;

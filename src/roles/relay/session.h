@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "smtp/client.h"
 #include "tls/client.h"
+#include "transport/host.h"
 
 /* "mx.example.com[192.0.2.1]:25", "TLSv1.3 TLS_AES_256_GCM_SHA384". */
 #define SESSION_REMOTE_MAX 300u
@@ -22,7 +23,9 @@ struct relay_target {
     struct str host; /* its name, for TLS and people; the path of a Unix socket */
     struct ip_address ip;
     uint16_t port;
-    uint16_t preference; /* of its MX record */
+    uint16_t preference;               /* of its MX record */
+    struct transport_origin origin;    /* how the host was found */
+    struct transport_address security; /* how its address was */
 };
 
 struct relay_session_settings {

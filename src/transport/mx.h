@@ -1,10 +1,11 @@
 /*
  * mx.h - which hosts take mail for a domain, and at which addresses (RFC 5321 5.1, RFC 7505).
  *
- * Pure over a struct dns_source: the same questions, the same random numbers, the same plan.
+ * Pure over a struct dns_source: the same questions, the same random numbers, the same plan. What
+ * DNSSEC says of each answer, and the names behind aliases, are kept: DANE asks for them (dane.h).
  */
-#ifndef POSTERN_ROLES_RELAY_MX_H
-#define POSTERN_ROLES_RELAY_MX_H
+#ifndef POSTERN_TRANSPORT_MX_H
+#define POSTERN_TRANSPORT_MX_H
 
 #include "base/ip.h"
 #include "dns/dns.h"
@@ -31,7 +32,8 @@ struct mx_plan {
     struct smtp_reply reply;     /* unless FOUND: our own words, code 0 or 556 */
     const struct mx_host *hosts; /* in the order to be tried */
     size_t count;
-    enum dns_security security; /* of the MX records */
+    enum dns_security security; /* of the MX records, or of the answer that there are none */
+    struct str canonical;       /* the domain behind its aliases; itself where it has none */
     bool implicit;              /* there are none: the domain itself is the host */
 };
 
@@ -54,6 +56,8 @@ struct mx_addresses {
     struct smtp_reply reply;
     const struct ip_address *items; /* IPv6 and IPv4 in turn, each family in random order */
     size_t count;
+    enum dns_security security; /* of these addresses: the weaker one of both families */
+    struct str canonical;       /* the host behind its aliases; itself where it has none */
 };
 
 /* The addresses of a host. Errors as above. */

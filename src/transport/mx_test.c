@@ -1,4 +1,4 @@
-#include "roles/relay/mx.h"
+#include "transport/mx.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +38,19 @@ static const char zone_text[] =
     " \"half.example\": [{\"type\": \"A\", \"value\": \"192.0.2.1\"},"
     "                    {\"type\": \"AAAA\", \"error\": \"TIMEOUT\"}],"
     " \"cname.example\": [{\"type\": \"CNAME\", \"value\": \"both.example\"}],"
+    " \"signed.example\": [{\"type\": \"MX\", \"pref\": 1, \"value\": \"a.example\","
+    "                       \"secure\": true}],"
+    " \"signedalias.example\": [{\"type\": \"CNAME\", \"value\": \"signed.example\","
+    "                            \"secure\": true}],"
+    " \"six.example\": [{\"type\": \"AAAA\", \"value\": \"2001:db8::1\", \"secure\": true}],"
+    " \"four.example\": [{\"type\": \"A\", \"value\": \"192.0.2.1\", \"secure\": true},"
+    "                     {\"type\": \"AAAA\", \"error\": \"TIMEOUT\"}],"
+    " \"mixed.example\": [{\"type\": \"A\", \"value\": \"192.0.2.1\", \"secure\": false},"
+    "                      {\"type\": \"AAAA\", \"value\": \"2001:db8::1\", \"secure\": true}],"
+    " \"toweak.example\": [{\"type\": \"CNAME\", \"value\": \"both.example\","
+    "                       \"secure\": true}],"
+    " \"tofour.example\": [{\"type\": \"CNAME\", \"value\": \"four.example\","
+    "                       \"secure\": true}],"
     " \"txt.example\": [{\"type\": \"TXT\", \"strings\": [\"x\"]}]}";
 
 /* The last of those to choose from: nothing is moved. */
@@ -231,6 +244,68 @@ test_addresses(void **state)
     }
 }
 
+static void
+test_security_and_canonical_names_are_kept(void **state)
+{
+    static const struct {
+        bool is_host;
+        const char *name;
+        const char *want;
+    } cases[] = {
+        {false, "plain.example", "insecure plain.example"},
+        {false, "alias.example", "insecure plain.example"},
+        {false, "signed.example", "secure signed.example"},
+        {false, "signedalias.example", "secure signed.example"},
+        {false, "bogus.example", "bogus bogus.example"},
+        {false, "none.example", "insecure none.example"},
+        {true, "both.example", "insecure both.example"},
+        {true, "six.example", "secure six.example"}, /* transport.md 15: IPv6 only */
+        {true, "four.example", "secure four.example"},
+        {true, "mixed.example", "insecure mixed.example"},
+        {true, "toweak.example", "insecure both.example"},
+        {true, "tofour.example", "secure four.example"},
+    };
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct str name = str_from_cstr(cases[i].name);
+        struct mx_plan plan = {0};
+        struct mx_addresses found = {0};
+        enum status status =
+            cases[i].is_host
+                ? mx_addresses_find(world->arena, &world->dns, name, &world->rules, &found)
+                : mx_plan_make(world->arena, &world->dns, name, &world->rules, &plan);
+        assert_int_equal(status, STATUS_OK);
+        struct str canonical = cases[i].is_host ? found.canonical : plan.canonical;
+        const char *security = dns_security_name(cases[i].is_host ? found.security : plan.security);
+        struct str got = arena_printf(world->arena, "%s %.*s", security, STR_ARG(canonical));
+        if (!str_eq(got, str_from_cstr(cases[i].want))) {
+            fail_msg("%s: got \"%.*s\", want \"%s\"", cases[i].name, STR_ARG(got), cases[i].want);
+        }
+    }
+}
+
+/* transport.md 8: the answer that there is no MX may be signed, and the domain have DANE. */
+static void
+test_signed_absence_of_mx(void **state)
+{
+    struct world *world = *state;
+    struct dns_zone *zone;
+    struct str error = STR("");
+    struct mx_plan plan;
+    assert_int_equal(
+        dns_zone_create(world->arena,
+                        STR("{\"lone.example\": [{\"type\": \"A\", \"value\": \"192.0.2.1\"}]}"),
+                        DNS_SECURITY_SECURE, &zone, &error),
+        STATUS_OK);
+    struct dns_source dns = dns_source_from_zone(zone);
+    assert_int_equal(mx_plan_make(world->arena, &dns, STR("lone.example"), &world->rules, &plan),
+                     STATUS_OK);
+    assert_true(plan.implicit);
+    assert_int_equal(plan.security, DNS_SECURITY_SECURE);
+    assert_string_equal(plan_text(world->arena, &plan), "lone.example/0");
+    dns_zone_destroy(&zone);
+}
+
 int
 main(void)
 {
@@ -240,6 +315,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_equals_are_shuffled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_plan_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_security_and_canonical_names_are_kept, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_signed_absence_of_mx, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

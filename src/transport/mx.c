@@ -1,4 +1,4 @@
-#include "roles/relay/mx.h"
+#include "transport/mx.h"
 
 #include <stdlib.h>
 
@@ -147,6 +147,7 @@ mx_plan_make(struct arena *arena, const struct dns_source *dns, struct str domai
         return status;
     }
     plan.security = answer.security;
+    plan.canonical = answer.canonical;
     switch (answer.outcome) {
     case DNS_OUTCOME_ANSWER:
         status = plan_records(arena, &answer, rules, &plan);
@@ -178,6 +179,8 @@ struct family {
     struct ip_address items[MX_ADDRESSES_MAX];
     size_t count;
     bool temporary;
+    enum dns_security security; /* of the answer */
+    struct str canonical;
 };
 
 static enum status
@@ -193,6 +196,8 @@ family_find(struct arena *arena, const struct dns_source *dns, struct str host, 
         return status;
     }
     family->temporary = dns_outcome_is_temporary(answer.outcome);
+    family->security = answer.security;
+    family->canonical = answer.canonical;
     status = dns_answer_addresses(arena, &answer, &ips, &count);
     /* A draw without replacement keeps every address of a long list as likely as any other. */
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
@@ -206,6 +211,22 @@ family_find(struct arena *arena, const struct dns_source *dns, struct str host, 
         }
     }
     return status;
+}
+
+/*
+ * A family without addresses says nothing: of a host that has IPv6 alone, the answer to the other
+ * question may be lost or of any kind. Where both have some, the weaker answer counts.
+ */
+static void
+note_security(const struct family *v6, const struct family *v4, struct mx_addresses *found)
+{
+    const struct family *first = v6->count > 0 ? v6 : v4;
+    found->security = first->security;
+    found->canonical = first->canonical;
+    if (v6->count > 0 && v4->count > 0 && v4->security != DNS_SECURITY_SECURE) {
+        found->security = v4->security;
+        found->canonical = v4->canonical;
+    }
 }
 
 enum status
@@ -233,6 +254,7 @@ mx_addresses_find(struct arena *arena, const struct dns_source *dns, struct str 
             items[found.count++] = v4.items[i];
         }
     }
+    note_security(&v6, &v4, &found);
     if (found.count == 0 && (v6.temporary || v4.temporary)) {
         found.outcome = MX_TEMPORARY;
         found.reply = SMTP_REPLY(0, 4, 4, 3, "the host's addresses cannot be looked up");
