@@ -10,11 +10,10 @@
 static const struct {
     const char *name;
     const char *meaning;
-    int64_t interval_ms;
+    int64_t interval_s;
     void (*begin)(struct clerk *clerk, enum clerk_job job);
 } jobs[CLERK_JOB_COUNT] = {
-#define JOB(NAME, name, interval_s, function, meaning)                                             \
-    {#name, meaning, interval_s * 1000, function},
+#define JOB(NAME, name, interval_s, function, meaning) {#name, meaning, interval_s, function},
 #include "roles/clerk/jobs.def"
 #undef JOB
 };
@@ -78,7 +77,7 @@ clerk_open(struct role_runtime *runtime, void **state_out)
     }
     clerk->runtime = runtime;
     for (size_t i = 0; i < CLERK_JOB_COUNT; i++) {
-        schedule_add(&clerk->schedule, jobs[i].interval_ms, clock_monotonic_ms());
+        schedule_add(&clerk->schedule, jobs[i].interval_s * 1000, clock_monotonic_ms());
     }
     *state_out = clerk;
     return STATUS_OK;
