@@ -410,6 +410,12 @@ struct config_resolver {
     int64_t cache_negative_ttl_max_ms;  /* [1h, 1s..1d] */
 };
 
+struct config_fetch {
+    int64_t timeout_ms;                       /* [30s, 1s..5m] for one fetch in all */
+    struct config_networks private_addresses; /* that may be fetched from */
+    uint16_t port;                            /* [443, 1..65535] of the servers */
+};
+
 /* A domain whose DMARC policy is not followed. */
 struct config_dmarc_exception {
     struct str domain; /* A-labels; with a dot in front: every domain below */
@@ -503,6 +509,7 @@ struct config {
     struct config_logging logging;
     struct config_metrics metrics;
     struct config_resolver resolver;
+    struct config_fetch fetch;
     struct config_authentication authentication;
 };
 

@@ -615,6 +615,8 @@ static const struct schema_field root_fields[] = {
     GROUP(config, logging, struct config_logging, logging_map, "What is logged."),
     GROUP(config, metrics, struct config_metrics, metrics_map, "Figures for Prometheus."),
     GROUP(config, resolver, struct config_resolver, resolver_map, "How names are looked up."),
+    GROUP(config, fetch, struct config_fetch, schema_fetch_map,
+          "How policies and other files are fetched from web servers."),
     GROUP(config, authentication, struct config_authentication, schema_authentication,
           "Who sent it: what is made of the answers, and how our own mail is signed."),
 };

@@ -81,5 +81,6 @@ extern const struct schema_map schema_login_map;
 extern const struct schema_map schema_route_map;
 extern const struct schema_map schema_smart_host_map;
 extern const struct schema_map schema_sendmail_map;
+extern const struct schema_map schema_fetch_map;
 
 #endif

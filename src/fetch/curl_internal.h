@@ -71,6 +71,9 @@ void transfer_release(struct transfer *transfer);
 /* curl_answer.c: libcurl's callbacks; `context` is the transfer. */
 size_t transfer_on_header(char *line, size_t size, size_t n, void *context);
 size_t transfer_on_body(char *octets, size_t size, size_t n, void *context);
+/* source_curl.c: libcurl's callback, about once a second; not 0: the transfer ends. */
+int transfer_on_progress(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
+                         curl_off_t up);
 /* What became of it, after curl_easy_perform. */
 void transfer_finish(struct transfer *transfer, CURLcode code, struct fetch_response *response_out);
 

@@ -98,8 +98,8 @@ fetch_judge(const struct fetch_request *request, const struct fetch_answer *answ
     return FETCH_OUTCOME_OK;
 }
 
-static bool
-request_is_valid(const struct fetch_request *request)
+bool
+fetch_request_is_valid(const struct fetch_request *request)
 {
     struct fetch_url url;
     bool valid = fetch_url_parse(request->url, &url) == STATUS_OK && request->size_max > 0 &&
@@ -119,7 +119,7 @@ fetch_get(const struct fetch_source *source, struct arena *arena,
           const struct fetch_request *request, struct fetch_response *response_out)
 {
     struct fetch_response response = {0};
-    if (!request_is_valid(request)) {
+    if (!fetch_request_is_valid(request)) {
         return STATUS_SYNTAX;
     }
     enum status status = source->get(source->ctx, arena, request, &response);

@@ -82,6 +82,9 @@ struct fetch_source {
                                     const struct fetch_request *request,
                                     struct fetch_response *response_out);
 
+/* Whether the URL is one, and all bounds are kept. */
+bool fetch_request_is_valid(const struct fetch_request *request);
+
 /* What a server said, for fetch_judge. */
 struct fetch_answer {
     unsigned http_status;

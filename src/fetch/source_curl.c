@@ -81,6 +81,26 @@ fetch_curl_unref(struct fetch_curl **curl_pointer)
     free(curl);
 }
 
+static atomic_bool given_up;
+
+void
+fetch_curl_give_up(void)
+{
+    atomic_store(&given_up, true);
+}
+
+int
+transfer_on_progress(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
+                     curl_off_t up)
+{
+    (void)context;
+    (void)down_all;
+    (void)down;
+    (void)up_all;
+    (void)up;
+    return atomic_load(&given_up);
+}
+
 /* ---- one server */
 
 static struct str

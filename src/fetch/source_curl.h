@@ -55,6 +55,12 @@ struct fetch_curl *fetch_curl_ref(struct fetch_curl *curl);
 /* Gives one reference back and sets *curl to NULL; NULL is allowed. Thread-safe. */
 void fetch_curl_unref(struct fetch_curl **curl);
 
+/*
+ * Gives up all transfers of the process, those under way within about a second, and all that come:
+ * they are BUSY. For the end of a program. Thread-safe.
+ */
+void fetch_curl_give_up(void);
+
 /* A source over *curl, which must outlive it; may be shared by threads. */
 struct fetch_source fetch_source_from_curl(struct fetch_curl *curl);
 

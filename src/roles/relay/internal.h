@@ -19,6 +19,7 @@
 #include "roles/relay/crew.h"
 #include "roles/relay/memory.h"
 #include "roles/relay/relay.h"
+#include "roles/roots.h"
 #include "roles/trace_sender.h"
 
 struct lease;
@@ -28,12 +29,7 @@ struct relay {
     struct relay_world world;
     struct dns_source_channel dns;
     struct ip_address *own; /* addresses of this machine */
-    struct str trust_pem;   /* of the system; owned */
-    /* tls.trusted_roots: in force, and come for the next start or reload. Owned; NULL: none. */
-    struct arena *roots_arena;
-    struct arena *roots_came;
-    struct str roots; /* in the one */
-    struct str roots_next;
+    struct role_roots roots;
     struct relay_crew *crew;
     struct relay_memory *memory;
     struct relay_callout_cache *callouts;

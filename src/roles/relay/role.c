@@ -1,8 +1,6 @@
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -33,31 +31,6 @@
 
 /* ---- before the sandbox */
 
-/* The system's trusted certificates: certificates are judged by them, not refused. */
-static struct str
-read_trust(void)
-{
-    static const char *const paths[] = {"/etc/ssl/certs/ca-certificates.crt",
-                                        "/etc/pki/tls/certs/ca-bundle.crt", NULL};
-    for (size_t i = 0; i <= sizeof paths / sizeof paths[0]; i++) {
-        const char *path =
-            i < sizeof paths / sizeof paths[0] ? paths[i] : X509_get_default_cert_file();
-        int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
-        char *text = size > 0 && size <= TLS_TRUST_PEM_MAX ? malloc((size_t)size) : NULL;
-        ssize_t n = text != NULL ? pread(fd, text, (size_t)size, 0) : 0;
-        if (fd >= 0) {
-            close(fd);
-        }
-        if (n > 0) {
-            return str_make(text, (size_t)n);
-        }
-        free(text);
-    }
-    LOG_WARN("no trusted certificates are found: no server's certificate counts as verified");
-    return str_make(NULL, 0);
-}
-
 static void
 find_own_addresses(struct relay *relay)
 {
@@ -86,12 +59,8 @@ make_tls(const struct relay *relay, const struct config *config, struct tls_clie
 {
     char error[TLS_ERROR_MAX];
     struct buf trust;
-    buf_init(&trust, 2 * (size_t)TLS_TRUST_PEM_MAX);
-    enum status status = buf_append(&trust, relay->trust_pem);
-    if (status == STATUS_OK && relay->roots.n > 0) {
-        status = buf_append_char(&trust, '\n');
-        status = status == STATUS_OK ? buf_append(&trust, relay->roots) : status;
-    }
+    buf_init(&trust, ROLE_ROOTS_MAX + 1);
+    enum status status = role_roots_write(&relay->roots, &trust);
     snprintf(error, sizeof error, "out of memory");
     if (status == STATUS_OK) {
         struct tls_client_settings settings = tls_client_settings_of(&config->tls, buf_str(&trust));
@@ -123,27 +92,8 @@ static void
 relay_certificate(void *state, struct str name, int chain_fd, int key_fd)
 {
     struct relay *relay = state;
-    struct arena *arena = arena_create(2 * (size_t)TLS_TRUST_PEM_MAX);
-    struct str roots = ipc_memfd_read(arena, chain_fd, TLS_TRUST_PEM_MAX);
     (void)name;
-    close(chain_fd);
-    if (key_fd >= 0) {
-        close(key_fd);
-    }
-    arena_destroy(&relay->roots_came);
-    relay->roots_came = arena;
-    relay->roots_next = roots;
-}
-
-/* The roots that came for this generation, or none. */
-static void
-adopt_roots(struct relay *relay)
-{
-    arena_destroy(&relay->roots_arena);
-    relay->roots_arena = relay->roots_came;
-    relay->roots = relay->roots_next;
-    relay->roots_came = NULL;
-    relay->roots_next = str_make(NULL, 0);
+    role_roots_take(&relay->roots, chain_fd, key_fd);
 }
 
 static void relay_close(void *state);
@@ -161,7 +111,7 @@ relay_open(struct role_runtime *runtime, void **state_out)
     pthread_mutex_init(&relay->mutex, NULL);
     enum status status = tls_library_init();
     if (status == STATUS_OK) {
-        relay->trust_pem = read_trust();
+        role_roots_read_system(&relay->roots);
         find_own_addresses(relay);
         status = make_tls(relay, role_config(runtime), &relay->tls);
     }
@@ -267,8 +217,8 @@ relay_start(struct role_runtime *runtime, void *state)
         return STATUS_LIMIT;
     }
     apply_config(relay, role_config(runtime));
-    adopt_roots(relay);
-    if (relay->roots.n > 0) {
+    role_roots_adopt(&relay->roots);
+    if (relay->roots.configured.n > 0) {
         renew_tls(relay, role_config(runtime));
     }
     return STATUS_OK;
@@ -422,7 +372,7 @@ relay_reload(void *state, const struct config *config)
 {
     struct relay *relay = state;
     apply_config(relay, config);
-    adopt_roots(relay);
+    role_roots_adopt(&relay->roots);
     renew_tls(relay, config);
     /* Other routes, other demands on TLS, another name in EHLO: nothing old is used again. */
     relay_callout_cache_clear(relay->callouts);
@@ -488,10 +438,8 @@ relay_close(void *state)
     trace_sender_destroy(&relay->traces);
     dns_view_destroy(&relay->dns.view);
     tls_client_unref(&relay->tls);
-    arena_destroy(&relay->roots_came);
-    arena_destroy(&relay->roots_arena);
+    role_roots_free(&relay->roots);
     free(relay->own);
-    free((void *)(uintptr_t)relay->trust_pem.p);
     pthread_mutex_destroy(&relay->report_mutex);
     pthread_mutex_destroy(&relay->mutex);
     free(relay);
