@@ -5,9 +5,10 @@
  *   lease.c      MSG_DELIVER: from the lease to the report
  *   callout.c    call-outs and their cache
  *   deliver.c, transact.c, standing.c, reply_text.c   one delivery
- *   route.c, next_hop.c   where to (with transport/mx.c);   call.c, session.c, idle.c  over which
- * connection crew.c       the worker threads;          memory.c   results that may not be on disk
- * yet
+ *   route.c, next_hop.c           where to (with transport/mx.c)
+ *   call.c, session.c, idle.c     over which connection
+ *   crew.c                        the worker threads
+ *   memory.c                      results that may not be on disk yet
  */
 #ifndef POSTERN_ROLES_RELAY_INTERNAL_H
 #define POSTERN_ROLES_RELAY_INTERNAL_H
