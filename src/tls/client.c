@@ -93,6 +93,8 @@ client_configure(SSL_CTX *context, const struct tls_client_settings *settings,
         failed = "groups";
     } else if (!apply_trust(context, settings->trust_pem)) {
         failed = "trusted certificates";
+    } else if (!tls_dane_prepare(context)) {
+        failed = "DANE";
     }
     if (failed != NULL) {
         tls_error_take(failed, error_out);
@@ -207,6 +209,12 @@ tls_stream_io(struct tls_stream *stream)
     return &stream->io;
 }
 
+enum status
+tls_stream_compare(struct tls_stream *stream, const struct tls_dane *dane)
+{
+    return tls_dane_apply(stream->io.ssl, dane);
+}
+
 /* ---- facts */
 
 static int64_t
@@ -219,8 +227,9 @@ not_after_ms(const X509 *certificate)
     return (int64_t)timegm(&tm) * 1000;
 }
 
+/* `flags` besides the ones that are always set. */
 static bool
-certificate_is_for(X509 *certificate, const struct tls_stream *stream)
+certificate_is_for(X509 *certificate, const struct tls_stream *stream, unsigned flags)
 {
     if (stream->host[0] == '\0') {
         return false;
@@ -228,8 +237,49 @@ certificate_is_for(X509 *certificate, const struct tls_stream *stream)
     if (stream->host_is_ip) {
         return X509_check_ip_asc(certificate, stream->host, 0) == 1;
     }
-    return X509_check_host(certificate, stream->host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
-                           NULL) == 1;
+    return X509_check_host(certificate, stream->host, 0,
+                           X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | flags, NULL) == 1;
+}
+
+static enum tls_problem
+problem_of(long verdict)
+{
+    switch (verdict) {
+    case X509_V_OK:
+        return TLS_PROBLEM_NONE;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return TLS_PROBLEM_EXPIRED;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+        return TLS_PROBLEM_NAME;
+    case X509_V_ERR_DANE_NO_MATCH:
+        return TLS_PROBLEM_NO_MATCH;
+    default:
+        return TLS_PROBLEM_UNTRUSTED;
+    }
+}
+
+static void
+fingerprint_make(const X509 *certificate, unsigned char out[TLS_FINGERPRINT_SIZE])
+{
+    unsigned n = 0;
+    (void)X509_digest(certificate, EVP_sha256(), out, &n);
+}
+
+static void
+tell_chain(SSL *ssl, struct tls_facts *facts)
+{
+    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+    for (int i = 0; i < sk_X509_num(chain) && facts->chain_count < TLS_CHAIN_TOLD_MAX; i++) {
+        fingerprint_make(sk_X509_value(chain, i), facts->chain[facts->chain_count++]);
+    }
+}
+
+static const char *
+group_of(SSL *ssl)
+{
+    int group = (int)SSL_get_negotiated_group(ssl);
+    const char *name = group != 0 ? SSL_group_to_name(ssl, group) : NULL;
+    return name != NULL ? name : "";
 }
 
 void
@@ -240,21 +290,28 @@ tls_stream_facts(const struct tls_stream *stream, struct tls_facts *facts_out)
     long verdict = SSL_get_verify_result(ssl);
     struct tls_facts facts = {.version = SSL_get_version(ssl),
                               .cipher = SSL_get_cipher_name(ssl),
+                              .group = group_of(ssl),
                               .bits = (unsigned)SSL_get_cipher_bits(ssl, NULL),
+                              .problem = TLS_PROBLEM_UNTRUSTED,
                               .trust_error = ""};
     if (certificate == NULL) {
         facts.trust_error = "no certificate";
         *facts_out = facts;
         return;
     }
-    facts.name_matches = certificate_is_for(certificate, stream);
+    facts.name_matches = certificate_is_for(certificate, stream, 0);
+    facts.alternative_name_matches =
+        certificate_is_for(certificate, stream, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     facts.trusted = verdict == X509_V_OK;
+    facts.problem = problem_of(verdict);
     if (!facts.trusted) {
         facts.trust_error = X509_verify_cert_error_string(verdict);
     }
     facts.not_after_ms = not_after_ms(certificate);
-    unsigned n = 0;
-    (void)X509_digest(certificate, EVP_sha256(), facts.fingerprint, &n);
+    fingerprint_make(certificate, facts.fingerprint);
+    tell_chain(ssl, &facts);
+    facts.dane_depth = tls_dane_matched(ssl, &facts.tlsa);
+    facts.dane_matched = facts.dane_depth >= 0;
     ERR_clear_error();
     *facts_out = facts;
 }

@@ -4,8 +4,8 @@
  * A server's certificate never decides here whether the connection goes on: mail between servers is
  * encrypted opportunistically (RFC 7435), where any encryption is better than none. What the
  * certificate is worth is found out and told (tls_stream_facts): it chains to a trusted root or it
- * does not, it is good for the name that was called or it is not. Whoever demands more decides by
- * these facts.
+ * does not, it is good for the name that was called or it is not, it matches a TLSA record
+ * (tls_stream_compare) or it does not. Whoever demands more decides by these facts.
  *
  * A struct tls_client is read-only after its creation and may be used by many threads; a stream
  * belongs to one thread at a time. Sockets are non-blocking (io.h).
@@ -13,10 +13,13 @@
 #ifndef POSTERN_TLS_CLIENT_H
 #define POSTERN_TLS_CLIENT_H
 
+#include "tls/dane.h"
 #include "tls/identity.h"
 #include "tls/io.h"
 
 #define TLS_FINGERPRINT_SIZE 32
+/* Certificates of a chain that the facts tell of. */
+#define TLS_CHAIN_TOLD_MAX   5u
 /* Largest text of trusted certificates, in octets. */
 #define TLS_TRUST_PEM_MAX    (8u << 20)
 /* TLS 1.2; forward secrecy first, old servers last, nothing without authentication. */
@@ -62,16 +65,45 @@ void tls_stream_destroy(struct tls_stream **stream);
 /* Its octets (io.h), as long as it lives. */
 struct tls_io *tls_stream_io(struct tls_stream *stream);
 
+/*
+ * Before the handshake: TLSA records decide what the certificate is worth instead of the trusted
+ * roots (RFC 7671, RFC 7672 3). Errors as in tls_dane_apply.
+ */
+[[nodiscard]] enum status tls_stream_compare(struct tls_stream *stream,
+                                             const struct tls_dane *dane);
+
+/* Why a certificate is not trusted, or no TLSA record matches. */
+enum tls_problem {
+    TLS_PROBLEM_NONE,
+    TLS_PROBLEM_EXPIRED,
+    TLS_PROBLEM_NAME,      /* under DANE-TA: of no name that counts */
+    TLS_PROBLEM_NO_MATCH,  /* no TLSA record matches */
+    TLS_PROBLEM_UNTRUSTED, /* anything else, also that there is no certificate */
+};
+
 /* What was agreed and who the server is; the texts are the library's and static. */
 struct tls_facts {
     const char *version; /* "TLSv1.3" */
     const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
+    const char *group;   /* of the key exchange: "x25519"; "" where there is none */
     unsigned bits;
-    bool trusted;            /* the certificate chains to a trusted root and is in its time */
-    bool name_matches;       /* it is good for `host` */
-    const char *trust_error; /* why it is not trusted; "" when it is */
-    int64_t not_after_ms;    /* its end, milliseconds since 1970; 0: there is no certificate */
+    /* The certificate chains to a trusted root and is in its time; after tls_stream_compare: it
+     * matches a record. */
+    bool trusted;
+    bool name_matches;             /* it is good for `host` */
+    bool alternative_name_matches; /* the same, by its subjectAltName alone (RFC 8461 4.2) */
+    enum tls_problem problem;      /* NONE when it is trusted */
+    const char *trust_error;       /* why it is not trusted; "" when it is */
+    int64_t not_after_ms; /* its end, milliseconds since 1970; 0: there is no certificate */
     unsigned char fingerprint[TLS_FINGERPRINT_SIZE]; /* SHA-256 of the certificate */
+
+    /* SHA-256 of the certificates that the server sent, its own first. */
+    unsigned char chain[TLS_CHAIN_TOLD_MAX][TLS_FINGERPRINT_SIZE];
+    size_t chain_count;
+
+    bool dane_matched;    /* a TLSA record matched; these are set then: */
+    int dane_depth;       /* of the certificate in the chain; 0 is the server's own */
+    struct dns_tlsa tlsa; /* the record; borrowed from the stream */
 };
 
 /* After the handshake. */
