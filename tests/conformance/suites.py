@@ -13,6 +13,7 @@ import addresses
 import arc
 import authres
 import crypto
+import dane
 import dkim
 import dmarc
 import e2e
@@ -70,7 +71,8 @@ TABLE = Table(
     Entry("spoofing/authentication-results-headers", authres.Stripping),
     Entry("spoofing/espoofer", espoofer.Espoofer),
     later("mta-sts/*", "MTA-STS"),
-    later("dane/*", "DANE"),
+    Entry("dane/openssl-danetest", dane.Danetest),
+    Entry("dane/dnssec-policy", dane.Policy),
     later("tlsrpt/*", "TLS reports"),
     later("mime/html-tokens", "links in HTML"),
     later("mime/tnef", "attachments"),
