@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "store/ledger_database.h"
 #include "store/ledger_test_directory.h"
 
@@ -61,6 +62,34 @@ names_are_normalised(void **state)
         }
         arena_destroy(&arena);
     }
+}
+
+/* A domain of 90 octets that has 247 in the DNS: what was short enough is too long in the end. */
+static void
+long_names_are_refused(void **state)
+{
+    struct arena *arena = arena_create(65536);
+    struct buf name;
+    struct str got = STR("untouched");
+    (void)state;
+    buf_init(&name, 1000);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(buf_append_char(&name, 'a'), STATUS_OK);
+    }
+    assert_int_equal(buf_append_char(&name, '@'), STATUS_OK);
+    for (int i = 0; i < 28; i++) {
+        assert_int_equal(buf_append(&name, STR("\xc3\xbc.")), STATUS_OK); /* xn--tda. */
+    }
+    assert_int_equal(buf_append(&name, STR("example")), STATUS_OK);
+    assert_true(buf_length(&name) < USER_NAME_MAX);
+    assert_int_equal(user_name_normalise(arena, buf_str(&name), &got), STATUS_LIMIT);
+    assert_true(str_eq(got, STR("untouched")));
+    char plain[USER_NAME_MAX + 1];
+    memset(plain, 'a', sizeof plain);
+    assert_int_equal(user_name_normalise(arena, str_make(plain, sizeof plain), &got), STATUS_LIMIT);
+    assert_int_equal(user_name_normalise(arena, str_make(plain, USER_NAME_MAX), &got), STATUS_OK);
+    buf_free(&name);
+    arena_destroy(&arena);
 }
 
 static struct user
@@ -143,6 +172,9 @@ pages_are_in_order(void **state)
         assert_int_equal(user_table_put(table, &user), STATUS_OK); /* replaces */
     }
     assert_int_equal(user_table_count(table), 100);
+    page[6] = NULL; /* behind the page nothing is written */
+    assert_int_equal(user_table_page(table, STR(""), page, 6), 6);
+    assert_null(page[6]);
     for (size_t n; (n = user_table_page(table, str_from_cstr(after), page, 7)) > 0;) {
         for (size_t i = 0; i < n; i++) {
             char want[32];
@@ -309,10 +341,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_normalised),     cmocka_unit_test(pages_are_in_order),
-        WITH_DIRECTORY(users_survive_closing),      WITH_DIRECTORY(dovecot_gets_its_file),
-        WITH_DIRECTORY(changes_survive_a_kill),     WITH_DIRECTORY(damage_is_told_and_left_alone),
-        WITH_DIRECTORY(later_versions_are_refused), WITH_DIRECTORY(schemas_are_upgraded),
+        cmocka_unit_test(long_names_are_refused),      cmocka_unit_test(names_are_normalised),
+        cmocka_unit_test(pages_are_in_order),          WITH_DIRECTORY(users_survive_closing),
+        WITH_DIRECTORY(dovecot_gets_its_file),         WITH_DIRECTORY(changes_survive_a_kill),
+        WITH_DIRECTORY(damage_is_told_and_left_alone), WITH_DIRECTORY(later_versions_are_refused),
+        WITH_DIRECTORY(schemas_are_upgraded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,6 +294,51 @@ memory_is_bounded(void **state)
     throttle_destroy(&t);
 }
 
+/* An entry that gives way takes its name along: there is room for the names of others then. */
+static void
+names_go_with_their_entries(void **state)
+{
+    (void)state;
+    struct throttle *t = throttle_create();
+    struct ip_address address = ip("192.0.2.1");
+    struct throttle_limits office = limits;
+    char user[32];
+    office.exempt = true;
+    for (unsigned i = 0; i < THROTTLE_NAMES_MAX; i++) {
+        snprintf(user, sizeof user, "user%u", i);
+        for (int k = 0; k < 5; k++) {
+            assert_true(throttle_begin(t, &office, str_from_cstr(user), &address, 0));
+        }
+    }
+    for (unsigned i = 0; i < THROTTLE_ENTRIES_MAX; i++) {
+        snprintf(user, sizeof user, "other%u", i);
+        assert_true(throttle_begin(t, &office, str_from_cstr(user), &address, 0));
+    }
+    assert_int_equal(throttle_locks(t, &limits, 0, 0, NULL), 0);
+    for (int k = 0; k < 3; k++) {
+        assert_true(begin(t, "bob", "192.0.2.2", 0));
+    }
+    assert_locks(t, 0, "bob@ 3 60000;");
+    throttle_destroy(&t);
+}
+
+/* What no longer counts is not lifted, and not counted as lifted. */
+static void
+nothing_is_lifted_twice(void **state)
+{
+    (void)state;
+    struct throttle *t = throttle_create();
+    struct ip_address address = ip("192.0.2.1");
+    for (int i = 0; i < 3; i++) {
+        assert_true(begin(t, "bob", "192.0.2.1", 0));
+    }
+    for (int i = 0; i < 3; i++) {
+        throttle_uncount(t, STR("bob"), &address, false, 1);
+    }
+    assert_int_equal(throttle_lift(t, STR("")), 0);
+    throttle_destroy(&t);
+}
+
 int
 main(void)
 {
@@ -308,6 +353,8 @@ main(void)
         cmocka_unit_test(zones_can_be_exempt),
         cmocka_unit_test(locks_are_told_and_lifted),
         cmocka_unit_test(names_of_locks_are_bounded),
+        cmocka_unit_test(names_go_with_their_entries),
+        cmocka_unit_test(nothing_is_lifted_twice),
         cmocka_unit_test(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
