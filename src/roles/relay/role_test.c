@@ -362,6 +362,54 @@ test_stop(void **state)
     assert_true(str_ends_with(test_server_commands(world->server), STR("QUIT\n")));
 }
 
+/* A spool that sends what cannot be is told to the parent; nothing is delivered of it. */
+static void
+test_leases_that_cannot_be(void **state)
+{
+    static const struct {
+        size_t recipients;
+        uint32_t concurrency;
+        uint64_t offset;
+    } rows[] = {{0, 2, 0}, {1, 0, 0}, {1, 2, 100}};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct record_delivery_recipient recipient = {.address = STR("bob@ours.example"),
+                                                      .original = STR("bob@ours.example")};
+        struct msg_deliver deliver = {.lease = i + 1,
+                                      .id = STR("0123456789ABCDEF"),
+                                      .destination = STR("ours.example"),
+                                      .concurrency = rows[i].concurrency,
+                                      .recipients = {&recipient, rows[i].recipients},
+                                      .head = ipc_body_inline(STR("Subject: new\r\n\r\n")),
+                                      .content = ipc_body_inline(STR("text\r\n")),
+                                      .content_offset = rows[i].offset};
+        role_test_send(world->spool, MSG_DELIVER, 0, &deliver);
+        struct ipc_message *told =
+            wait_message(world, world->control, ROLE_RELAY, ROLE_PARENT, MSG_MISBEHAVED);
+        assert_int_equal(MSG_BODY(told, misbehaved)->role, ROLE_SPOOL);
+    }
+    lease(world, 9, "bob@ours.example");
+    expect_report(world, 9, DELIVERY_RELAYED_WITHOUT_DSN);
+    assert_int_equal(atomic_load(&world->verdicts), 1);
+}
+
+/* The spool is told whether there was a server: else it leaves the whole destination alone. */
+static void
+test_reports_tell_of_servers(void **state)
+{
+    struct world *world = *state;
+    lease(world, 1, "no@ours.example");
+    assert_true(wait_report(world)->connected);
+    test_server_stop(&world->server);
+    lease(world, 2, "bob@ours.example");
+    const struct msg_delivery_report *report = wait_report(world);
+    assert_false(report->connected);
+    assert_int_equal(report->results.items[0].outcome, DELIVERY_DEFERRED);
+    /* What was put off is no result to be remembered. */
+    lease(world, 3, "bob@ours.example");
+    assert_false(wait_report(world)->connected);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -375,6 +423,8 @@ main(void)
         TEST(test_reload),
         TEST(test_callouts),
         TEST(test_stop),
+        TEST(test_leases_that_cannot_be),
+        TEST(test_reports_tell_of_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
