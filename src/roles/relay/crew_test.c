@@ -1,6 +1,7 @@
 #include "roles/relay/crew.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -99,6 +100,71 @@ test_threads_grow_to_the_most(void **state)
 }
 
 static void
+gate_shut(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    gate->open = false;
+    pthread_mutex_unlock(&gate->mutex);
+}
+
+/* No task is lost when others have to wait again after none had. */
+static void
+test_tasks_wait_again(void **state)
+{
+    struct gate gate;
+    struct job jobs[6];
+    struct relay_crew *crew = relay_crew_create(1, 65536);
+    (void)state;
+    gate_init(&gate);
+    for (size_t round = 0; round < 2; round++) {
+        gate_shut(&gate);
+        for (size_t i = 3 * round; i < 3 * round + 3; i++) {
+            jobs[i] = (struct job){{.run = job_run}, &gate};
+            relay_crew_add(crew, &jobs[i].task);
+        }
+        gate_wait(&gate, &gate.inside, 1);
+        gate_open(&gate);
+        gate_wait(&gate, &gate.done, 3 * (unsigned)round + 3);
+    }
+    assert_int_equal(relay_crew_counts(crew).waiting, 0);
+    relay_crew_destroy(&crew);
+    assert_int_equal(gate.dropped, 0);
+}
+
+#define CEILING 65536u
+
+/* A task that takes most of its arena. */
+struct hungry {
+    struct relay_task task;
+    atomic_uint *fed;
+};
+
+static void
+hungry_run(struct relay_task *task, struct arena *arena)
+{
+    struct hungry *hungry = (struct hungry *)task;
+    atomic_fetch_add(hungry->fed, arena_alloc(arena, CEILING / 4 * 3) != NULL ? 1 : 1000);
+}
+
+static void
+test_each_task_has_the_whole_arena(void **state)
+{
+    struct hungry tasks[5];
+    atomic_uint fed = 0;
+    struct relay_crew *crew = relay_crew_create(1, CEILING);
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        tasks[i] = (struct hungry){{.run = hungry_run}, &fed};
+        relay_crew_add(crew, &tasks[i].task);
+    }
+    while (relay_crew_counts(crew).waiting > 0) {
+        sched_yield();
+    }
+    relay_crew_destroy(&crew);
+    assert_int_equal(atomic_load(&fed), 5);
+}
+
+static void
 test_waiting_tasks_are_dropped(void **state)
 {
     struct gate gate;
@@ -158,6 +224,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_grow_to_the_most),
+        cmocka_unit_test(test_tasks_wait_again),
+        cmocka_unit_test(test_each_task_has_the_whole_arena),
         cmocka_unit_test(test_waiting_tasks_are_dropped),
         cmocka_unit_test(test_memory),
     };
