@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/gzip.h"
 #include "base/ip.h"
 #include "cli/check_op.h"
 #include "cli/check_print.h"
@@ -17,12 +18,15 @@
 #include "dns/source_unbound.h"
 
 static const char usage[] =
-    "Try the checks on a sender, a message or a domain. Nothing is sent.\n"
+    "Try the checks on a sender, a message or a domain, or on what a domain publishes about TLS.\n"
+    "Nothing is sent.\n"
     "\n"
     "usage: postern check spf --ip A --helo NAME --from ADDRESS\n"
     "       postern check message FILE --ip A [--helo NAME] [--from ADDRESS] [--rcpt ADDRESS]...\n"
     "                             [--outbound] [--user NAME]          FILE may be -\n"
     "       postern check domain NAME [--selector S]...\n"
+    "       postern check mta-sts FILE        a TXT record or a policy; FILE may be -\n"
+    "       postern check tlsrpt FILE         a TXT record, or a report: JSON, gzip or a message\n"
     "       postern check --json-lines\n"
     "\n"
     "  --ip A          the client's address\n"
@@ -42,7 +46,11 @@ static const char usage[] =
     "\n"
     "examples: postern check domain kartapuce.com\n"
     "          postern check spf --ip 192.0.2.1 --helo mx.example.net --from a@example.net\n"
-    "          postern check message forged.eml --ip 192.0.2.1 --from ceo@kartapuce.com\n";
+    "          postern check message forged.eml --ip 192.0.2.1 --from ceo@kartapuce.com\n"
+    "          curl -s https://mta-sts.kartapuce.com/.well-known/mta-sts.txt | postern check "
+    "mta-sts "
+    "-\n"
+    "exit status of mta-sts and tlsrpt: 0 valid, 1 not\n";
 
 /* Octets of a message or a table that are read. */
 #define FILE_OCTETS_MAX (64u << 20)
@@ -248,6 +256,41 @@ ask_domain(struct check_command *command, const struct check_op_around *around)
     return show(command, run_op(command, around, "domain"), check_print_domain);
 }
 
+/* What is not valid is an answer, and a failure of the command. */
+static int
+show_validity(const struct check_command *command, json_t *answer, print_answer *print)
+{
+    bool valid = json_is_true(json_object_get(answer, "valid"));
+    int result = show(command, answer, print);
+    return result == CLI_DONE && !valid ? CLI_FAILED : result;
+}
+
+static int
+ask_mta_sts(struct check_command *command, const struct check_op_around *around)
+{
+    struct buf text;
+    if (!read_file(command->subject, &text)) {
+        return CLI_FAILED;
+    }
+    json_object_set_new(command->request, "text", octets_json(buf_str(&text)));
+    buf_free(&text);
+    return show_validity(command, run_op(command, around, "mta-sts"), check_print_mta_sts);
+}
+
+static int
+ask_tlsrpt(struct check_command *command, const struct check_op_around *around)
+{
+    struct buf text;
+    if (!read_file(command->subject, &text)) {
+        return CLI_FAILED;
+    }
+    struct str octets = buf_str(&text);
+    json_object_set_new(command->request, "text",
+                        gzip_is(octets) ? octets_json(octets) : message_json(octets));
+    buf_free(&text);
+    return show_validity(command, run_op(command, around, "tlsrpt"), check_print_tlsrpt);
+}
+
 /* ---- the surroundings */
 
 /* What the file says; without a file that was asked for, a gateway that has nothing of its own. */
@@ -324,11 +367,14 @@ run_lines(void)
 
 /* ---- the command line */
 
+/* Of a subject that takes no options, and needs neither DNS nor configuration. */
+#define OFFLINE BIT(0)
+
 static const struct {
     const char *word;
     int (*ask)(struct check_command *, const struct check_op_around *);
     const char *subject; /* what must follow; NULL: nothing */
-    unsigned options;
+    unsigned options;    /* or OFFLINE */
     unsigned needed;
 } subjects[] = {
     {"spf", ask_spf, NULL, BIT(OPTION_IP) | BIT(OPTION_HELO) | BIT(OPTION_FROM),
@@ -338,6 +384,8 @@ static const struct {
          BIT(OPTION_OUTBOUND) | BIT(OPTION_USER),
      BIT(OPTION_IP)},
     {"domain", ask_domain, "the name of a domain", BIT(OPTION_SELECTOR), 0},
+    {"mta-sts", ask_mta_sts, "a file", OFFLINE, 0},
+    {"tlsrpt", ask_tlsrpt, "a file", OFFLINE, 0},
 };
 
 static void
@@ -424,7 +472,9 @@ static int
 run_subject(struct check_command *command, size_t i, char **words, int count)
 {
     const char *word = subjects[i].word;
-    unsigned others = command->given & ~(subjects[i].options | BIT(OPTION_ZONE));
+    static const struct check_op_around nothing = {NULL, NULL};
+    bool offline = subjects[i].options == OFFLINE;
+    unsigned others = command->given & ~(subjects[i].options | (offline ? 0 : BIT(OPTION_ZONE)));
     unsigned missing = subjects[i].needed & ~command->given;
     if (count != (subjects[i].subject != NULL)) {
         return cli_fail("check", CLI_USAGE, "%s takes %s; see postern check --help", word,
@@ -439,7 +489,7 @@ run_subject(struct check_command *command, size_t i, char **words, int count)
                         option_in(missing));
     }
     command->subject = words[0];
-    return ask_around(command, subjects[i].ask);
+    return offline ? subjects[i].ask(command, &nothing) : ask_around(command, subjects[i].ask);
 }
 
 static int

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "transport/tls_result.h"
 
 /* ---- words and colours */
 
@@ -88,6 +89,16 @@ print_if(FILE *out, const char *prefix, const char *text)
     if (text[0] != '\0') {
         fputs(prefix, out);
         print_octets(out, text);
+    }
+}
+
+/* The same for text that is UTF-8. */
+static void
+print_utf8(FILE *out, const char *prefix, const char *text)
+{
+    if (text[0] != '\0') {
+        fputs(prefix, out);
+        cli_print_text(out, str_from_cstr(text));
     }
 }
 
@@ -362,4 +373,174 @@ check_print_domain(FILE *out, const json_t *answer)
     fputs(", ", out);
     print_count(out, answer, "notes", "note");
     fputs(".\n", out);
+}
+
+/* ---- MTA-STS and TLS reports */
+
+/* "MTA-STS policy: ok", or with what is wrong. */
+static void
+print_validity(FILE *out, const char *what, const json_t *answer)
+{
+    bool valid = json_is_true(json_object_get(answer, "valid"));
+    int line = (int)json_integer_value(json_object_get(answer, "line"));
+    fprintf(out, "%s: ", what);
+    print_word(out, valid ? "ok" : "FAULT", 1);
+    if (line > 0) {
+        fprintf(out, ", line %d", line);
+    }
+    print_if(out, ": ", text_of(answer, "problem"));
+    putc('\n', out);
+}
+
+/* "  label      text" */
+static void
+print_member(FILE *out, const char *label, const char *text)
+{
+    if (text[0] != '\0') {
+        fprintf(out, "  %-10s ", label);
+        print_octets(out, text);
+        putc('\n', out);
+    }
+}
+
+static void
+print_members(FILE *out, const char *label, const json_t *list)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        print_member(out, label, json_string_value(item));
+    }
+}
+
+static void
+print_mode(FILE *out, const char *mode)
+{
+    static const struct {
+        const char *mode;
+        const char *meaning;
+    } rows[] = {
+        {"enforce", "enforce: mail goes only to hosts with these names and a valid certificate"},
+        {"testing", "testing: mail goes anywhere, failures are reported"},
+        {"none", "none: the domain is leaving MTA-STS"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].mode, mode) == 0) {
+            print_member(out, "mode", rows[i].meaning);
+        }
+    }
+}
+
+static void
+print_sts_policy(FILE *out, const json_t *answer)
+{
+    long long seconds = json_integer_value(json_object_get(answer, "max_age"));
+    print_validity(out, "MTA-STS policy", answer);
+    if (json_is_true(json_object_get(answer, "valid"))) {
+        print_mode(out, text_of(answer, "mode"));
+        print_members(out, "mx", json_object_get(answer, "mx"));
+        fprintf(out, "  %-10s %lld seconds (%lld days)\n", "max_age", seconds, seconds / 86400);
+        print_members(out, "note", json_object_get(answer, "notes"));
+    }
+}
+
+void
+check_print_mta_sts(FILE *out, const json_t *answer)
+{
+    if (strcmp(text_of(answer, "kind"), "policy") == 0) {
+        print_sts_policy(out, answer);
+        return;
+    }
+    print_validity(out, "MTA-STS record", answer);
+    print_member(out, "id", text_of(answer, "id"));
+}
+
+static void
+print_failure(FILE *out, const json_t *failure)
+{
+    struct str word = str_from_cstr(text_of(failure, "result-type"));
+    fprintf(out, "  %10lld ",
+            (long long)json_integer_value(json_object_get(failure, "failed-session-count")));
+    print_utf8(out, "", word.p);
+    print_utf8(out, " at ", text_of(failure, "receiving-mx-hostname"));
+    print_utf8(out, " ", text_of(failure, "receiving-ip"));
+    print_utf8(out, " from ", text_of(failure, "sending-mta-ip"));
+    print_utf8(out, ": ", tls_result_text(tls_result_find(word)));
+    print_utf8(out, "; ", text_of(failure, "failure-reason-code"));
+    print_utf8(out, "; ", text_of(failure, "additional-information"));
+    putc('\n', out);
+}
+
+static void
+print_reported(FILE *out, const json_t *item)
+{
+    size_t i;
+    const json_t *failure;
+    const json_t *policy = json_object_get(item, "policy");
+    const json_t *summary = json_object_get(item, "summary");
+    print_utf8(out, "", text_of(policy, "policy-domain"));
+    print_utf8(out, ", ", text_of(policy, "policy-type"));
+    fprintf(
+        out, ": %lld sessions succeeded, %lld failed\n",
+        (long long)json_integer_value(json_object_get(summary, "total-successful-session-count")),
+        (long long)json_integer_value(json_object_get(summary, "total-failure-session-count")));
+    json_array_foreach(json_object_get(item, "failure-details"), i, failure)
+    {
+        print_failure(out, failure);
+    }
+}
+
+static void
+print_report(FILE *out, const json_t *report)
+{
+    size_t i;
+    const json_t *item;
+    const json_t *range = json_object_get(report, "date-range");
+    fprintf(out, "  %-10s ", "from");
+    print_utf8(out, "", text_of(report, "organization-name"));
+    print_utf8(out, ", ", text_of(report, "contact-info"));
+    fprintf(out, "\n  %-10s ", "about");
+    print_utf8(out, "", text_of(range, "start-datetime"));
+    print_utf8(out, " to ", text_of(range, "end-datetime"));
+    fprintf(out, "\n  %-10s ", "id");
+    print_utf8(out, "", text_of(report, "report-id"));
+    fputs("\n", out);
+    json_array_foreach(json_object_get(report, "policies"), i, item)
+    {
+        print_reported(out, item);
+    }
+}
+
+static void
+print_rua(FILE *out, const json_t *answer)
+{
+    size_t i;
+    const json_t *item;
+    int skipped = (int)json_integer_value(json_object_get(answer, "skipped"));
+    json_array_foreach(json_object_get(answer, "rua"), i, item)
+    {
+        print_member(out, "rua", text_of(item, "uri"));
+    }
+    if (skipped > 0) {
+        fprintf(out, "  %-10s ignored, of other schemes or past the sixteenth: %d\n", "note",
+                skipped);
+    }
+}
+
+void
+check_print_tlsrpt(FILE *out, const json_t *answer)
+{
+    if (strcmp(text_of(answer, "kind"), "record") == 0) {
+        print_validity(out, "TLS report record", answer);
+        print_rua(out, answer);
+        return;
+    }
+    print_validity(out, "TLS report", answer);
+    print_member(out, "domain", text_of(answer, "domain"));
+    print_member(out, "submitter", text_of(answer, "submitter"));
+    print_members(out, "note", json_object_get(answer, "notes"));
+    if (json_is_object(json_object_get(answer, "report"))) {
+        print_report(out, json_object_get(answer, "report"));
+    }
 }

@@ -14,5 +14,9 @@ void check_print_spf(FILE *out, const json_t *answer);
 void check_print_message(FILE *out, const json_t *answer);
 /* The answer of the operation domain. */
 void check_print_domain(FILE *out, const json_t *answer);
+/* The answer of the operation mta-sts. */
+void check_print_mta_sts(FILE *out, const json_t *answer);
+/* The answer of the operation tlsrpt. */
+void check_print_tlsrpt(FILE *out, const json_t *answer);
 
 #endif

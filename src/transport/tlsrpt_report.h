@@ -25,7 +25,7 @@
 /* One row of failure-details: sessions that failed alike. Texts may be empty. */
 struct tlsrpt_failure {
     enum tls_result result; /* SUCCESS when read and the word is none of RFC 8460 */
-    struct str result_word; /* as it stands in the report that was read; not used in writing */
+    struct str result_word; /* as it stands in the report that was read */
     struct str sending_ip;  /* text of an address, here and below */
     struct str mx;          /* receiving-mx-hostname */
     struct str helo;        /* receiving-mx-helo */
@@ -37,6 +37,7 @@ struct tlsrpt_failure {
 
 struct tlsrpt_policy {
     enum tls_policy_type type; /* TLS_POLICY_COUNT_ when read and the word is none of RFC 8460 */
+    struct str type_word;      /* as it stands in the report that was read */
     const struct str *lines;   /* policy-string: of the MTA-STS policy, or the TLSA records */
     size_t line_count;
     struct str domain;    /* A-labels, lower case; never empty */
@@ -70,7 +71,8 @@ struct tlsrpt_report {
 
 /*
  * The report as JSON in the arena; {NULL,0} when that is full, or the JSON would be larger than
- * TLSRPT_JSON_MAX. Octets that are no UTF-8 are replaced. A domain stands in every policy, also
+ * TLSRPT_JSON_MAX. Octets that are no UTF-8 are replaced; words that RFC 8460 does not have are
+ * written as they were read. A domain stands in every policy, also
  * where none was found.
  */
 struct str tlsrpt_report_write(struct arena *arena, const struct tlsrpt_report *report);

@@ -260,6 +260,7 @@ read_policy(struct reader *reader, const json_t *json, struct tlsrpt_policy *out
         return false;
     }
     policy.type = tls_policy_type_find(type);
+    policy.type_word = type;
     reader->notes |= policy.type == TLS_POLICY_COUNT_ ? TLSRPT_NOTE_WORD : 0;
     policy.lines = texts_of(reader, subject, "policy-string", &policy.line_count);
     policy.mx = texts_of(reader, subject, "mx-host", &policy.mx_count);

@@ -179,6 +179,10 @@ test_tolerance(void **state)
         if ((report.notes & tolerated[i].notes) != tolerated[i].notes) {
             fail_msg("%.*s: notes %x", STR_ARG(tolerated[i].text), report.notes);
         }
+        /* written and read again it says the same, words that nobody knows included */
+        struct str text = tlsrpt_report_write(arena, &report);
+        struct tlsrpt_report again = must_read(arena, text);
+        assert_true(str_eq(tlsrpt_report_write(arena, &again), text));
         for (size_t k = 0; k < report.policy_count; k++) {
             assert_true(str_eq(report.policies[k].domain, STR("a.example")));
         }

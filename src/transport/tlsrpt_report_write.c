@@ -55,7 +55,10 @@ static json_t *
 failure_json(const struct tlsrpt_failure *failure)
 {
     json_t *json = json_object();
-    json_object_set_new(json, "result-type", json_string(tls_result_name(failure->result)));
+    bool known = failure->result != TLS_RESULT_SUCCESS;
+    json_object_set_new(json, "result-type",
+                        known ? json_string(tls_result_name(failure->result))
+                              : text_json(failure->result_word));
     set_text(json, "sending-mta-ip", failure->sending_ip);
     set_text(json, "receiving-mx-hostname", failure->mx);
     set_text(json, "receiving-mx-helo", failure->helo);
@@ -71,7 +74,10 @@ static json_t *
 subject_json(const struct tlsrpt_policy *policy)
 {
     json_t *json = json_object();
-    json_object_set_new(json, "policy-type", json_string(tls_policy_type_name(policy->type)));
+    json_object_set_new(json, "policy-type",
+                        policy->type < TLS_POLICY_COUNT_
+                            ? json_string(tls_policy_type_name(policy->type))
+                            : text_json(policy->type_word));
     if (policy->type != TLS_POLICY_NONE && policy->line_count > 0) {
         json_object_set_new(json, "policy-string", list_json(policy->lines, policy->line_count));
     }

@@ -18,8 +18,10 @@ import dkim
 import dmarc
 import e2e
 import espoofer
+import mta_sts
 import smuggling
 import spf
+import tlsrpt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +72,11 @@ TABLE = Table(
     Entry("spoofing/authentication-results-syntax", authres.Syntax),
     Entry("spoofing/authentication-results-headers", authres.Stripping),
     Entry("spoofing/espoofer", espoofer.Espoofer),
-    later("mta-sts/*", "MTA-STS"),
+    Entry("mta-sts/records-and-policies", mta_sts.RecordsAndPolicies),
     Entry("dane/openssl-danetest", dane.Danetest),
     Entry("dane/dnssec-policy", dane.Policy),
-    later("tlsrpt/*", "TLS reports"),
+    Entry("tlsrpt/records", tlsrpt.Records),
+    Entry("tlsrpt/reports", tlsrpt.Reports),
     later("mime/html-tokens", "links in HTML"),
     later("mime/tnef", "attachments"),
     later("mime/*", "MIME"),

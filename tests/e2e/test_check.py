@@ -1,6 +1,9 @@
 """postern check for people: a sender, a message, a domain; against a table and against a DNS."""
 
+import base64
+import gzip
 import json
+import subprocess
 
 import pytest
 
@@ -222,6 +225,102 @@ def test_output_for_people(table):
     assert "kartapuce.com: v=spf1 mx -all" in text
     assert "1 of at most 10 terms that ask the DNS" in text
     assert text.splitlines()[-1] == "kartapuce.com: 0 faults, 0 warnings, 2 notes."
+
+
+# -- what a domain publishes about TLS
+
+POLICY = "version: STSv1\nmode: enforce\nmx: mx.kartapuce.com\nmx: *.example.net\nmax_age: 604800\n"
+REPORT = {
+    "organization-name": "Tom's", "contact-info": "tls@example.net", "report-id": "1@example.net",
+    "date-range": {"start-datetime": "2026-11-23T00:00:00Z", "end-datetime": "2026-11-23T23:59:59Z"},
+    "policies": [{
+        "policy": {"policy-type": "sts", "policy-domain": "kartapuce.com",
+                   "policy-string": POLICY.splitlines(), "mx-host": ["mx.kartapuce.com"]},
+        "summary": {"total-successful-session-count": 23, "total-failure-session-count": 1},
+        "failure-details": [{"result-type": "certificate-expired", "failed-session-count": 1,
+                             "sending-mta-ip": "198.51.100.9", "receiving-ip": "192.0.2.26",
+                             "receiving-mx-hostname": "mx.kartapuce.com"}]}]}
+
+
+def check_octets(subject, octets, *words, status=0):
+    done = subprocess.run([binary(), "check", subject, "-", *words], input=octets, timeout=30,
+                          capture_output=True, check=False)
+    assert done.returncode == status, done
+    return done.stdout.decode()
+
+
+def report_message():
+    content = base64.encodebytes(gzip.compress(json.dumps(REPORT).encode()))
+    return (b"TLS-Report-Domain: kartapuce.com\nTLS-Report-Submitter: example.net\n"
+            b"Content-Type: multipart/report; report-type=tlsrpt; boundary=b\n\n"
+            b"--b\n\ntext\n--b\nContent-Type: application/tlsrpt+gzip\n"
+            b"Content-Transfer-Encoding: base64\n\n" + content + b"--b--\n")
+
+
+def test_policy(tmp_path):
+    path = tmp_path / "mta-sts.txt"
+    path.write_text(POLICY)
+    assert check("mta-sts", path).splitlines() == [
+        "MTA-STS policy: ok",
+        "  mode       enforce: mail goes only to hosts with these names and a valid certificate",
+        "  mx         mx.kartapuce.com", "  mx         *.example.net",
+        "  max_age    604800 seconds (7 days)"]
+    answer = json.loads(check("mta-sts", path, "--json"))
+    assert (answer["valid"], answer["mode"], answer["mx"]) == (
+        True, "enforce", ["mx.kartapuce.com", "*.example.net"])
+
+
+@pytest.mark.parametrize("text, line", [
+    ("v=STSv1; id=20261123;", "MTA-STS record: ok"),
+    ('"v=STSv1; i" "d=20261123"', "MTA-STS record: ok"),
+    (POLICY.replace("mode", "x: y\nmode").replace("\n", "\r\n"), "MTA-STS policy: ok"),
+])
+def test_valid_of_mta_sts(text, line):
+    assert check_octets("mta-sts", text.encode() + b"\n").splitlines()[0] == line
+
+
+@pytest.mark.parametrize("text, line", [
+    ("v=STSv1; id=a-b", "MTA-STS record: FAULT: the id is not 1 to 32 letters and digits"),
+    (POLICY.replace("enforce", "strict"),
+     "MTA-STS policy: FAULT, line 2: the mode is not enforce, testing or none"),
+    ("version: STSv1\nmode: enforce\nmax_age: 5\n",
+     "MTA-STS policy: FAULT: there is no mx that is a name of a host"),
+    ("<html>\033[31m", 'MTA-STS policy: FAULT, line 1: a line is not of the form "key: value"'),
+])
+def test_faults_of_mta_sts(text, line):
+    assert check_octets("mta-sts", text.encode(), status=1).splitlines() == [line]
+    answer = json.loads(check_octets("mta-sts", text.encode(), "--json", status=1))
+    assert not answer["valid"] and answer["problem"]
+
+
+def test_record_of_tls_reports():
+    text = b"v=TLSRPTv1; rua=mailto:tls@kartapuce.com,ftp://kartapuce.com"
+    assert check_octets("tlsrpt", text).splitlines() == [
+        "TLS report record: ok", "  rua        mailto:tls@kartapuce.com",
+        "  note       ignored, of other schemes or past the sixteenth: 1"]
+    assert check_octets("tlsrpt", b"v=TLSRPTv1; rua=tls@kartapuce.com", status=1).splitlines() == [
+        "TLS report record: FAULT: an address in rua is no URI"]
+
+
+@pytest.mark.parametrize("octets", [
+    json.dumps(REPORT).encode(), gzip.compress(json.dumps(REPORT).encode()), report_message()])
+def test_tls_report(octets):
+    text = check_octets("tlsrpt", octets)
+    assert text.splitlines()[0] == "TLS report: ok"
+    assert "kartapuce.com, sts: 23 sessions succeeded, 1 failed" in text.splitlines()
+    assert ("1 certificate-expired at mx.kartapuce.com 192.0.2.26 from 198.51.100.9: "
+            "the certificate has expired") in text
+    assert json.loads(check_octets("tlsrpt", octets, "--json"))["report"] == REPORT
+
+
+@pytest.mark.parametrize("octets, problem", [
+    (b'{"policies": 1}', "it has no list of policies"),
+    (gzip.compress(b"x" * 5000000), "it is larger than 4 MiB when decompressed"),
+    (b"Subject: x\n\ntext\n", "the message has no part that is a report"),
+    (gzip.compress(b"{}")[:-5], "its gzip is damaged"),
+])
+def test_what_is_no_tls_report(octets, problem):
+    assert check_octets("tlsrpt", octets, status=1) == f"TLS report: FAULT: {problem}\n"
 
 
 # -- a DNS
