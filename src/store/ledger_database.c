@@ -1,5 +1,6 @@
 #include "store/ledger_database.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -221,6 +222,24 @@ ledger_database_check(sqlite3 *database)
     }
     sqlite3_finalize(statement);
     return status;
+}
+
+void
+ledger_database_set_aside(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    char from[LEDGER_PATH_MAX + 16];
+    char to[LEDGER_PATH_MAX + 16];
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        snprintf(from, sizeof from, "%s%s", path, suffixes[i]);
+        snprintf(to, sizeof to, "%s.damaged%s", path, suffixes[i]);
+        if (rename(from, to) != 0 && errno != ENOENT) {
+            LOG_ERROR("a damaged file cannot be renamed", LOG_CSTR("file", from),
+                      LOG_CSTR("reason", strerror(errno)));
+        }
+    }
+    LOG_ERROR("a damaged file was set aside as FILE.damaged; a new one takes its place",
+              LOG_CSTR("file", path));
 }
 
 void

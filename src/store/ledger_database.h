@@ -37,6 +37,11 @@ enum ledger_durability {
                                                sqlite3 **database_out);
 void ledger_database_close(sqlite3 **database);
 /*
+ * Renames a damaged file, and what SQLite keeps beside it, to FILE.damaged, and says so in the log.
+ * For files whose loss is better than to stand still. None may be open.
+ */
+void ledger_database_set_aside(const char *path);
+/*
  * Reads the whole file once and says whether it is sound; for small files, so that what needs them
  * later does not meet damage then. Logs what is wrong. STATUS_SYNTAX: it is damaged.
  */

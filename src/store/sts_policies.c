@@ -1,10 +1,8 @@
 #include "store/sts_policies.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "store/ledger_database.h"
 
 #define FILE_NAME "mta-sts.db"
@@ -64,24 +62,6 @@ open_file(struct sts_policies *policies)
     return status;
 }
 
-static void
-set_aside(const struct sts_policies *policies)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char from[LEDGER_PATH_MAX + 16];
-    char to[LEDGER_PATH_MAX + 16];
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        snprintf(from, sizeof from, "%s%s", policies->path, suffixes[i]);
-        snprintf(to, sizeof to, "%s.damaged%s", policies->path, suffixes[i]);
-        if (rename(from, to) != 0 && errno != ENOENT) {
-            LOG_ERROR("a damaged file cannot be renamed", LOG_CSTR("file", from),
-                      LOG_CSTR("reason", strerror(errno)));
-        }
-    }
-    LOG_ERROR("the MTA-STS policies on disk are damaged and were set aside; they are fetched anew",
-              LOG_CSTR("file", policies->path));
-}
-
 enum status
 sts_policies_open(const char *directory, struct sts_policies **policies_out)
 {
@@ -93,7 +73,7 @@ sts_policies_open(const char *directory, struct sts_policies **policies_out)
     enum status status =
         n > 0 && (size_t)n < sizeof policies->path ? open_file(policies) : STATUS_LIMIT;
     if (status == STATUS_SYNTAX) {
-        set_aside(policies);
+        ledger_database_set_aside(policies->path);
         status = open_file(policies);
     }
     if (status != STATUS_OK) {
