@@ -226,6 +226,25 @@ test_one_fetch(void **state)
     sts_cache_destroy(&cache);
 }
 
+/* 45: a policy is its domain's: what is broken at one domain says nothing of another. */
+static void
+test_two_domains(void **state)
+{
+    struct sts_cache *cache = sts_cache_create(10, 1 << 20);
+    (void)state;
+    fetch(cache, STR("b.example"), STR("1"), DAY, NOW);
+    const struct sts_entry *broken = fail_fetch(cache, STR("1"), NOW);
+    const struct sts_entry *good = sts_cache_find(cache, STR("b.example"));
+    assert_non_null(good);
+    check(broken, record(STS_LOOKUP_FOUND, "1"), NOW, 0,
+          (struct sts_advice){false, STS_FETCH_NO, STS_WHY_WAITS});
+    check(good, record(STS_LOOKUP_FOUND, "1"), NOW, 0,
+          (struct sts_advice){true, STS_FETCH_NO, STS_WHY_LIVE});
+    /* 30: nor of what is below it */
+    assert_null(sts_cache_find(cache, STR("sub.b.example")));
+    sts_cache_destroy(&cache);
+}
+
 static struct str
 numbered(char room[static 32], unsigned i)
 {
@@ -388,6 +407,7 @@ main(void)
         cmocka_unit_test(test_retry_while_live),
         cmocka_unit_test(test_short_lives),
         cmocka_unit_test(test_one_fetch),
+        cmocka_unit_test(test_two_domains),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_spread),

@@ -12,8 +12,10 @@ import arc  # noqa: E402
 import dkim  # noqa: E402
 import dmarc  # noqa: E402
 import e2e  # noqa: E402
+import mta_sts  # noqa: E402
 import properties  # noqa: E402
 import spf  # noqa: E402
+import tlsrpt  # noqa: E402
 from properties import Case  # noqa: E402
 
 
@@ -294,3 +296,40 @@ def test_whole_messages(tmp_path, got, case, want):
               "dmarc": {"result": "none", "disposition": "none"}}
     handler = e2e.Rspamd(Scripted(answer), {}, tmp_path)
     assert outcome(handler.judge(Case({"file": "m.eml"} | case))) == want
+
+
+# ---- MTA-STS and TLS reports
+
+def aged(age, mode="none"):
+    return f"version: STSv1\r\nmode: {mode}\r\nmax_age: {age}\r\n"
+
+
+@pytest.mark.parametrize("answer, case, want", [
+    ({"valid": True, "mode": "none"}, {"text": aged(5), "valid": True, "mode": "none"}, "passed"),
+    ({"valid": True, "mode": "none"}, {"text": aged(5), "valid": True, "mode": "testing"}, "failed"),
+    ({"valid": False}, {"text": aged(5), "valid": True}, "failed"),
+    ({"valid": True}, {"text": aged(5), "valid": False}, "failed"),
+    ({"valid": True}, {"text": aged(5), "valid": False, "accept_valid": True}, "passed"),
+    ({"valid": True}, {"text": aged(31557601), "valid": False}, "aside"),
+    ({"valid": True}, {"text": aged(31557600), "valid": False}, "failed"),
+    ({"valid": True}, {"text": aged(99999999999), "valid": False}, "failed"),
+    ({"valid": True, "max_age": 31557600},
+     {"text": aged(99999999), "valid": True, "max_age": 99999999}, "passed"),
+])
+def test_policies_of_mta_sts(tmp_path, answer, case, want):
+    handler = mta_sts.RecordsAndPolicies(Scripted(answer), {}, tmp_path)
+    assert outcome(handler.judge(Case({"kind": "policy"} | case))) == want
+
+
+@pytest.mark.parametrize("a, b, same", [
+    ({"mx-host": "a"}, {"mx-host": ["a"]}, True),
+    ({"mx-host": "a"}, {"mx-host": ["b"]}, False),
+    ({"sending-mta-ip": "2001:db8:0::01"}, {"sending-mta-ip": "2001:db8::1"}, True),
+    ({"receiving-ip": "nowhere"}, {"receiving-ip": "nowhere"}, True),
+    ({"policy-domain": "A.example."}, {"policy-domain": "a.example"}, True),
+    ({"organization-name": "A"}, {"organization-name": "a"}, False),
+    ({"a": {"b": None, "c": []}}, {}, True),
+    ({"failed-session-count": 0}, {}, False),
+])
+def test_forms_of_reports(a, b, same):
+    assert (tlsrpt.same_form(a) == tlsrpt.same_form(b)) == same
