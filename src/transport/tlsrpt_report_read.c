@@ -123,6 +123,14 @@ texts_of(struct reader *reader, const json_t *object, const char *key, size_t *c
     return texts;
 }
 
+/* The name of a member, or that which some give it (the prose of RFC 8460 4.4 has both). */
+static const char *
+either(const json_t *object, const char *key, const char *other)
+{
+    return json_object_get(object, key) == NULL && json_object_get(object, other) != NULL ? other
+                                                                                          : key;
+}
+
 /* Two digits and more at a place; -1: they are none. */
 static int
 digits_at(struct str text, size_t at, size_t n)
@@ -205,6 +213,7 @@ static void
 read_failure(struct reader *reader, const json_t *json, struct tlsrpt_failure *out)
 {
     struct str word = text_of(reader, json, "result-type", NEEDED);
+    const char *information = either(json, "additional-information", "additional-info-uri");
     *out = (struct tlsrpt_failure){
         .result = tls_result_find(word),
         .result_word = word,
@@ -213,7 +222,7 @@ read_failure(struct reader *reader, const json_t *json, struct tlsrpt_failure *o
         .helo = text_of(reader, json, "receiving-mx-helo", OPTIONAL),
         .receiving_ip = ip_of(reader, json, "receiving-ip"),
         .sessions = count_of(reader, json, "failed-session-count"),
-        .information = text_of(reader, json, "additional-information", OPTIONAL),
+        .information = text_of(reader, json, information, OPTIONAL),
         .reason = text_of(reader, json, "failure-reason-code", OPTIONAL),
     };
     reader->notes |= out->result == TLS_RESULT_SUCCESS && word.n > 0 ? TLSRPT_NOTE_WORD : 0;
@@ -263,7 +272,8 @@ read_policy(struct reader *reader, const json_t *json, struct tlsrpt_policy *out
     policy.type_word = type;
     reader->notes |= policy.type == TLS_POLICY_COUNT_ ? TLSRPT_NOTE_WORD : 0;
     policy.lines = texts_of(reader, subject, "policy-string", &policy.line_count);
-    policy.mx = texts_of(reader, subject, "mx-host", &policy.mx_count);
+    policy.mx =
+        texts_of(reader, subject, either(subject, "mx-host", "mx-host-pattern"), &policy.mx_count);
     policy.successful = count_of(reader, summary, "total-successful-session-count");
     policy.failed = count_of(reader, summary, "total-failure-session-count");
     read_failures(reader, json_object_get(json, "failure-details"), &policy);

@@ -190,6 +190,30 @@ test_tolerance(void **state)
     }
 }
 
+/* Members under the names that some give them, and what Google leaves empty. */
+static void
+test_other_names(void **state)
+{
+    struct arena *arena = arena_create(TLSRPT_ARENA);
+    struct tlsrpt_report report = must_read(
+        arena, STR("{\"policies\":[{\"policy\":{\"policy-domain\":\"a.example\",\"policy-type\":"
+                   "\"sts\",\"mx-host-pattern\":[\"*.a.example\"]},\"summary\":{"
+                   "\"total-successful-session-count\":0,\"total-failure-session-count\":4},"
+                   "\"failure-details\":[{\"result-type\":\"Validation-Failure\","
+                   "\"sending-mta-ip\":\"\",\"failed-session-count\":4,\"additional-info-uri\":"
+                   "\"https://b.example/\"}]}]}"));
+    const struct tlsrpt_policy *policy = &report.policies[0];
+    (void)state;
+    assert_int_equal(policy->mx_count, 1);
+    assert_true(str_eq(policy->mx[0], STR("*.a.example")));
+    assert_int_equal(policy->failures[0].result, TLS_RESULT_VALIDATION_FAILURE);
+    assert_true(str_eq(policy->failures[0].information, STR("https://b.example/")));
+    assert_int_equal(policy->failures[0].sending_ip.n, 0);
+    assert_int_equal(report.notes & ~(unsigned)TLSRPT_NOTE_MISSING & ~(unsigned)TLSRPT_NOTE_TYPE,
+                     0);
+    arena_destroy(&arena);
+}
+
 static void
 test_refused(void **state)
 {
@@ -308,10 +332,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_writing),    cmocka_unit_test(test_round),
-        cmocka_unit_test(test_odd_octets), cmocka_unit_test(test_tolerance),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_times),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_writing),     cmocka_unit_test(test_round),
+        cmocka_unit_test(test_odd_octets),  cmocka_unit_test(test_tolerance),
+        cmocka_unit_test(test_other_names), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_times),       cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_counts),
     };
     return cmocka_run_group_tests_name("transport tlsrpt_report", tests, NULL, NULL);
 }
