@@ -21,6 +21,27 @@ smtp_client_stage_name(enum smtp_client_stage stage)
     return stage_names[stage];
 }
 
+const char *
+smtp_client_stage_words(enum smtp_client_stage stage)
+{
+    static const char *const words[] = {
+        [SMTP_CLIENT_STAGE_GREETING] = "before the greeting",
+        [SMTP_CLIENT_STAGE_HELLO] = "after EHLO",
+        [SMTP_CLIENT_STAGE_TLS] = "after STARTTLS",
+        [SMTP_CLIENT_STAGE_AUTH] = "during AUTH",
+        [SMTP_CLIENT_STAGE_READY] = "between messages",
+        [SMTP_CLIENT_STAGE_RSET] = "after RSET",
+        [SMTP_CLIENT_STAGE_MAIL] = "after MAIL",
+        [SMTP_CLIENT_STAGE_RCPT] = "after RCPT",
+        [SMTP_CLIENT_STAGE_DATA] = "after DATA",
+        [SMTP_CLIENT_STAGE_CONTENT] = "while the message was being sent",
+        [SMTP_CLIENT_STAGE_END] = "after the end of the message",
+        [SMTP_CLIENT_STAGE_QUIT] = "after QUIT",
+        [SMTP_CLIENT_STAGE_CLOSED] = "after the end of the session",
+    };
+    return words[stage];
+}
+
 struct smtp_client *
 smtp_client_create(const struct smtp_client_settings *settings)
 {
@@ -324,6 +345,15 @@ bool
 smtp_client_chunking_failed(const struct smtp_client *client)
 {
     return client->transaction.chunking_failed;
+}
+
+bool
+smtp_client_chunking_is_silent(const struct smtp_client *client)
+{
+    const struct client_transaction *t = &client->transaction;
+    enum smtp_client_problem problem = client->failure.problem;
+    return t->chunked && t->awaited.command == COMMAND_CONTENT &&
+           (problem == SMTP_CLIENT_TIMEOUT || problem == SMTP_CLIENT_LOST);
 }
 
 size_t

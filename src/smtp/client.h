@@ -97,13 +97,16 @@ enum smtp_client_stage {
     SMTP_CLIENT_STAGE_RCPT,
     SMTP_CLIENT_STAGE_DATA,    /* waiting for 354 */
     SMTP_CLIENT_STAGE_CONTENT, /* content is being written */
-    SMTP_CLIENT_STAGE_END,     /* all was written; waiting for the verdict */
+    SMTP_CLIENT_STAGE_END,     /* all was written, and the server may take it; also before the
+                                  replies to MAIL and RCPT, when BDAT went with them */
     SMTP_CLIENT_STAGE_QUIT,
     SMTP_CLIENT_STAGE_CLOSED,
 };
 
 /* "greeting", "hello", ...; static, never NULL. */
 const char *smtp_client_stage_name(enum smtp_client_stage stage);
+/* When something happened, for people: "before the greeting", "after RCPT"; static. */
+const char *smtp_client_stage_words(enum smtp_client_stage stage);
 
 /* Why a session ended. */
 enum smtp_client_problem {
@@ -245,6 +248,11 @@ bool smtp_client_was_chunked(const struct smtp_client *client);
  * the message may be sent again by DATA.
  */
 bool smtp_client_chunking_failed(const struct smtp_client *client);
+/*
+ * True when the session is CLOSED because all commands before BDAT were answered and BDAT was not:
+ * the connection was lost or the time over.
+ */
+bool smtp_client_chunking_is_silent(const struct smtp_client *client);
 
 /* What is waited for now. */
 enum smtp_client_stage smtp_client_stage(const struct smtp_client *client);

@@ -174,6 +174,17 @@ static const struct client_dialogue dialogues[] = {
      .results = {"failed 550 5.7.1"},
      .answered = true},
     /* ---- STARTTLS */
+    {.name = "STARTTLS is refused: the content waits for a word of the server",
+     .tls = SMTP_CLIENT_TLS_IF_OFFERED,
+     .recipients = 1,
+     .steps = {GREET,
+               {"250-mx.example\r\n250-STARTTLS\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
+                "STARTTLS\r\n"},
+               {"454 4.7.0 no\r\n", MAIL RCPT1},
+               {OK, "BDAT 20 LAST\r\n" CONTENT},
+               {OK OK, ""}},
+     .results = {"taken 250 2.1.0"},
+     .answered = true},
     {.name = "421 to STARTTLS",
      .tls = SMTP_CLIENT_TLS_IF_OFFERED,
      .steps = {GREET, {TLS, "STARTTLS\r\n"}, {"421 4.3.2 down\r\n", ""}},
@@ -421,6 +432,64 @@ test_what_is_lacking(void **state)
     }
 }
 
+/* ---- when the server may have the message */
+
+static const struct {
+    const char *name;
+    const char *offers;
+    const char *words;                    /* the server's before the connection is lost */
+    size_t unwritten;                     /* octets that are not taken any more */
+    enum smtp_client_stage first, second; /* in which each recipient is left */
+} losses[] = {
+    {"BDAT, nothing answered", CHUNK, "", 0, SMTP_CLIENT_STAGE_END, SMTP_CLIENT_STAGE_END},
+    {"BDAT, MAIL answered", CHUNK, OK, 0, SMTP_CLIENT_STAGE_END, SMTP_CLIENT_STAGE_END},
+    {"BDAT, a RCPT refused", CHUNK, OK "550 5.1.1 no\r\n", 0, SMTP_CLIENT_STAGE_RCPT,
+     SMTP_CLIENT_STAGE_END},
+    {"BDAT, no SMTP", CHUNK, "what?\r\n", 0, SMTP_CLIENT_STAGE_END, SMTP_CLIENT_STAGE_END},
+    {"BDAT, the last octet missing", CHUNK, "", 1, SMTP_CLIENT_STAGE_MAIL, SMTP_CLIENT_STAGE_MAIL},
+    {"DATA is awaited", PIPE, OK OK OK, 0, SMTP_CLIENT_STAGE_DATA, SMTP_CLIENT_STAGE_DATA},
+    {"DATA, nothing answered", PIPE, "", 0, SMTP_CLIENT_STAGE_MAIL, SMTP_CLIENT_STAGE_MAIL},
+    {"BDAT without PIPELINING", "250-mx.example\r\n250 CHUNKING\r\n", "", 0, SMTP_CLIENT_STAGE_MAIL,
+     SMTP_CLIENT_STAGE_MAIL},
+};
+
+/* Writes all but the last octets. */
+static void
+write_all_but(struct smtp_client *client, size_t unwritten)
+{
+    struct str pieces[8];
+    size_t count = smtp_client_output(client, pieces, 8);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += pieces[i].n;
+    }
+    smtp_client_output_written(client, n - unwritten);
+}
+
+static void
+test_where_a_lost_message_is(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
+        const struct client_dialogue d = {.name = losses[i].name, .recipients = 2};
+        struct test_client run;
+        test_client_start(&run, &d);
+        (void)!smtp_client_feed(run.client, STR("220 mx\r\n"));
+        (void)!smtp_client_feed(run.client, str_from_cstr(losses[i].offers));
+        write_all_but(run.client, 0);
+        smtp_client_send(run.client, &run.message);
+        write_all_but(run.client, losses[i].unwritten);
+        (void)!smtp_client_feed(run.client, str_from_cstr(losses[i].words));
+        smtp_client_failed(run.client, SMTP_CLIENT_LOST, STR("lost"));
+        const struct smtp_client_result *results = smtp_client_results(run.client);
+        if (results[0].stage != losses[i].first || results[1].stage != losses[i].second) {
+            fail_msg("%s: left at %s and %s", d.name, smtp_client_stage_name(results[0].stage),
+                     smtp_client_stage_name(results[1].stage));
+        }
+        smtp_client_destroy(&run.client);
+    }
+}
+
 int
 main(void)
 {
@@ -431,6 +500,7 @@ main(void)
         cmocka_unit_test(test_recipients_that_are_none),
         cmocka_unit_test(test_reset_only_where_there_is_something_to_reset),
         cmocka_unit_test(test_what_is_lacking),
+        cmocka_unit_test(test_where_a_lost_message_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,7 +226,9 @@ may_send_next(const struct smtp_client *client)
     if (t->next.command != COMMAND_CONTENT) {
         return true;
     }
-    return t->chunked && t->message.form->size <= SMTP_CLIENT_PIPELINED_CONTENT_MAX;
+    /* A server that refused STARTTLS often closes: it speaks first, or nobody knew what it took. */
+    bool is_alive = t->answered || !client->tls_refused;
+    return t->chunked && is_alive && t->message.form->size <= SMTP_CLIENT_PIPELINED_CONTENT_MAX;
 }
 
 /* All is answered so far, and what comes next would be for nobody. */
@@ -248,9 +250,21 @@ is_pointless(const struct client_transaction *t)
     return false;
 }
 
+/* By BDAT all may be sent while MAIL has no answer: whatever comes now, the server may have it. */
+static bool
+chunks_are_sent(const struct smtp_client *client)
+{
+    const struct client_transaction *t = &client->transaction;
+    return t->chunked && !t->probe && !client->has_content && t->next.command == COMMAND_NONE &&
+           t->awaited.command != COMMAND_NONE;
+}
+
 static enum smtp_client_stage
 stage_of(const struct smtp_client *client)
 {
+    if (chunks_are_sent(client)) {
+        return SMTP_CLIENT_STAGE_END;
+    }
     switch (client->transaction.awaited.command) {
     case COMMAND_RSET:
         return SMTP_CLIENT_STAGE_RSET;

@@ -386,6 +386,25 @@ def test_reply_lost_after_the_message_was_taken_duplicates_but_never_loses(out, 
     assert len(sink.wait(2)) == 2
 
 
+@pytest.mark.parametrize("script,elsewhere", [
+    ({"drops": ("mail",)}, False), ({"drops": ("rcpt",)}, False), ({"delays": {"mail": 8}}, False),
+    ({"drops": ("mail",), "extensions": ("PIPELINING",)}, True),
+], ids=["mail", "rcpt", "silence", "without CHUNKING"])
+def test_lost_before_the_first_reply_with_all_sent(out, world, script, elsewhere):
+    """With MAIL, RCPT and BDAT in one write the message may be there: no other host gets it."""
+    first, second = world.sink(Script(**script), port=25), world.sink(port=25)
+    domain = declare(world, ("A", "first", first.address), ("A", "second", second.address))
+    exchangers(world, domain, (5, "first"), (20, "second"))
+    queue_id = out.submit(f"tom@{domain}")
+    if elsewhere:
+        second.wait()
+        return
+    out.explained(queue_id, "after the end of the message")
+    first.script.drops, first.script.delays = (), {}
+    first.wait()
+    assert not second.sessions
+
+
 def test_callout_asks_the_next_hop(world):
     inner = world.sink(Script(recipients={"no@inner.example": "550 5.1.1 nobody",
                                           "later@inner.example": "450 4.2.0 wait"}))

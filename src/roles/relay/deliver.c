@@ -146,11 +146,7 @@ static bool
 chunking_is_broken(struct relay_delivery *d, const struct relay_session *session)
 {
     const struct smtp_client *client = session->client;
-    const struct smtp_client_failure *failure = smtp_client_failure(client);
-    bool silent =
-        smtp_client_was_chunked(client) && session->transactions == 1 &&
-        (failure->problem == SMTP_CLIENT_TIMEOUT || failure->problem == SMTP_CLIENT_LOST) &&
-        (failure->stage == SMTP_CLIENT_STAGE_CONTENT || failure->stage == SMTP_CLIENT_STAGE_END);
+    bool silent = session->transactions == 1 && smtp_client_chunking_is_silent(client);
     bool failed = smtp_client_chunking_failed(client);
     bool is_news =
         (silent || failed) &&

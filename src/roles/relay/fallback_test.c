@@ -79,6 +79,69 @@ test_silence_elsewhere_says_nothing_of_chunking(void **state)
     assert_true(was_told(w, 0, "BDAT "));
 }
 
+/* MAIL, RCPT and all of BDAT go in one write: whatever is lost then, the message may be there. */
+static void
+test_lost_with_pipelined_content(void **state)
+{
+    static const struct {
+        struct manner manner;
+        const char *want;
+        const char *words;
+    } cases[] = {
+        {{.mail = "<CLOSE>"}, "deferred 0 4.4.2", "connection lost after the end of the message"},
+        {{.mail = "<HANG>"}, "deferred 0 4.4.2", "no answer in time after the end of the message"},
+        {{.rcpt = "<CLOSE>"}, "deferred 0 4.4.2", "connection lost after the end of the message"},
+        {{.rcpt = "what?\r\n"}, "deferred 0 4.5.0", "is not an SMTP reply"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        void *fresh = NULL;
+        assert_int_equal(world_setup(&fresh), 0);
+        struct world *w = fresh;
+        w->manners[0] = cases[i].manner;
+        w->manners[0].ehlo = CHUNK_EHLO;
+        DELIVER("a@pair.example");
+        EXPECT(cases[i].want);
+        if (str_find(w->delivery.results[0].text, str_from_cstr(cases[i].words)) == STR_NPOS) {
+            fail_msg("%.*s", STR_ARG(w->delivery.results[0].text));
+        }
+        assert_int_equal(test_server_connections(w->servers[0]), 1);
+        assert_int_equal(test_server_connections(w->servers[1]), 0);
+        world_teardown(&fresh);
+    }
+}
+
+/* The same over a connection that was kept: that it was dead already is not known. */
+static void
+test_kept_connection_lost_with_pipelined_content(void **state)
+{
+    struct world *w = *state;
+    w->manners[0].ehlo = CHUNK_EHLO;
+    w->manners[0].closes_after_verdict = true;
+    DELIVER("a@pair.example");
+    EXPECT("relayed- 250 2.0.0");
+    DELIVER("a@pair.example");
+    EXPECT("deferred 0 4.4.2");
+    assert_int_equal(atomic_load(&w->relay.counters.connections_reused), 1);
+    assert_int_equal(test_server_connections(w->servers[0]), 1);
+    assert_int_equal(test_server_connections(w->servers[1]), 0);
+}
+
+/* It has more time than MAIL has, because the end of the message has it. */
+static void
+test_time_for_pipelined_content(void **state)
+{
+    struct world *w = *state;
+    w->manners[0].ehlo = CHUNK_EHLO;
+    w->manners[0].mail = "<SLOW>" OK;
+    w->in_queue = "";
+    world_load_config(w, "");
+    struct config *config = (struct config *)(uintptr_t)w->config;
+    config->queue.timeouts.command_ms = 100; /* less than SLOW */
+    DELIVER("a@one.example");
+    EXPECT("relayed- 250 2.0.0");
+}
+
 static void
 test_quirks_are_forgotten(void **state)
 {
@@ -242,6 +305,9 @@ main(void)
         cmocka_unit_test(test_broken_chunking),
         cmocka_unit_test(test_silence_at_bdat),
         TEST(test_silence_elsewhere_says_nothing_of_chunking),
+        cmocka_unit_test(test_lost_with_pipelined_content),
+        TEST(test_kept_connection_lost_with_pipelined_content),
+        TEST(test_time_for_pipelined_content),
         cmocka_unit_test(test_quirks_are_forgotten),
         cmocka_unit_test(test_ignored_keywords),
         cmocka_unit_test(test_tls_is_given_up_only_where_allowed),

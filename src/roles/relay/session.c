@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -200,6 +201,18 @@ read_input(struct relay_session *session, enum smtp_client_action *action)
 
 /* ---- running */
 
+/*
+ * Who has closed a connection and never acknowledged our last octets cannot have read them, so the
+ * end of the message is not with him. What a network that fails leaves unacknowledged says nothing.
+ */
+static bool
+last_octets_are_unreceived(const struct relay_session *session, enum status status)
+{
+    int unacknowledged = 0;
+    return status == STATUS_END && ioctl(session->fd, TIOCOUTQ, &unacknowledged) == 0 &&
+           unacknowledged > 0;
+}
+
 static void
 fail_lost(struct relay_session *session, enum status status)
 {
@@ -210,8 +223,9 @@ fail_lost(struct relay_session *session, enum status status)
     } else if (status == STATUS_IO) {
         reason = strerrordesc_np(errno);
     }
-    snprintf(text, sizeof text, "connection lost at %s: %s",
-             smtp_client_stage_name(smtp_client_stage(session->client)),
+    session->end_unreceived = last_octets_are_unreceived(session, status);
+    snprintf(text, sizeof text, "connection lost %s: %s",
+             smtp_client_stage_words(smtp_client_stage(session->client)),
              reason != NULL ? reason : "unknown error");
     smtp_client_failed(session->client, SMTP_CLIENT_LOST, str_from_cstr(text));
 }
@@ -220,8 +234,12 @@ static void
 fail_timeout(struct relay_session *session)
 {
     char text[SMTP_CLIENT_TEXT_MAX];
-    snprintf(text, sizeof text, "no answer in time at %s",
-             smtp_client_stage_name(smtp_client_stage(session->client)));
+    enum smtp_client_stage stage = smtp_client_stage(session->client);
+    if (stage == SMTP_CLIENT_STAGE_GREETING) {
+        snprintf(text, sizeof text, "no greeting in time");
+    } else {
+        snprintf(text, sizeof text, "no answer in time %s", smtp_client_stage_words(stage));
+    }
     smtp_client_failed(session->client, SMTP_CLIENT_TIMEOUT, str_from_cstr(text));
 }
 

@@ -61,9 +61,10 @@ struct relay_session {
     char remote[SESSION_REMOTE_MAX];
     char tls_text[SESSION_TLS_MAX]; /* empty: in the clear */
     uint32_t transactions;
-    bool configured; /* the hop is ours to repair (next_hop.h) */
-    bool tls_lost;   /* in the clear because STARTTLS was refused or failed */
-    bool spent;      /* the server seems to have had enough of it: not used for another message */
+    bool configured;     /* the hop is ours to repair (next_hop.h) */
+    bool tls_lost;       /* in the clear because STARTTLS was refused or failed */
+    bool end_unreceived; /* LOST, and the server cannot have the end of what was sent */
+    bool spent; /* the server seems to have had enough of it: not used for another message */
 
     /* what the time-out of the stage is counted from */
     enum smtp_client_stage stage;

@@ -196,9 +196,10 @@ choose_form(struct relay_delivery *d, const struct batch *batch,
 
 /* The session ended before this recipient had its verdict: another one may still take it. */
 static bool
-was_interrupted(const struct smtp_client_result *result)
+was_interrupted(const struct relay_session *session, const struct smtp_client_result *result)
 {
-    bool lost = result->reply.code == 0 && result->stage < SMTP_CLIENT_STAGE_END;
+    bool ends_before = result->stage < SMTP_CLIENT_STAGE_END || session->end_unreceived;
+    bool lost = result->reply.code == 0 && ends_before;
     return result->outcome == SMTP_CLIENT_DEFERRED && (lost || result->reply.code == 421);
 }
 
@@ -286,7 +287,7 @@ static void
 take_result(struct relay_delivery *d, struct relay_session *session, size_t index,
             const struct smtp_client_result *result)
 {
-    if (was_interrupted(result)) {
+    if (was_interrupted(session, result)) {
         return;
     }
     if (result->lacks_feature) {
