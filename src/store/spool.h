@@ -298,6 +298,26 @@ struct spool_pause {
 [[nodiscard]] enum status spool_pauses(struct spool *spool, struct arena *arena,
                                        struct spool_pause *items, size_t *count_out);
 
+/* Failures that the postmaster has not been told of, and is told of together. */
+struct spool_gathered {
+    uint64_t messages; /* that failed */
+    uint64_t unlisted; /* of them, those that `text` does not name */
+    bool cut;          /* the text is not complete */
+    struct str text;   /* of all of them, oldest first; in the arena */
+    int64_t last;      /* what spool_gathered_forget goes by */
+};
+/*
+ * Within a transaction, that of the failure: one message more, with what the list says of it; an
+ * empty text is only counted. The caller bounds what is kept.
+ */
+[[nodiscard]] enum status spool_gather(struct spool *spool, struct str text, bool cut);
+/* All of them, but of the texts `most` octets: what is behind them stays for the next time. */
+[[nodiscard]] enum status spool_gathered(struct spool *spool, struct arena *arena, size_t most,
+                                         struct spool_gathered *out);
+/* Within a transaction: the postmaster is told of what spool_gathered gave. */
+[[nodiscard]] enum status spool_gathered_forget(struct spool *spool,
+                                                const struct spool_gathered *told);
+
 struct spool_destination_list {
     struct spool_destination *items; /* in the arena */
     size_t count;

@@ -81,12 +81,17 @@ test_upgrades_step_by_step(void **state)
         spool_upgrades[0],
         spool_upgrades[1],
         spool_upgrades[2],
+        spool_upgrades[3],
         {"ALTER TABLE message ADD COLUMN note TEXT NOT NULL DEFAULT 'old'"},
         {"UPDATE message SET note = note || 'er'"},
     };
-    const struct spool_upgrade bad[] = {
-        steps[0], steps[1], steps[2],
-        steps[3], steps[4], {"UPDATE message SET note = ''; SELECT * FROM nowhere"}};
+    const struct spool_upgrade bad[] = {steps[0],
+                                        steps[1],
+                                        steps[2],
+                                        steps[3],
+                                        steps[4],
+                                        steps[5],
+                                        {"UPDATE message SET note = ''; SELECT * FROM nowhere"}};
     char path[128];
     sqlite3 *db;
     sqlite3_stmt *s;
@@ -95,10 +100,10 @@ test_upgrades_step_by_step(void **state)
     spool_close(&w->spool);
     database_path(w, SPOOL_DATABASE_NAME, path);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(spool_schema_upgrade(db, steps, 5), STATUS_OK);
-    assert_int_equal(spool_schema_upgrade(db, steps, 5), STATUS_OK); /* nothing left to do */
-    assert_int_equal(spool_schema_upgrade(db, bad, 6), STATUS_IO);   /* all of a step or nothing */
-    assert_int_equal(spool_schema_upgrade(db, steps, 4), STATUS_LIMIT);
+    assert_int_equal(spool_schema_upgrade(db, steps, 6), STATUS_OK);
+    assert_int_equal(spool_schema_upgrade(db, steps, 6), STATUS_OK); /* nothing left to do */
+    assert_int_equal(spool_schema_upgrade(db, bad, 7), STATUS_IO);   /* all of a step or nothing */
+    assert_int_equal(spool_schema_upgrade(db, steps, 5), STATUS_LIMIT);
     assert_int_equal(sqlite3_prepare_v2(db, "SELECT note FROM message", -1, &s, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(s), SQLITE_ROW);
     assert_string_equal((const char *)sqlite3_column_text(s, 0), "older");

@@ -68,7 +68,16 @@ static const char version_3[] =
     "CREATE TABLE pause (name TEXT PRIMARY KEY, since_ms INTEGER NOT NULL, by TEXT NOT NULL)"
     "  STRICT, WITHOUT ROWID;";
 
-const struct spool_upgrade spool_upgrades[] = {{version_1}, {version_2}, {version_3}};
+/*
+ * Version 4. Failures that the postmaster is told of together (spool_gather). Row 0 counts those
+ * for which the list has no room; `cut`: the text is not complete.
+ */
+static const char version_4[] =
+    "CREATE TABLE gathered ("
+    "  number INTEGER PRIMARY KEY, messages INTEGER NOT NULL, cut INTEGER NOT NULL,"
+    "  text TEXT NOT NULL) STRICT;";
+
+const struct spool_upgrade spool_upgrades[] = {{version_1}, {version_2}, {version_3}, {version_4}};
 const int spool_upgrade_count = (int)(sizeof spool_upgrades / sizeof spool_upgrades[0]);
 
 static enum status

@@ -62,6 +62,13 @@ static const char *const texts[SPOOL_SQL_COUNT] = {
         "SELECT message, number, destination, state, code, enhanced, text, queued_ms, last_ms "
         "FROM recipient JOIN message ON key = message "
         "WHERE (message, number) > (?1, ?2) ORDER BY message, number LIMIT ?3",
+    [SPOOL_SQL_GATHER] = "INSERT INTO gathered (messages, cut, text) VALUES (1, ?1, ?2)",
+    [SPOOL_SQL_GATHER_COUNT] = "INSERT INTO gathered VALUES (0, 1, 1, '') "
+                               "ON CONFLICT (number) DO UPDATE SET messages = messages + 1",
+    [SPOOL_SQL_GATHERED] = "SELECT number, messages, cut, text FROM gathered "
+                           "WHERE messages > 0 ORDER BY number",
+    [SPOOL_SQL_GATHERED_DELETE] = "DELETE FROM gathered WHERE number BETWEEN 1 AND ?",
+    [SPOOL_SQL_GATHERED_UNCOUNT] = "UPDATE gathered SET messages = messages - ? WHERE number = 0",
     [SPOOL_SQL_DUE] = "SELECT DISTINCT due_ms, message FROM recipient INDEXED BY recipient_due "
                       "WHERE due_ms IS NOT NULL AND destination = ?1 AND rank = ?2 "
                       "AND due_ms <= ?3 ORDER BY due_ms, message LIMIT ?4",

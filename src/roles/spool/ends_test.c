@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -343,6 +345,77 @@ test_deliveries_share_a_notice(void **state)
     assert_null(harness_deliver(h, 50));
 }
 
+/* The addresses that the queue still has, in its order, each with a space. */
+static const char *
+waiting(struct harness *h)
+{
+    static char text[400];
+    struct msg_queue_list list = {.limit = 10};
+    struct ipc_message *reply = harness_ask(h, MSG_QUEUE_LIST, &list);
+    const struct msg_queue_list_reply *r = MSG_BODY(reply, queue_list_reply);
+    size_t n = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < r->messages.n; i++) {
+        for (size_t k = 0; k < r->messages.items[i].recipients.n; k++) {
+            const struct record_queue_recipient *to = &r->messages.items[i].recipients.items[k];
+            if (!spool_state_is_final((enum spool_state)to->state)) {
+                n += (size_t)snprintf(text + n, sizeof text - n, "%.*s ", STR_ARG(to->address));
+            }
+        }
+    }
+    ipc_message_free(&reply);
+    return text;
+}
+
+static void
+wait_for(struct harness *h, const char *want)
+{
+    const char *got = waiting(h);
+    for (unsigned i = 0; i < 400 && strcmp(got, want) != 0; i++) {
+        usleep(5000); /* less in all than failures wait */
+        got = waiting(h);
+    }
+    assert_string_equal(got, want);
+}
+
+/* Failures wait for the other deliveries of the message; what is delivered is written at once. */
+static void
+test_deliveries_do_not_wait(void **state)
+{
+    static const char *const to[] = {"a@one.example", "b@one.example", "c@two.example",
+                                     "d@three.example"};
+    struct harness *h = *state;
+    const struct harness_mail mail = {.recipients = to, .recipient_count = 4};
+    struct ipc_message *messages[3];
+    harness_capacity(h, 10);
+    assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_COMMITTED);
+    for (size_t i = 0; i < 3; i++) {
+        messages[i] = harness_deliver(h, HARNESS_TIMEOUT_MS);
+        assert_non_null(messages[i]);
+    }
+    const struct msg_deliver *d = harness_deliver_of(messages[0]);
+    struct record_delivery_result results[] = {
+        {.number = d->recipients.items[0].number,
+         .outcome = DELIVERY_DELIVERED,
+         .code = 250,
+         .enhanced = STR("2.0.0")},
+        {.number = d->recipients.items[1].number,
+         .outcome = DELIVERY_FAILED,
+         .code = 550,
+         .enhanced = STR("5.1.1"),
+         .text = STR("the first")},
+    };
+    struct msg_delivery_report report = {
+        .lease = d->lease, .connected = true, .results = {results, 2}};
+    assert_int_equal(channel_plain_send(h->relay, MSG_DELIVERY_REPORT, 0, &report), STATUS_OK);
+    ipc_message_free(&messages[0]);
+    wait_for(h, "b@one.example c@two.example d@three.example ");
+    harness_report(h, messages[1], DELIVERY_DELIVERED, 250, "2.0.0", "the second");
+    wait_for(h, "b@one.example d@three.example ");
+    harness_report(h, messages[2], DELIVERY_DELIVERED, 250, "2.0.0", "the third");
+    expect_notice(h, SENDER, "\r\nFinal-Recipient: rfc822; b@one.example\r\n");
+}
+
 /* What waited is not lost with the role, and not with a delivery that takes long. */
 static void
 test_what_waits_is_not_lost(void **state)
@@ -410,6 +483,65 @@ test_many_failures_share_a_message(void **state)
     assert_null(harness_deliver(h, 50));
 }
 
+/* A message about failures that were gathered: this many, of which the list has the last one's id.
+ */
+static void
+expect_list(struct harness *h, unsigned count, const char *id)
+{
+    char words[64];
+    struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    const struct msg_deliver *d = harness_deliver_of(message);
+    snprintf(words, sizeof words, "the others, %u in all.", count);
+    harness_assert_str(d->recipients.items[0].address, POSTMASTER);
+    assert_true(harness_has(d->content.octets, words));
+    assert_true(harness_has(d->content.octets, id));
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+    assert_null(harness_deliver(h, 50));
+}
+
+/* Who dies before the list is sent sends it when it is back, once. */
+static void
+test_the_list_survives_a_death(void **state)
+{
+    enum { SINGLE = 20, MORE = 3 };
+    struct harness *h = *state;
+    const struct harness_mail mail = {.flags = SMTP_MESSAGE_STRANGER};
+    char id[ID_LENGTH + 1];
+    for (unsigned i = 0; i < SINGLE + MORE; i++) {
+        ends(h, &mail, DELIVERY_FAILED, id);
+        if (i < SINGLE) {
+            expect_notice(h, POSTMASTER, id);
+        } else {
+            expect_nothing(h);
+        }
+    }
+    harness_kill(h);
+    harness_start(h, 0);
+    harness_capacity(h, 10);
+    expect_list(h, MORE, id);
+    harness_kill(h);
+    harness_start(h, 0);
+    harness_capacity(h, 10);
+    expect_nothing(h); /* not twice */
+}
+
+/* The list has an end; what it has no room for is counted, also by who comes after. */
+static void
+test_the_list_is_bounded(void **state)
+{
+    struct harness *h = *state;
+    harness_change(h, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                      "900) INSERT INTO gathered SELECT i, 1, 0, printf('  %064d' || char(13, 10),"
+                      " i) FROM n; INSERT INTO gathered VALUES (0, 100000, 1, '')");
+    harness_capacity(h, 10);
+    expect_list(h, 100900, "The list is too long to be complete.");
+    harness_kill(h);
+    harness_start(h, 0);
+    harness_capacity(h, 10);
+    expect_nothing(h);
+}
+
 /* What the sender is told is not gathered, however much it is. */
 static void
 test_senders_are_always_told(void **state)
@@ -421,21 +553,17 @@ test_senders_are_always_told(void **state)
     }
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, harness_setup, harness_teardown)
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_end),
-        cmocka_unit_test_setup_teardown(test_recipients_share_a_notice, harness_setup,
-                                        harness_teardown),
-        cmocka_unit_test_setup_teardown(test_deliveries_share_a_notice, harness_setup,
-                                        harness_teardown),
-        cmocka_unit_test_setup_teardown(test_what_waits_is_not_lost, harness_setup,
-                                        harness_teardown),
-        cmocka_unit_test_setup_teardown(test_many_failures_share_a_message, harness_setup,
-                                        harness_teardown),
-        cmocka_unit_test_setup_teardown(test_senders_are_always_told, harness_setup,
-                                        harness_teardown),
+        cmocka_unit_test(test_every_end), TEST(recipients_share_a_notice),
+        TEST(deliveries_share_a_notice),  TEST(deliveries_do_not_wait),
+        TEST(what_waits_is_not_lost),     TEST(many_failures_share_a_message),
+        TEST(the_list_survives_a_death),  TEST(the_list_is_bounded),
+        TEST(senders_are_always_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

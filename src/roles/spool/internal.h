@@ -10,6 +10,7 @@
  *   load.c      a message is read from the database; who works on which message
  *   damage.c    a message that cannot be read is put aside
  *   outcome.c   what became of recipients is written down
+ *   outcome_split.c  what was delivered is written without what failed beside it
  *   tell.c      who is told of it
  *   outcome_log.c  one line of the log for each recipient and outcome
  *   postmaster.c  messages to the postmaster, and how many of them
@@ -121,9 +122,10 @@ struct finished_id {
 struct postmaster_window {
     int64_t since_ms;  /* monotonic; 0: nothing lately */
     unsigned single;   /* notices of one message each */
-    uint64_t messages; /* gathered */
-    struct buf list;   /* of them */
-    bool cut;          /* the list is not complete */
+    uint64_t messages; /* gathered in the database */
+    size_t octets;     /* of what is said of them */
+    bool overdue;      /* gathered before a restart: told at once */
+    bool telling;      /* a message about what was gathered is being made */
 };
 
 struct spool_role {
@@ -326,6 +328,9 @@ struct verdict_list {
  */
 void outcome_write(struct spool_role *role, struct parcel *parcel,
                    const struct verdict_list *verdicts, outcome_done *done, void *context);
+/* The same for a list whose failures may wait, all of it, for other deliveries of the message. */
+void outcome_write_part(struct spool_role *role, struct parcel *parcel,
+                        const struct verdict_list *verdicts, outcome_done *done, void *context);
 
 /* ---- outcome_log.c: the log lines (trace/outcome_line.h), and how long deliveries took */
 

@@ -71,18 +71,6 @@ need(void *p)
     return p;
 }
 
-struct spool_attempt
-attempt_copy(struct arena *arena, const struct spool_attempt *a)
-{
-    return (struct spool_attempt){
-        .at_ms = a->at_ms,
-        .code = a->code,
-        .enhanced = arena_str_dup(arena, a->enhanced),
-        .text = arena_str_dup(arena, str_head(a->text, SPOOL_REPLY_TEXT_MAX)),
-        .remote = arena_str_dup(arena, a->remote),
-    };
-}
-
 /* ---- verdicts */
 
 static void
@@ -271,6 +259,9 @@ write_job(struct outcome_job *job, struct spool *spool)
     if (status == STATUS_OK && job->attempted.n > 0) {
         status = spool_destination_failed(spool, job->attempted, now, &job->failure);
     }
+    if (status == STATUS_OK && job->teller.gathers) {
+        status = spool_gather(spool, job->teller.gathered, job->teller.gathered_cut);
+    }
     for (size_t i = 0; status == STATUS_OK && i < job->notice_count; i++) {
         status = intake_insert(&job->notices[i], spool, now);
     }
@@ -326,6 +317,9 @@ finish_job(struct outcome_job *job, enum status status)
     if (written) {
         outcome_log_write(role, &job->parcel->m, job->lines, job->count, job->by);
     }
+    if (written && job->teller.gathers) {
+        postmaster_gathered(role, 1, false);
+    }
     if (!written) {
         LOG_ERROR("the results of a delivery could not be written",
                   LOG_STR("id", job->parcel->m.id), LOG_CSTR("status", status_name(status)));
@@ -346,12 +340,39 @@ finish_job(struct outcome_job *job, enum status status)
     free(job);
 }
 
+static void go_on(struct outcome_job *job);
+
+/* How many deliveries the outcomes of this chain are of. */
+static unsigned
+chain_length(const struct outcome_job *job)
+{
+    unsigned n = 0;
+    for (; job != NULL; job = job->earlier) {
+        n++;
+    }
+    return n;
+}
+
+/* The failures that waited for this delivery go on if it was the last. */
+static void
+go_on_without_others(struct spool_role *role, int64_t key)
+{
+    struct outcome_job *parked;
+    HASH_FIND(hh, role->parked, &key, sizeof key, parked);
+    if (parked != NULL && deliveries_under_way(role, key) <= chain_length(parked)) {
+        HASH_DEL(role->parked, parked);
+        go_on(parked);
+    }
+}
+
 static void
 on_outcome_done(struct job *base)
 {
     struct outcome_job *job = (struct outcome_job *)base;
     struct spool_role *role = job->role;
+    int64_t key = job->key;
     finish_job(job, base->status);
+    go_on_without_others(role, key);
     dispatch(role);
 }
 
@@ -450,17 +471,6 @@ go_on(struct outcome_job *job)
 
 /* ---- failures of one message in several deliveries share a notice */
 
-/* How many deliveries the outcomes of this chain are of. */
-static unsigned
-chain_length(const struct outcome_job *job)
-{
-    unsigned n = 0;
-    for (; job != NULL; job = job->earlier) {
-        n++;
-    }
-    return n;
-}
-
 /*
  * Whether the outcome waits, in memory, for other deliveries of its message that are under way.
  * What is lost with the memory is reported again: the relay remembers what it has done.
@@ -471,6 +481,9 @@ wait_for_others(struct outcome_job *job)
     struct spool_role *role = job->role;
     struct outcome_job *parked;
     HASH_FIND(hh, role->parked, &job->key, sizeof job->key, parked);
+    if (!teller_has_failures(&job->teller)) {
+        return false; /* what was delivered is written at once, or it may be delivered again */
+    }
     if (parked != NULL) {
         HASH_DEL(role->parked, parked);
         teller_join(&job->teller, &parked->teller);
@@ -478,7 +491,7 @@ wait_for_others(struct outcome_job *job)
         job->parked_ms = parked->parked_ms;
     }
     bool others = deliveries_under_way(role, job->key) > chain_length(job);
-    if (!others || role->stopping || !teller_has_failures(&job->teller)) {
+    if (!others || role->stopping) {
         return false;
     }
     job->parked_ms = job->parked_ms > 0 ? job->parked_ms : clock_monotonic_ms();
@@ -529,8 +542,8 @@ reroute(struct outcome *o, const struct verdict_list *list)
 }
 
 void
-outcome_write(struct spool_role *role, struct parcel *parcel, const struct verdict_list *verdicts,
-              outcome_done *done, void *context)
+outcome_write_part(struct spool_role *role, struct parcel *parcel,
+                   const struct verdict_list *verdicts, outcome_done *done, void *context)
 {
     size_t count = verdicts->count;
     struct outcome_job *job = need(calloc(1, sizeof *job));

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "roles/filter/vault.h"
 #include "roles/memory_limit.h"
-#include "roles/spool/internal.h"
+#include "roles/spool/tell.h"
 
 /* How often time-outs, retries and the age of mail are looked at. */
 #define TICK_MS          250
@@ -18,6 +18,8 @@
 #define CLOSE_RESERVE_MS 2000
 /* The names of all pauses, and who made them. */
 #define PAUSES_CEILING   (2u * 1024u * 1024u)
+/* What is gathered for the postmaster (postmaster.c). */
+#define GATHERED_CEILING (512u * 1024u)
 /* An entry of the queue in memory, its recipients and places in the schedule. */
 #define QUEUE_ENTRY      1024u
 /* Messages in hand beside those of the relay's deliveries. */
@@ -101,6 +103,18 @@ load_pauses(struct spool_role *role)
     arena_destroy(&arena);
 }
 
+/* What a predecessor could not tell any more. */
+static void
+load_gathered(struct spool_role *role)
+{
+    struct arena *arena = arena_create(GATHERED_CEILING);
+    struct spool_gathered gathered;
+    if (spool_gathered(role->spool, arena, GATHERED_CEILING / 2, &gathered) == STATUS_OK) {
+        postmaster_gathered(role, gathered.messages, true);
+    }
+    arena_destroy(&arena);
+}
+
 static enum status
 spool_role_start(struct role_runtime *runtime, void *state)
 {
@@ -112,6 +126,7 @@ spool_role_start(struct role_runtime *runtime, void *state)
     role->wake_cursor.look_ms = INT64_MIN;
     role->schedule = schedule_create(&settings);
     load_pauses(role);
+    load_gathered(role);
     role->traces = trace_sender_create(role_loop(runtime), role_channel(runtime, ROLE_LEDGER, 0),
                                        TRACE_SENDER_CEILING);
     role->vault = vault_client_create(role_channel(runtime, ROLE_VAULT, 0));
@@ -234,7 +249,6 @@ spool_role_close(void *state)
     dispatch_relay_lost(role);
     spool_close(&role->spool);
     cache_clear(role);
-    buf_free(&role->postmaster.list);
     HASH_FREE_ALL(role->finished);
     schedule_destroy(&role->schedule);
     vault_client_destroy(&role->vault);

@@ -105,6 +105,18 @@ tell_stranger(struct notice_list *list, const struct spool_recipient *r,
 }
 
 struct spool_attempt
+attempt_copy(struct arena *arena, const struct spool_attempt *a)
+{
+    return (struct spool_attempt){
+        .at_ms = a->at_ms,
+        .code = a->code,
+        .enhanced = arena_str_dup(arena, a->enhanced),
+        .text = arena_str_dup(arena, str_head(a->text, SPOOL_REPLY_TEXT_MAX)),
+        .remote = arena_str_dup(arena, a->remote),
+    };
+}
+
+struct spool_attempt
 teller_reason(struct teller *t, const struct spool_recipient *r, const struct spool_result *result)
 {
     bool own = result->last.text.p != r->last.text.p || result->last.at_ms != r->last.at_ms;
@@ -283,7 +295,8 @@ gather(struct teller *t, const struct notice_list *list)
         TRACE(t->trace, notice_suppressed, .kind = str_from_cstr(kind_name(DSN_FAILURE)),
               .recipient = list->items[i].address, .why = STR("gathered"));
     }
-    postmaster_gather(t->role, &t->about->m, list);
+    t->gathers = true;
+    t->gathered = postmaster_list(t->role, &t->about->m, list, t->arena, &t->gathered_cut);
 }
 
 size_t

@@ -38,6 +38,9 @@ struct teller {
     struct str sender; /* who sent it, where the message does not say (notice_sender_is_short) */
     bool by_command;   /* an administrator asked for this */
     struct notice_list lists[NOTICE_SLOTS];
+    bool gathers;        /* failures are told to the postmaster later (postmaster_list) ... */
+    struct str gathered; /* ... in these words */
+    bool gathered_cut;
 };
 
 /* For an outcome with at most `count` recipients; the first five members are the caller's. */
@@ -73,8 +76,13 @@ size_t teller_make(struct teller *teller, struct intake notices_out[NOTICE_SLOTS
 
 /* Whether a notice of one message's failures may go to the postmaster now; it counts. */
 bool postmaster_admits(struct spool_role *role);
-/* Failures of `message` that are told later, together with others. They are copied. */
-void postmaster_gather(struct spool_role *role, const struct spool_message *message,
-                       const struct notice_list *failures);
+/*
+ * Failures of `message` that are told later, together with others: what the list says of them, in
+ * the arena. Empty when the list is full; *cut_out: it is not complete. It is for spool_gather.
+ */
+struct str postmaster_list(struct spool_role *role, const struct spool_message *message,
+                           const struct notice_list *failures, struct arena *arena, bool *cut_out);
+/* So many messages' failures are gathered in the database; `at_once`: since before a restart. */
+void postmaster_gathered(struct spool_role *role, uint64_t messages, bool at_once);
 
 #endif
