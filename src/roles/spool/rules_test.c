@@ -162,6 +162,79 @@ what_was_tried_stays_deferred(void **state)
     assert_int_equal(state_of_first(h), SPOOL_DEFERRED);
 }
 
+/* ---- age */
+
+/* A destination that nobody tries for a long time. */
+#define BLOCKED                                                                                    \
+    "INSERT OR REPLACE INTO destination (name, look_ms, failures) VALUES "                         \
+    "('dead.example', 1000000000000000, 5); "
+
+static const char *const to_dead[] = {"a@dead.example"};
+static const struct harness_mail to_nowhere = {.recipients = to_dead, .recipient_count = 1};
+
+/* What is held is the administrator's: it waits beyond the lifetime of what nobody holds. */
+static void
+what_is_held_grows_as_old_as_it_likes(void **state)
+{
+    struct harness *h = *state;
+    char id[17];
+    assert_int_equal(harness_commit(h, &(struct harness_mail){.hold = "looks odd"}, id),
+                     SPOOL_COMMITTED);
+    assert_int_equal(harness_commit(h, &to_nowhere, NULL), SPOOL_COMMITTED);
+    h->uptime_ms = 3600000;
+    harness_change(h, BLOCKED "UPDATE message SET queued_ms = queued_ms - 500000000");
+    harness_capacity(h, 10);
+    struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS); /* of the other one */
+    assert_true(harness_has(harness_deliver_of(notice)->content.octets, "a@dead.example"));
+    harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 1);
+    assert_null(harness_deliver(h, 300));
+    assert_int_equal(state_of_first(h), SPOOL_HELD);
+    act(h, SPOOL_ACT_RELEASE, id, "");
+    harness_report(h, harness_deliver(h, HARNESS_TIMEOUT_MS), DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+}
+
+/* Whoever was warned of can be dealt with as before. */
+static void
+a_warning_ties_nothing_up(void **state)
+{
+    struct harness *h = *state;
+    char id[17];
+    assert_int_equal(harness_commit(h, &to_nowhere, id), SPOOL_COMMITTED);
+    harness_change(h, BLOCKED "UPDATE message SET queued_ms = queued_ms - 15000000");
+    harness_capacity(h, 10);
+    struct ipc_message *notice = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    assert_true(harness_has(harness_deliver_of(notice)->content.octets, "\r\nAction: delayed\r\n"));
+    harness_report(h, notice, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 1);
+    act(h, SPOOL_ACT_FLUSH, id, "");
+    struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    harness_assert_str(harness_deliver_of(message)->recipients.items[0].address, "a@dead.example");
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+}
+
+/* A commit that comes twice is one message, also while it is under way. */
+static void
+what_comes_twice_goes_once(void **state)
+{
+    const struct harness_mail mail = {.id = "0123456789ABCDEF"};
+    struct harness *h = *state;
+    harness_capacity(h, 10);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(harness_commit(h, &mail, NULL),
+                         i == 0 ? SPOOL_COMMITTED : SPOOL_DUPLICATE);
+    }
+    struct ipc_message *message = harness_deliver(h, HARNESS_TIMEOUT_MS);
+    assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_DUPLICATE);
+    assert_null(harness_deliver(h, 300));
+    harness_report(h, message, DELIVERY_DELIVERED, 250, "", "");
+    harness_wait_count(h, 0);
+    assert_int_equal(harness_commit(h, &mail, NULL), SPOOL_DUPLICATE);
+    assert_null(harness_deliver(h, 300));
+}
+
 static void
 what_is_no_action_is_refused(void **state)
 {
@@ -205,6 +278,9 @@ main(void)
         TEST(a_way_can_be_taken_back),
         TEST(what_was_tried_stays_deferred),
         TEST(what_is_no_action_is_refused),
+        TEST(what_is_held_grows_as_old_as_it_likes),
+        TEST(a_warning_ties_nothing_up),
+        TEST(what_comes_twice_goes_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
