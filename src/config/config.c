@@ -287,6 +287,18 @@ config_zone_for_ip(const struct config *config, const struct ip_address *ip)
     return best;
 }
 
+const struct config_dane_exception *
+config_dane_exception_for(const struct config *config, struct str domain, int64_t now_ms)
+{
+    for (size_t i = 0; i < config->dane.exceptions.count; i++) {
+        const struct config_dane_exception *exception = &config->dane.exceptions.items[i];
+        if (now_ms < exception->until_ms && str_eq_nocase(exception->domain, domain)) {
+            return exception;
+        }
+    }
+    return NULL;
+}
+
 const struct config_alias *
 config_alias_find(const struct config_domain *domain, struct str local)
 {

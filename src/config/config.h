@@ -496,6 +496,7 @@ struct config {
     struct config_domains domains;
     struct config_routes routes;
     struct config_smart_host smart_host;
+    struct config_dane dane;
     struct config_zones zones;
     struct config_limits limits;
     struct config_checks checks;
@@ -589,6 +590,9 @@ struct str config_authserv_id(const struct config *config);
 
 /* The names as they are in YAML: "mx", "opportunistic", "1.2", "callout"; static, never NULL. */
 const char *config_listener_kind_name(enum config_listener_kind kind);
+/* The exception from DANE for a domain at that time; NULL: there is none. */
+const struct config_dane_exception *config_dane_exception_for(const struct config *config,
+                                                              struct str domain, int64_t now_ms);
 const char *config_tls_mode_name(enum config_tls_mode mode);
 const char *config_tls_version_name(enum config_tls_version version);
 const char *config_recipients_name(enum config_recipients recipients);

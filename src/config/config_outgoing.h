@@ -89,4 +89,23 @@ struct config_smart_host {
     struct config_login login;
 };
 
+/* A domain whose hosts are used as if they had no TLSA records. */
+struct config_dane_exception {
+    struct str domain; /* required; lower case, A-labels; of the recipient, or the host */
+    int64_t until_ms;  /* required; milliseconds since 1970: it counts before that */
+    struct str reason; /* for the trace; may be empty */
+};
+
+struct config_dane_exceptions {
+    const struct config_dane_exception *items;
+    size_t count;
+};
+
+/* DANE towards other servers (RFC 7672). */
+struct config_dane {
+    bool enabled;     /* [true] */
+    bool insecure_mx; /* [true] also for signed hosts of domains whose MX records are not */
+    struct config_dane_exceptions exceptions;
+};
+
 #endif

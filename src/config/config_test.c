@@ -79,12 +79,36 @@ static const char full[] =
     "logging: {level: debug, format: json}\n"
     "resolver: {stub_root: 127.0.53.1@5353, trust_anchors: [/root.key], local_zones: [test]}\n";
 
+#define HEAD_FOR_DANE                                                                              \
+    "hostname: mx.kartapuce.com\n"                                                                 \
+    "bounce: {postmaster: bob@kartapuce.com}\n"                                                    \
+    "listeners: [{address: 127.0.0.1, port: 25, kind: mx}]\n"                                      \
+    "dane: {exceptions: [{domain: broken.example, until: 2027-01-31, "                             \
+    "reason: their zone is broken}]}\n"
+
 static void
 assert_text(struct str got, const char *want)
 {
     if (!str_eq(got, str_from_cstr(want))) {
         fail_msg("got \"%.*s\", want \"%s\"", STR_ARG(got), want);
     }
+}
+
+/* An exception holds to the end of its last day, for its own domain. */
+static void
+test_dane_exceptions(void **state)
+{
+    static const int64_t end_ms = 1801440000000; /* 2027-02-01T00:00:00Z */
+    const struct config *c = load(HEAD_FOR_DANE);
+    (void)state;
+    assert_true(c->dane.enabled && c->dane.insecure_mx);
+    const struct config_dane_exception *e =
+        config_dane_exception_for(c, str_from_cstr("Broken.Example"), end_ms - 1);
+    assert_non_null(e);
+    assert_text(e->reason, "their zone is broken");
+    assert_null(config_dane_exception_for(c, str_from_cstr("broken.example"), end_ms));
+    assert_null(config_dane_exception_for(c, str_from_cstr("a.broken.example"), 0));
+    config_unref(&c);
 }
 
 static struct ip_address
@@ -304,9 +328,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full),       cmocka_unit_test(test_domains),
-        cmocka_unit_test(test_checks),     cmocka_unit_test(test_routes_and_zones),
-        cmocka_unit_test(test_good),       cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_dane_exceptions),
+        cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_routes_and_zones),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "finding/finding.h"
 
@@ -210,6 +211,43 @@ parse_size(struct scalar_input *in, void *out)
     return true;
 }
 
+/* A day of the calendar, written as YYYY-MM-DD; true when there is such a day. */
+static bool
+day_read(struct str text, struct tm *tm)
+{
+    int numbers[3] = {0};
+    static const size_t starts[] = {0, 5, 8}, ends[] = {4, 7, 10};
+    if (text.n != 10 || text.p[4] != '-' || text.p[7] != '-') {
+        return false;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t at = starts[i]; at < ends[i]; at++) {
+            if (text.p[at] < '0' || text.p[at] > '9') {
+                return false;
+            }
+            numbers[i] = numbers[i] * 10 + (text.p[at] - '0');
+        }
+    }
+    *tm =
+        (struct tm){.tm_year = numbers[0] - 1900, .tm_mon = numbers[1] - 1, .tm_mday = numbers[2]};
+    struct tm normal = *tm;
+    (void)timegm(&normal);
+    return numbers[0] >= 1970 && normal.tm_mon == tm->tm_mon && normal.tm_mday == tm->tm_mday;
+}
+
+static bool
+parse_date(struct scalar_input *in, void *out)
+{
+    struct tm tm;
+    if (!day_read(in->text, &tm)) {
+        return false;
+    }
+    tm.tm_mday++; /* the first moment that is not that day any more */
+    int64_t end_ms = (int64_t)timegm(&tm) * 1000;
+    memcpy(out, &end_ms, sizeof end_ms);
+    return true;
+}
+
 static const char *
 choice_name(const void *choices, size_t i)
 {
@@ -336,6 +374,8 @@ static const struct scalar_type scalar_types[] = {
     [SCHEMA_SIZE] = {"size", "a size such as 512KiB, 50MiB or 10MB", sizeof(uint64_t), false,
                      "string", "^(0|[1-9][0-9]*)(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB|PiB)?$",
                      parse_size},
+    [SCHEMA_DATE] = {"date", "a date such as 2027-01-31", sizeof(int64_t), false, "string",
+                     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", parse_date},
     [SCHEMA_CHOICE] = {"choice", "one of the choices", sizeof(unsigned), false, "string", NULL,
                        parse_choice},
     [SCHEMA_TEXT] = {"text", "printable ASCII text", sizeof(struct str), false, "string",

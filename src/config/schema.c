@@ -593,6 +593,8 @@ static const struct schema_field root_fields[] = {
         "A server that takes everything which goes out and has no route. May be written as the "
         "URL alone.",
         .map = &schema_smart_host_map, .unset = "mail goes to the MX of its domain"),
+    GROUP(config, dane, struct config_dane, schema_dane_map,
+          "Which certificate a server must have, said by its DNS."),
     ROW(config, zones, SCHEMA_MAP, struct config_zones,
         "Networks with rights and duties of their own.", .is_list = true, .most = 1000,
         .map = &zone_map, .unset = "none: nobody relays without logging in"),

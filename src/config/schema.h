@@ -22,6 +22,7 @@ enum schema_type {
     SCHEMA_DECIMAL,      /* double; bounds in thousandths */
     SCHEMA_DURATION,     /* int64_t milliseconds */
     SCHEMA_SIZE,         /* uint64_t octets */
+    SCHEMA_DATE,         /* int64_t, milliseconds since 1970: the end of that day in UTC */
     SCHEMA_CHOICE,       /* an enum; field->choices */
     SCHEMA_TEXT,         /* struct str of printable ASCII; bounds on its length */
     SCHEMA_NAME,         /* struct str of a-z 0-9 _ - */

@@ -72,3 +72,36 @@ const struct schema_map schema_smart_host_map = {
     .fields = smart_host_fields,
     .count = sizeof smart_host_fields / sizeof smart_host_fields[0],
 };
+
+static const struct schema_field dane_exception_fields[] = {
+    ROW(config_dane_exception, domain, SCHEMA_DOMAIN, struct str,
+        "The domain whose mail goes on without DANE: that of the recipients, or the configured "
+        "host.",
+        .required = true, .example = "example.net"),
+    {.name = "until",
+     .type = SCHEMA_DATE,
+     .offset = AT(config_dane_exception, until_ms, int64_t),
+     .required = true,
+     .doc = "The last day (UTC) of the exception; it ends by itself.",
+     .example = "2027-01-31"},
+    ROW(config_dane_exception, reason, SCHEMA_TEXT, struct str,
+        "Why, for whoever reads the trace of a message.", .most = 200, .unset = "none is told",
+        .example = "\"their TLSA records are being repaired\""),
+};
+static const struct schema_map dane_exception_map =
+    MAP_OF("An exception", config_dane_exception, dane_exception_fields);
+
+static const struct schema_field dane_fields[] = {
+    BOOL(config_dane, enabled, "true",
+         "TLSA records of servers that mail goes to are looked up where DNSSEC vouches for the "
+         "answer, and decide which certificate a server must have (RFC 7672). Needs "
+         "resolver.dnssec."),
+    BOOL(config_dane, insecure_mx, "true",
+         "Servers whose own address is signed have DANE also where the MX records that name them "
+         "are not: who can forge those can name another server, and nobody else can listen."),
+    ROW(config_dane, exceptions, SCHEMA_MAP, struct config_dane_exceptions,
+        "Domains whose mail goes on as if there were no TLSA records, until a day: for operators "
+        "whose DNS or certificates are broken. Each use is in the trace of the message.",
+        .is_list = true, .most = 1000, .map = &dane_exception_map, .unset = "none"),
+};
+const struct schema_map schema_dane_map = MAP_OF("DANE", config_dane, dane_fields);

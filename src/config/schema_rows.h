@@ -77,6 +77,7 @@
 
 /* Parts of the table that have files of their own. */
 extern const struct schema_map schema_authentication;
+extern const struct schema_map schema_dane_map;
 extern const struct schema_map schema_login_map;
 extern const struct schema_map schema_route_map;
 extern const struct schema_map schema_smart_host_map;

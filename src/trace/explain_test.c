@@ -406,6 +406,7 @@ sentences(void **state)
 {
     (void)state;
     struct str notify[] = {STR("failure"), STR("delay"), STR("success")};
+    const struct str dns_steps[] = {STR("MX x.y: secure"), STR("address mx.x.y: secure")};
     now_ms = 1795456094123;
     CHECK("The client spoke before it was greeted, as programs do that do not listen (6 octets)."
           " It was turned away.",
@@ -427,6 +428,19 @@ sentences(void **state)
           .host = STR("mx.x.y"), .address = ip("192.0.2.1"), .port = 25, .attempt = 3, .reused = 1);
     CHECK("The connection to mx.x.y is in the clear; TLS there: opportunistic.", attempt_tls,
           .host = STR("mx.x.y"), .policy = STR("opportunistic"));
+    CHECK("The connection to mx.x.y is encrypted: TLSv1.3 with TLS_AES_256_GCM_SHA384; TLS there: "
+          "dane, certificate verified; authentication was demanded (by TLSA records), because the "
+          "host has TLSA records (DANE); the record 3 1 1 8d02 matches.",
+          attempt_tls, .host = STR("mx.x.y"), .version = STR("TLSv1.3"),
+          .cipher = STR("TLS_AES_256_GCM_SHA384"), .policy = STR("dane"), .verified = 1,
+          .wanted = STR("authentication"), .by = STR("tlsa"), .why = STR("dane"),
+          .result = STR("success"), .tlsa = STR("3 1 1 8d02"));
+    CHECK("No mail went to mx.x.y (192.0.2.1): no TLSA record matches the certificate, or none is "
+          "valid; authentication was demanded (by TLSA records); the host has TLSA records (DANE). "
+          "Seen: MX x.y: secure and address mx.x.y: secure.",
+          attempt_insecure, .host = STR("mx.x.y"), .address = ip("192.0.2.1"),
+          .wanted = STR("authentication"), .by = STR("tlsa"), .why = STR("dane"),
+          .result = STR("tlsa-invalid"), .evidence = {dns_steps, 2});
     CHECK("x.y could not be used when its name was looked up: NXDOMAIN.", attempt_failed,
           .destination = STR("x.y"), .stage = STR("resolve"), .enhanced = STR("4.4.4"),
           .text = STR("NXDOMAIN"));

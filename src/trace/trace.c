@@ -7,7 +7,7 @@
 /* The version and the time of the first event. */
 #define HEAD_OCTETS       9u
 /* Most octets of one event: the lists that would make it longer are cut. */
-#define EVENT_MAX         16384u
+#define EVENT_MAX         18432u
 /* Number, time, length before the fields of an event. */
 #define EVENT_HEAD_MAX    (2 + 2 * VARINT_MAX)
 /* Kept free for the `truncated` event. */

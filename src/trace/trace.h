@@ -42,7 +42,7 @@
 #define TRACE_TEXTS_MAX  256u
 #define TRACE_LIST_MAX   6144u
 /* Most fields of one event in events.def. */
-#define TRACE_FIELDS_MAX 12u
+#define TRACE_FIELDS_MAX 14u
 /* The last moment that can be recorded, 9999-12-31T23:59:59.999Z, in wall clock milliseconds. */
 #define TRACE_TIME_MAX   253402300799999
 

@@ -271,6 +271,9 @@ ask_route(struct question *q, struct trace *trace)
             (void)ask_session(q, session);
             return;
         }
+        if (session_failure.skip_host) {
+            relay_route_skip_host(&route);
+        }
         q->unseen |= session_failure.reply.code < 500;
         if (q->answer.code == 0) {
             not_asked(q, &session_failure.reply);

@@ -53,8 +53,10 @@ note_failure(struct relay_delivery *d, struct batch *batch, const struct relay_t
     } else if (str_eq(str_from_cstr(failure->stage), STR("connect"))) {
         rank = FAILURE_CONNECT;
     }
-    /* Behind TLS, who was welcome before: that is about TLS, and may be mended. */
-    bool for_good = failure->problem == SMTP_CLIENT_REFUSED && !failure->encrypted;
+    /* Behind TLS, who was welcome before: that is about TLS, and may be mended. And where a server
+     * must prove who it is, a refusal in the clear may be anybody's. */
+    bool for_good =
+        failure->problem == SMTP_CLIENT_REFUSED && !failure->encrypted && !failure->unproved;
     const struct relay_failure noted = {.rank = rank,
                                         .permanent = for_good && failure->reply.code >= 500,
                                         .reply = failure->reply,
@@ -107,12 +109,15 @@ open_session(struct relay_delivery *d, struct batch *batch, const struct relay_t
                                         .config = d->config,
                                         .tls = d->tls,
                                         .hop = batch->hop,
+                                        .needs = d->needs,
+                                        .sts = batch->sts,
                                         .trace = d->trace,
                                         .deadline_ms = d->deadline_ms,
                                         .tls_closed = d->tls_closed};
     struct relay_session *session = relay_call(&caller, target, &failure);
     if (session == NULL) {
         note_failure(d, batch, target, &failure, target->host);
+        d->skip_host = failure.skip_host;
         return NULL;
     }
     if (is_ourselves(d, batch->hop, session)) {
@@ -121,7 +126,7 @@ open_session(struct relay_delivery *d, struct batch *batch, const struct relay_t
             .host = target->host,
             .reply = SMTP_REPLY(0, 5, 4, 6, "mail for this domain leads back to this gateway")};
         note_route_failure(d, batch, &loop);
-        relay_idle_give(d->world->idle, &session, batch->hop->key, 0, clock_monotonic_ms());
+        relay_idle_give(d->world->idle, &session, batch->key, 0, clock_monotonic_ms());
         return NULL;
     }
     return session;
@@ -188,7 +193,7 @@ use_session(struct relay_delivery *d, struct batch *batch, struct relay_session 
     bool tls_closed = !reused && was_closed_without_tls(session);
     d->tls_closed |= tls_closed;
     bool again = session->spent || chunking_broken || tls_closed;
-    relay_idle_give(d->world->idle, &session, batch->hop->key, d->deliver->concurrency,
+    relay_idle_give(d->world->idle, &session, batch->key, d->deliver->concurrency,
                     clock_monotonic_ms());
     return again;
 }
@@ -209,7 +214,7 @@ use_idle_sessions(struct relay_delivery *d, struct batch *batch)
     struct relay_session *session;
     bool spent = false;
     while (!spent && batch_active(d, batch) > 0 && !delivery_is_over(d) &&
-           (session = relay_idle_take(d->world->idle, batch->hop->key)) != NULL) {
+           (session = relay_idle_take(d->world->idle, batch->key)) != NULL) {
         struct relay_target target = target_of(session, batch->hop);
         target.host = arena_str_dup(d->arena, target.host);
         atomic_fetch_add(&d->world->counters.connections_reused, 1);
@@ -224,7 +229,7 @@ use_target(struct relay_delivery *d, struct batch *batch, const struct relay_tar
 {
     size_t before;
     bool going_on = true;
-    d->tls_closed = false;
+    d->tls_closed = d->skip_host = false;
     next_host(d, batch, &target->ip);
     while (going_on && (before = batch_active(d, batch)) > 0 && !delivery_is_over(d)) {
         struct relay_session *session = open_session(d, batch, target);
@@ -241,13 +246,20 @@ deliver_batch(struct relay_delivery *d, struct batch *batch)
     struct relay_target target;
     struct relay_route_failure failure;
     enum relay_route_step step;
-    use_idle_sessions(d, batch);
+    batch->key = relay_session_key(d->arena, batch->hop, &d->needs, &batch->sts);
+    if (batch->key.p != NULL) {
+        use_idle_sessions(d, batch);
+    }
     next_host(d, batch, NULL);
     relay_route_start(&route, d->arena, d->config, &d->world->route, batch->hop);
+    route.no_dane = d->needs.tls_required_no && !d->needs.requiretls;
     while (batch->count > 0 && !delivery_is_over(d) &&
            (step = relay_route_next(&route, &target, &failure)) != ROUTE_END) {
         if (step == ROUTE_TARGET) {
             use_target(d, batch, &target);
+            if (d->skip_host) {
+                relay_route_skip_host(&route);
+            }
         } else {
             note_route_failure(d, batch, &failure);
             if (route.host_count == 0) {

@@ -52,7 +52,8 @@ struct relay_delivery {
     const struct msg_deliver *deliver;
     struct str head;
     struct str body;
-    int64_t deadline_ms; /* monotonic: who has no result by then is deferred; 0: no limit */
+    int64_t deadline_ms;      /* monotonic: who has no result by then is deferred; 0: no limit */
+    struct relay_needs needs; /* of the message */
 
     /* the outcome; texts in the arena or static */
     struct record_delivery_result *results; /* in the order of deliver->recipients */
@@ -61,6 +62,7 @@ struct relay_delivery {
     /* private */
     bool *settled;
     struct relay_standing *standings; /* of those that are not settled */
+    bool skip_host;                   /* no other address of the present host will do */
     bool tls_closed; /* the present host refused STARTTLS and closed the connection */
     struct smtp_content_form form;
     struct relay_seven_bits seven_bits;

@@ -13,7 +13,9 @@
 /* Recipients with the same next hop that have no result yet. */
 struct batch {
     const struct next_hop *hop;
-    size_t *indexes; /* into the delivery's recipients */
+    struct relay_sts sts; /* the MTA-STS policy of the hop's domain */
+    struct str key;       /* of connections that may be shared (relay_session_key) */
+    size_t *indexes;      /* into the delivery's recipients */
     size_t count;
 };
 

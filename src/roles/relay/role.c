@@ -409,6 +409,18 @@ relay_metrics(void *state, struct role_metrics *metrics)
         {ROLE_METRIC_RELAY_TLS_SESSIONS_TOTAL, &c->tls},
         {ROLE_METRIC_RELAY_TLS_FAILURES_TOTAL, &c->tls_failed},
         {ROLE_METRIC_RELAY_LOGIN_FAILURES_TOTAL, &c->logins_failed},
+        {ROLE_METRIC_RELAY_SESSIONS_AUTHENTICATED_TOTAL, &c->authenticated},
+        {ROLE_METRIC_RELAY_HOSTS_INSECURE_TOTAL, &c->insecure},
+#define RESULT(NAME) {ROLE_METRIC_RELAY_RESULT_##NAME##_TOTAL, &c->results[TLS_RESULT_##NAME]}
+        RESULT(SUCCESS),
+        RESULT(STARTTLS_NOT_SUPPORTED),
+        RESULT(CERTIFICATE_HOST_MISMATCH),
+        RESULT(CERTIFICATE_EXPIRED),
+        RESULT(CERTIFICATE_NOT_TRUSTED),
+        RESULT(VALIDATION_FAILURE),
+        RESULT(TLSA_INVALID),
+        RESULT(DNSSEC_INVALID),
+#undef RESULT
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         role_metric_add(metrics, counters[i].metric, (int64_t)atomic_load(counters[i].value));

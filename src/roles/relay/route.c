@@ -1,5 +1,7 @@
 #include "roles/relay/route.h"
 
+#include "base/clock.h"
+
 void
 relay_route_start(struct relay_route *route, struct arena *arena, const struct config *config,
                   const struct relay_route_world *world, const struct next_hop *hop)
@@ -91,6 +93,54 @@ begin(struct relay_route *route, struct relay_route_failure *failure_out)
     return ROUTE_TARGET;
 }
 
+/* ---- DANE */
+
+/* Why TLSA records of these hosts are of no interest. */
+static enum dane_reason
+reason_not_to_ask(struct relay_route *route)
+{
+    const struct config *config = route->config;
+    if (!config->dane.enabled || route->hop->lmtp || route->hop->tls == CONFIG_TLS_NONE) {
+        return DANE_REASON_OFF;
+    }
+    if (route->no_dane) {
+        return DANE_REASON_MESSAGE;
+    }
+    route->exception = config_dane_exception_for(config, route->hop->name, clock_wall_ms());
+    return route->exception != NULL ? DANE_REASON_EXCEPTION : DANE_REASON_NONE;
+}
+
+/* Finds out whether the host has TLSA records. */
+static enum status
+look_at_dane(struct relay_route *route, const struct mx_host *host)
+{
+    struct dane *dane = arena_alloc(route->arena, sizeof *dane);
+    enum dane_reason reason = reason_not_to_ask(route);
+    const struct dane_question question = {
+        .host = host->name,
+        .port = port_of(route),
+        .origin = route->origin,
+        .address = {route->addresses.security, route->addresses.canonical},
+        .insecure_mx = route->config->dane.insecure_mx};
+    if (dane == NULL) {
+        return STATUS_LIMIT;
+    }
+    route->dane = dane;
+    if (reason != DANE_REASON_NONE) {
+        *dane = dane_not_asked(reason);
+        return STATUS_OK;
+    }
+    return dane_find(route->arena, &route->world->dns, &question, dane);
+}
+
+void
+relay_route_skip_host(struct relay_route *route)
+{
+    route->address = route->addresses.count;
+}
+
+/* ---- hosts */
+
 /* Looks up the next host. */
 static enum relay_route_step
 next_host(struct relay_route *route, struct relay_route_failure *failure_out)
@@ -99,6 +149,7 @@ next_host(struct relay_route *route, struct relay_route_failure *failure_out)
     struct mx_rules rules = rules_of(route);
     route->address = 0;
     route->addresses = (struct mx_addresses){.count = 0};
+    route->dane = NULL;
     if (route->hop->kind == NEXT_HOP_UNIX || route->hop->kind == NEXT_HOP_ADDRESS) {
         route->addresses.items = &route->hop->ip;
         route->addresses.count = 1;
@@ -117,6 +168,11 @@ next_host(struct relay_route *route, struct relay_route_failure *failure_out)
             reply = SMTP_REPLY(0, 4, 4, 4, "the configured host has no address");
         }
         return fail(failure_out, permanent, host->name, reply);
+    }
+    status = look_at_dane(route, host);
+    if (status != STATUS_OK) {
+        relay_route_skip_host(route);
+        return fail_status(failure_out, host->name, STATUS_LIMIT);
     }
     return ROUTE_TARGET;
 }
@@ -173,6 +229,8 @@ relay_route_next(struct relay_route *route, struct relay_target *target_out,
                               .port = port_of(route),
                               .preference = host->preference,
                               .origin = route->origin,
-                              .security = {route->addresses.security, route->addresses.canonical}};
+                              .security = {route->addresses.security, route->addresses.canonical},
+                              .dane = route->dane,
+                              .exception = route->exception};
     return ROUTE_TARGET;
 }

@@ -49,7 +49,10 @@ struct relay_route {
     struct transport_origin origin; /* how the hosts were found */
     size_t host;                    /* the next one */
     struct mx_addresses addresses;
-    size_t address; /* the next one of hosts[host - 1] */
+    size_t address;                                /* the next one of hosts[host - 1] */
+    const struct dane *dane;                       /* of hosts[host - 1] */
+    const struct config_dane_exception *exception; /* of the domain; NULL: none */
+    bool no_dane; /* set by the caller: the message asks for no demands on TLS */
     unsigned targets;
     bool cut_short; /* it ended at ROUTE_TARGETS_MAX, and there were more */
 };
@@ -57,6 +60,8 @@ struct relay_route {
 /* Begins; everything that is passed in is borrowed until the route is dropped. */
 void relay_route_start(struct relay_route *route, struct arena *arena, const struct config *config,
                        const struct relay_route_world *world, const struct next_hop *hop);
+/* No other address of the host that the last target was of. */
+void relay_route_skip_host(struct relay_route *route);
 /* The next step; only the output that belongs to it is set. Texts live in the route's arena. */
 enum relay_route_step relay_route_next(struct relay_route *route, struct relay_target *target_out,
                                        struct relay_route_failure *failure_out);

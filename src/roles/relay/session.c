@@ -289,17 +289,54 @@ session_turn(struct relay_session *session, enum smtp_client_action *action)
 static void
 describe_tls(struct relay_session *session)
 {
+    static const char *const by[] = {
+        [TRANSPORT_BY_NOBODY] = "", [TRANSPORT_BY_TLSA] = ", DANE", [TRANSPORT_BY_WEBPKI] = ""};
+    const struct transport_demand *demand = session->demand;
     tls_stream_facts(session->tls, &session->facts);
-    snprintf(session->tls_text, sizeof session->tls_text, "%s %s", session->facts.version,
-             session->facts.cipher);
+    snprintf(session->tls_text, sizeof session->tls_text, "%s %s%s", session->facts.version,
+             session->facts.cipher,
+             demand->reason == TRANSPORT_REASON_STS ? ", MTA-STS" : by[demand->by]);
+}
+
+/* Whether TLS is what is demanded; if not, the session ends before anything is said over it. */
+static bool
+is_good_enough(struct relay_session *session)
+{
+    const struct transport_shown shown = {.offered = true, .tls = &session->facts};
+    struct transport_verdict verdict = transport_judge(session->demand, &shown);
+    char text[SMTP_CLIENT_TEXT_MAX];
+    session->result = verdict.result;
+    if (!verdict.pass) {
+        snprintf(text, sizeof text, "TLS is not as demanded: %s; %s",
+                 tls_result_text(verdict.result), transport_reason_text(session->demand->reason));
+        smtp_client_failed(session->client, SMTP_CLIENT_TLS_FAILED, str_from_cstr(text));
+    }
+    return verdict.pass;
+}
+
+/* The client's side, with what the server is compared with. */
+static enum status
+create_stream(struct relay_session *session)
+{
+    const struct transport_demand *demand = session->demand;
+    enum status status =
+        tls_stream_create(session->tls_client, session->fd, demand->server_name, &session->tls);
+    if (status == STATUS_OK && demand->by == TRANSPORT_BY_TLSA) {
+        const struct dane *dane = demand->dane;
+        const struct tls_dane compared = {.records = dane->set.items,
+                                          .count = dane->set.count,
+                                          .names = dane->names,
+                                          .name_count = dane->name_count};
+        status = tls_stream_compare(session->tls, &compared);
+    }
+    return status;
 }
 
 static bool
 handshake(struct relay_session *session)
 {
     int64_t deadline_ms = clock_monotonic_ms() + session->config->queue.timeouts.tls_handshake_ms;
-    enum status status = tls_stream_create(session->tls_client, session->fd,
-                                           str_from_cstr(session->host), &session->tls);
+    enum status status = create_stream(session);
     if (status != STATUS_OK) {
         smtp_client_failed(session->client, SMTP_CLIENT_TLS_FAILED,
                            STR("TLS cannot be started for this host name"));
@@ -321,6 +358,9 @@ handshake(struct relay_session *session)
         return false;
     }
     describe_tls(session);
+    if (!is_good_enough(session)) {
+        return false;
+    }
     smtp_client_tls_started(session->client);
     return true;
 }
@@ -350,6 +390,10 @@ relay_session_failure(const struct relay_session *session,
     failure_out->stage = smtp_client_stage_name(failure->stage);
     failure_out->problem = failure->problem;
     failure_out->encrypted = smtp_client_is_encrypted(session->client);
+    failure_out->unproved = failure_out->skip_host = false;
+    failure_out->result = session->result;
+    failure_out->facts = session->facts;
+    failure_out->judged = session->tls != NULL && session->facts.version != NULL;
     failure_out->reply = failure->reply;
     if (text.n > 0) {
         memcpy(failure_out->text, text.p, text.n);
@@ -448,6 +492,7 @@ session_create(const struct relay_target *target, const struct relay_session_set
     session->config = config_ref(settings->config);
     session->tls_client = tls_client_ref(settings->tls);
     session->deadline_ms = settings->deadline_ms;
+    session->demand = settings->demand;
     session->client_settings = (struct smtp_client_settings){
         .protocol = settings->protocol,
         .tls = settings->wanted,
@@ -469,6 +514,7 @@ relay_session_open(const struct relay_target *target, const struct relay_session
         const char *reason = strerrordesc_np(error);
         int n = snprintf(failure_out->text, sizeof failure_out->text, "%s: %s", session->remote,
                          reason != NULL ? reason : "unknown error");
+        failure_out->judged = failure_out->unproved = failure_out->skip_host = false;
         failure_out->stage = "connect";
         failure_out->encrypted = false;
         failure_out->problem = error == ETIMEDOUT ? SMTP_CLIENT_TIMEOUT : SMTP_CLIENT_LOST;
@@ -482,6 +528,7 @@ relay_session_open(const struct relay_target *target, const struct relay_session
         relay_session_close(&session);
         return STATUS_TEMPORARY;
     }
+    session->demand = NULL;
     *session_out = session;
     return STATUS_OK;
 }

@@ -11,7 +11,7 @@
 #include "config/config.h"
 #include "smtp/client.h"
 #include "tls/client.h"
-#include "transport/host.h"
+#include "transport/verdict.h"
 
 /* "mx.example.com[192.0.2.1]:25", "TLSv1.3 TLS_AES_256_GCM_SHA384". */
 #define SESSION_REMOTE_MAX 300u
@@ -26,6 +26,8 @@ struct relay_target {
     uint16_t preference;               /* of its MX record */
     struct transport_origin origin;    /* how the host was found */
     struct transport_address security; /* how its address was */
+    const struct dane *dane;           /* borrowed from the route; NULL: there is no name */
+    const struct config_dane_exception *exception; /* why it was not asked for; or NULL */
 };
 
 struct relay_session_settings {
@@ -33,7 +35,8 @@ struct relay_session_settings {
     struct tls_client *tls;      /* the same */
     enum smtp_client_protocol protocol;
     enum smtp_client_tls wanted;
-    unsigned ignore;     /* what EHLO offers in vain: smtp_client_settings */
+    const struct transport_demand *demand; /* what TLS must show */
+    unsigned ignore;                       /* what EHLO offers in vain: smtp_client_settings */
     int64_t deadline_ms; /* monotonic: all of it ends then; 0: no limit but those of the stages */
 };
 
@@ -44,6 +47,11 @@ struct relay_session_failure {
     bool encrypted;          /* TLS was in use */
     struct smtp_reply reply; /* the server's, or our own words with code 0; text in `text` */
     char text[SMTP_CLIENT_TEXT_MAX];
+    bool unproved;          /* an answer in the clear, where a server must prove who it is */
+    bool skip_host;         /* none of the host's addresses may be used */
+    bool judged;            /* TLS was made and is not as demanded; these are set then: */
+    enum tls_result result; /* what it lacks */
+    struct tls_facts facts; /* without what is borrowed from the connection */
 };
 
 struct relay_session {
@@ -54,7 +62,9 @@ struct relay_session {
     const struct config *config;
     struct tls_client *tls_client;
     int64_t deadline_ms;
-    struct tls_facts facts; /* when tls is not NULL */
+    struct tls_facts facts;                /* when tls is not NULL */
+    const struct transport_demand *demand; /* while it is being opened; else NULL */
+    enum tls_result result;                /* of the verdict on TLS */
     struct ip_address ip;
     uint16_t port;
     char host[SMTP_DOMAIN_MAX + 1];

@@ -29,6 +29,9 @@ void test_server_end(struct test_server *server);
 /* Ends it and frees it. */
 void test_server_stop(struct test_server **server);
 
+/* The certificate of all servers, for mx.example and signed by itself; PEM. */
+struct str test_server_certificate(void);
+
 /* What came, once it has ended: commands (each with LF), and contents. */
 struct str test_server_commands(struct test_server *server);
 struct str test_server_content(struct test_server *server);
