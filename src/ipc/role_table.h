@@ -11,11 +11,12 @@
 
 /* What the parent hands to a role at its start and at each reload; bits of role_row.gets. */
 enum role_gets {
-    ROLE_GETS_CERTIFICATES = 1u << 0, /* of Postern's own, with their keys */
+    ROLE_GETS_CERTIFICATES = 1u << 0, /* of Postern's own, without their keys */
     ROLE_GETS_ROOTS = 1u << 1,        /* the authorities that are trusted, tls.trusted_roots */
     ROLE_GETS_LISTENERS = 1u << 2,    /* sockets for SMTP, by their index in config->listeners */
     ROLE_GETS_CLIENTS = 1u << 3,      /* the counts of clients that its processes share (tally.h) */
     ROLE_GETS_METRICS = 1u << 4,      /* the socket for collectors; at its start only */
+    ROLE_GETS_KEYS = 1u << 5,         /* of the certificates */
 };
 
 struct role_row {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_name("roles.def")
 # What the parent can hand to a role, and the message by which it does.
-GETS = {"certificates": "certificate", "roots": "certificate", "listeners": "listener",
-        "metrics": "listener", "clients": "clients"}
+GETS = {"certificates": "certificate", "keys": "signing_key", "roots": "certificate",
+        "listeners": "listener", "metrics": "listener", "clients": "clients"}
 SANDBOX = ("accept", "internet", "unix", "files")
 # Sets of roles and of what they get are bits of a uint32_t.
 ROLES_MAX = 31

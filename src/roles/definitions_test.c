@@ -44,6 +44,7 @@ test_definitions(void **state)
         assert_int_equal(definition->processes != NULL, row->processes_least < row->processes_most);
         assert_int_equal(definition->certificate != NULL,
                          (row->gets & (ROLE_GETS_CERTIFICATES | ROLE_GETS_ROOTS)) != 0);
+        assert_int_equal(definition->key != NULL, (row->gets & ROLE_GETS_KEYS) != 0);
         assert_int_equal(definition->listener != NULL,
                          (row->gets & (ROLE_GETS_LISTENERS | ROLE_GETS_METRICS)) != 0);
         assert_int_equal(definition->clients != NULL, (row->gets & ROLE_GETS_CLIENTS) != 0);

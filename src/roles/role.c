@@ -95,16 +95,21 @@ on_peer_message(void *context, struct channel *channel, struct ipc_message *mess
     runtime->definition->on_message(runtime->state, channel, message);
 }
 
-static void
-tell_misbehaved(struct role_runtime *runtime, struct channel *channel)
+void
+role_line_misbehaved(struct role_runtime *runtime, enum role peer, uint32_t instance)
 {
-    struct msg_misbehaved fields = {.role = (uint8_t)channel_peer(channel),
-                                    .instance = channel_instance(channel)};
-    LOG_ERROR("a peer broke the rules", LOG_CSTR("peer", ipc_role_name(channel_peer(channel))),
-              LOG_INT("instance", fields.instance));
+    struct msg_misbehaved fields = {.role = (uint8_t)peer, .instance = instance};
+    LOG_ERROR("a peer broke the rules", LOG_CSTR("peer", ipc_role_name(peer)),
+              LOG_INT("instance", instance));
     if (channel_send(runtime->control, MSG_MISBEHAVED, 0, &fields) != STATUS_OK) {
         LOG_ERROR("the parent cannot be told");
     }
+}
+
+static void
+tell_misbehaved(struct role_runtime *runtime, struct channel *channel)
+{
+    role_line_misbehaved(runtime, channel_peer(channel), channel_instance(channel));
 }
 
 static void
@@ -198,7 +203,12 @@ take_peer(struct role_runtime *runtime, struct ipc_message *message)
     if (channel == NULL) {
         return STATUS_SYNTAX;
     }
-    return channel_connect(channel, ipc_message_take_fd(message, &fields->socket));
+    int fd = ipc_message_take_fd(message, &fields->socket);
+    if (runtime->definition->line != NULL &&
+        runtime->definition->line(runtime->state, (enum role)fields->role, fields->instance, fd)) {
+        return STATUS_OK;
+    }
+    return channel_connect(channel, fd);
 }
 
 static void
@@ -209,8 +219,17 @@ take_certificate(struct role_runtime *runtime, struct ipc_message *message)
         return;
     }
     int chain = ipc_message_take_fd(message, &fields->chain_pem);
-    int key = ipc_message_take_fd(message, &fields->key_pem);
-    runtime->definition->certificate(runtime->state, fields->name, chain, key);
+    runtime->definition->certificate(runtime->state, fields->name, chain);
+}
+
+static void
+take_key(struct role_runtime *runtime, struct ipc_message *message)
+{
+    struct msg_signing_key *fields = MSG_BODY(message, signing_key);
+    if (runtime->definition->key != NULL) {
+        int key = ipc_message_take_fd(message, &fields->key_pem);
+        runtime->definition->key(runtime->state, fields->name, key);
+    }
 }
 
 static void
@@ -315,6 +334,9 @@ on_control_message(void *context, struct channel *channel, struct ipc_message *m
         break;
     case MSG_CERTIFICATE:
         take_certificate(runtime, message);
+        break;
+    case MSG_SIGNING_KEY:
+        take_key(runtime, message);
         break;
     case MSG_LISTENER:
         take_listener(runtime, message);

@@ -61,8 +61,15 @@ struct role_definition {
     void (*on_peer)(void *state, struct channel *channel, bool up);
     /* A new configuration; the old one stays valid for whoever holds a reference. */
     void (*reload)(void *state, const struct config *config);
-    /* A certificate (PEM, both owned by the callee) before start, and again at each reload. */
-    void (*certificate)(void *state, struct str name, int chain_pem_fd, int key_pem_fd);
+    /* A certificate (PEM, owned by the callee) before start, and again at each reload. */
+    void (*certificate)(void *state, struct str name, int chain_pem_fd);
+    /* The key of a certificate, in the same way. */
+    void (*key)(void *state, struct str name, int key_pem_fd);
+    /*
+     * A new socket to a peer, before start or later. True: the callee owns it, and the frame makes
+     * no channel of it. For a role that talks to a peer outside of the loop.
+     */
+    bool (*line)(void *state, enum role peer, uint32_t instance, int fd);
     /* A listening socket, by its index in config->listeners; the callee owns it. */
     void (*listener)(void *state, uint32_t index, int fd);
     /* The counts of clients that the edges share (tally.h), before start; the callee owns it. */
@@ -122,5 +129,7 @@ void role_warn(struct role_metrics *metrics, const char *format, ...)
  * channel and has the parent end the peer. The decoder's own refusals lead here too.
  */
 void role_peer_misbehaved(struct role_runtime *runtime, struct channel *channel);
+/* The same of a peer whose socket the role has for itself (`line`). Thread-safe. */
+void role_line_misbehaved(struct role_runtime *runtime, enum role peer, uint32_t instance);
 
 #endif

@@ -40,14 +40,11 @@ role_roots_read_system(struct role_roots *roots)
 }
 
 void
-role_roots_take(struct role_roots *roots, int chain_fd, int key_fd)
+role_roots_take(struct role_roots *roots, int chain_fd)
 {
     struct arena *arena = arena_create(2 * (size_t)TLS_TRUST_PEM_MAX);
     struct str came = ipc_memfd_read(arena, chain_fd, TLS_TRUST_PEM_MAX);
     close(chain_fd);
-    if (key_fd >= 0) {
-        close(key_fd);
-    }
     arena_destroy(&roots->came_arena);
     roots->came_arena = arena;
     roots->came = came;

@@ -25,8 +25,8 @@ struct role_roots {
 
 /* The system's; before the sandbox. When there are none it is logged, and nothing is trusted. */
 void role_roots_read_system(struct role_roots *roots);
-/* What role_definition.certificate has got; takes the descriptors. */
-void role_roots_take(struct role_roots *roots, int chain_fd, int key_fd);
+/* What role_definition.certificate has got; takes the descriptor. */
+void role_roots_take(struct role_roots *roots, int chain_fd);
 /* At a start or reload: those that came are in force, or none. */
 void role_roots_adopt(struct role_roots *roots);
 /* All that are in force, in PEM, appended. STATUS_LIMIT: no room. */

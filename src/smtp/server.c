@@ -327,6 +327,12 @@ smtp_server_tls_started(struct smtp_server *server, const struct smtp_tls_info *
 }
 
 void
+smtp_server_tls_available(struct smtp_server *server, bool available)
+{
+    server->tls_unavailable = !available;
+}
+
+void
 smtp_server_identify(struct smtp_server *server, struct str user)
 {
     server->session.user = arena_str_dup(server_arena(server), user);

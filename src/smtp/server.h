@@ -335,6 +335,12 @@ void smtp_server_input_before_greeting(struct smtp_server *server);
  */
 void smtp_server_tls_started(struct smtp_server *server, const struct smtp_tls_info *info);
 /*
+ * Whether a handshake could succeed now, as far as the edge knows; it could from the start. While
+ * not, STARTTLS gets 454 4.7.0 (RFC 3207 4): the client comes again, or goes on as its policy
+ * allows.
+ */
+void smtp_server_tls_available(struct smtp_server *server, bool available);
+/*
  * Ends the session from outside: 421 4.4.2 after a time-out, 421 4.3.2 at shutdown, 421 4.3.1 under
  * memory pressure, 554 instead of a greeting. Queues the reply (at once, also while content is
  * being read); the next feed returns CLOSE. Outstanding results are no longer expected and are

@@ -198,6 +198,10 @@ starttls(struct smtp_server *server, struct str argument)
         server_reply(server, SMTP_REPLY(502, 5, 5, 1, "STARTTLS is not offered"));
         return server_no_action();
     }
+    if (server->tls_unavailable) { /* RFC 3207 4 */
+        server_reply(server, SMTP_REPLY(454, 4, 7, 0, "TLS is not available now; try again later"));
+        return server_no_action();
+    }
     server_reply(server, SMTP_REPLY(220, 2, 0, 0, "Go ahead"));
     server_set_state(server, SMTP_STATE_WAIT_TLS);
     return (struct smtp_action){.kind = SMTP_ACTION_START_TLS};

@@ -59,6 +59,7 @@ struct smtp_server {
     unsigned idle_commands;
     unsigned errors;
     unsigned auth_failures;
+    bool tls_unavailable; /* for the moment */
     bool discard_pending;
     bool more_input; /* octets stand behind the line, or the end of content, that is handled */
     bool ahead;      /* a HELO client sent more before its message was answered */

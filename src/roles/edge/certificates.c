@@ -52,17 +52,16 @@ store_add(struct certificate_store *store, struct str name)
 }
 
 void
-certificate_store_take(struct certificate_store *store, struct str name, int chain_fd, int key_fd)
+certificate_store_take(struct certificate_store *store, struct str name, int chain_fd,
+                       const struct tls_signer *signer)
 {
     char error[TLS_ERROR_MAX] = "too many certificates";
-    struct arena *arena = arena_create(2 * TLS_PEM_MAX + 4096);
+    struct arena *arena = arena_create(TLS_PEM_MAX + 4096);
     struct str chain = ipc_memfd_read(arena, chain_fd, TLS_PEM_MAX);
-    struct str key = ipc_memfd_read(arena, key_fd, TLS_PEM_MAX);
     struct tls_identity *identity = NULL;
-    enum status status = tls_identity_parse(chain, key, &identity, error);
-    arena_destroy_wiped(&arena);
+    enum status status = tls_identity_parse_remote(chain, signer, &identity, error);
+    arena_destroy(&arena);
     close(chain_fd);
-    close(key_fd);
     struct certificate_item *item = store_find(store, name);
     if (status == STATUS_OK && item == NULL) {
         item = store_add(store, name);

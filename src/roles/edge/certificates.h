@@ -1,5 +1,6 @@
 /*
  * certificates.h - the certificates that the parent hands to the edge, parsed and kept by name.
+ * Their keys are with the signer.
  *
  * They come as descriptors before the start and again before each reload; a name that comes again
  * replaces what was there, and what does not come again is dropped. One that cannot be read is
@@ -27,9 +28,9 @@ struct certificate_store {
 
 /* Gives the references back and empties the store. */
 void certificate_store_fini(struct certificate_store *store);
-/* Reads both descriptors and closes them. Failures are logged. */
+/* Reads the descriptor and closes it; `signer` has the key. Failures are logged. */
 void certificate_store_take(struct certificate_store *store, struct str name, int chain_fd,
-                            int key_fd);
+                            const struct tls_signer *signer);
 /*
  * The identities in the order of the configuration; what has not been offered since the last call
  * is dropped. With none configured, all there are (the self-signed one). Writes at most

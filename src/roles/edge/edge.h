@@ -5,6 +5,7 @@
  *   listen.c       accepting connections; descriptors running out
  *   profile.c      one configuration generation as listeners need it: settings, TLS
  *   certificates.c the certificates that the parent hands out
+ *   signing.c      signatures for handshakes, by the signer
  *   admission.c    who may come in: counts and rates
  *   wheel.c        deadlines
  *   connection.c   one connection: its life, its events and deadlines
@@ -19,7 +20,8 @@
  *   record.c       the core's events as trace events
  *
  * An edge process has one thread and one loop. Nothing in it waits: what others have to answer is a
- * request on a channel whose answer goes on with the connection (request.h).
+ * request on a channel whose answer goes on with the connection (request.h). The one exception is
+ * the signature of a handshake (signing.h).
  */
 #ifndef POSTERN_ROLES_EDGE_EDGE_H
 #define POSTERN_ROLES_EDGE_EDGE_H
@@ -27,6 +29,7 @@
 #include "roles/edge/admission.h"
 #include "roles/edge/certificates.h"
 #include "roles/edge/profile.h"
+#include "roles/edge/signing.h"
 #include "roles/edge/wheel.h"
 #include "roles/role.h"
 #include "roles/trace_sender.h"
@@ -89,7 +92,9 @@ struct edge {
     struct tally *clients; /* counts that all edges share */
     struct admission_limits admission_limits;
     struct certificate_store certificates;
-    struct profile *profile; /* of new connections; NULL before the start */
+    struct signing signing;         /* outlives the certificates */
+    struct event *signing_readable; /* the signer has gone, or is late; NULL: there is none */
+    struct profile *profile;        /* of new connections; NULL before the start */
     struct edge_listener listeners[EDGE_LISTENERS_MAX];
     size_t listener_count;
     int offered[EDGE_LISTENERS_MAX]; /* sockets of the next generation, by index; -1: none */

@@ -160,13 +160,15 @@ edge_open(struct role_runtime *runtime, void **state_out)
     if (edge == NULL) {
         return STATUS_LIMIT;
     }
-    if (tls_library_init() != STATUS_OK) {
-        LOG_ERROR("OpenSSL cannot be started");
+    char error[TLS_ERROR_MAX] = "";
+    if (tls_library_init() != STATUS_OK || tls_remote_key_init(error) != STATUS_OK) {
+        LOG_ERROR("OpenSSL cannot be started", LOG_CSTR("reason", error));
         free(edge);
         return STATUS_IO;
     }
     edge->runtime = runtime;
     edge->loop = role_loop(runtime);
+    signing_init(&edge->signing);
     edge->reserve_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     for (size_t i = 0; i < EDGE_LISTENERS_MAX; i++) {
         edge->offered[i] = -1;
@@ -221,10 +223,54 @@ edge_reload(void *state, const struct config *config)
 }
 
 static void
-edge_certificate(void *state, struct str name, int chain_pem_fd, int key_pem_fd)
+edge_certificate(void *state, struct str name, int chain_pem_fd)
 {
     struct edge *edge = state;
-    certificate_store_take(&edge->certificates, name, chain_pem_fd, key_pem_fd);
+    struct tls_signer signer = {signing_sign, &edge->signing};
+    certificate_store_take(&edge->certificates, name, chain_pem_fd, &signer);
+}
+
+/* ---- the signer */
+
+static void
+edge_unwatch_signing(struct edge *edge)
+{
+    if (edge->signing_readable != NULL) {
+        event_free(edge->signing_readable);
+        edge->signing_readable = NULL;
+    }
+}
+
+/* Between two handshakes it has nothing to say: it has gone, or answers too late. */
+static void
+on_signing_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct edge *edge = context;
+    (void)fd;
+    (void)what;
+    if (!signing_drain(&edge->signing)) {
+        edge_unwatch_signing(edge);
+    }
+}
+
+static bool
+edge_line(void *state, enum role peer, uint32_t instance, int fd)
+{
+    struct edge *edge = state;
+    (void)instance;
+    if (peer != ROLE_SIGNER) {
+        return false;
+    }
+    edge_unwatch_signing(edge);
+    signing_connect(&edge->signing, fd);
+    if (edge->signing.fd >= 0) {
+        edge->signing_readable = event_new(edge->loop, edge->signing.fd, EV_READ | EV_PERSIST,
+                                           on_signing_readable, edge);
+        if (edge->signing_readable == NULL || event_add(edge->signing_readable, NULL) != 0) {
+            LOG_WARN("the edge will not see when the signer goes");
+        }
+    }
+    return true;
 }
 
 static void
@@ -288,6 +334,7 @@ edge_metrics(void *state, struct role_metrics *metrics)
         {ROLE_METRIC_EDGE_OCTETS_OUT_TOTAL, c->octets_out},
         {ROLE_METRIC_EDGE_TLS_SESSIONS_TOTAL, c->tls_sessions},
         {ROLE_METRIC_EDGE_TLS_FAILURES_TOTAL, c->tls_failures},
+        {ROLE_METRIC_EDGE_UNSIGNED_HANDSHAKES_TOTAL, edge->signing.failures},
         {ROLE_METRIC_EDGE_AUTH_SUCCEEDED_TOTAL, c->auth_succeeded},
         {ROLE_METRIC_EDGE_AUTH_FAILED_TOTAL, c->auth_failed},
         {ROLE_METRIC_EDGE_TIMEOUTS_TOTAL, c->timeouts},
@@ -327,6 +374,8 @@ edge_close(void *state)
     tally_close(&edge->clients);
     certificate_store_fini(&edge->certificates);
     profile_unref(&edge->profile);
+    edge_unwatch_signing(edge);
+    signing_fini(&edge->signing);
     free(edge);
 }
 
@@ -360,6 +409,7 @@ const struct role_definition edge_role = {
     .on_message = edge_on_message,
     .reload = edge_reload,
     .certificate = edge_certificate,
+    .line = edge_line,
     .listener = edge_listener,
     .clients = edge_clients,
     .stop = edge_stop,

@@ -244,6 +244,7 @@ session_feed(struct connection *connection, struct str input, size_t *used_out)
     enum connection_need need = CONNECTION_NEEDS_INPUT;
     size_t used = 0;
     bool more;
+    smtp_server_tls_available(connection->core, signing_is_up(&connection->edge->signing));
     do {
         size_t n = 0;
         bool content = reads_content(connection);

@@ -65,11 +65,12 @@ send_certificate(struct world *world)
         tls_self_signed_create(arena, STR("mx.ours.example"), clock_wall_ms(), &chain, &key),
         STATUS_OK);
     assert_int_equal(ipc_memfd_create("chain", chain, &fields.chain_pem), STATUS_OK);
-    assert_int_equal(ipc_memfd_create("key", key, &fields.key_pem), STATUS_OK);
+    test_signer_hand_out(&world->signer, key);
     role_test_send(world->control, MSG_CERTIFICATE, 0, &fields);
     close(fields.chain_pem);
-    close(fields.key_pem);
-    arena_destroy_wiped(&arena);
+    arena_destroy(&world->key_arena);
+    world->key_arena = arena;
+    world->key = key;
 }
 
 static void
@@ -143,10 +144,12 @@ world_start(struct world *world, const char *more)
     buf_init(&world->session_events, TRACE_MAX);
     buf_init(&world->message_events, TRACE_MAX);
     world->pid = role_test_launch(&edge_role, &world->control);
+    test_signer_start(&world->signer);
     world->filter = role_test_peer(world->control, ROLE_FILTER);
     world->ledger = role_test_peer(world->control, ROLE_LEDGER);
     world->relay = role_test_peer(world->control, ROLE_RELAY);
     world->vault = role_test_peer(world->control, ROLE_VAULT);
+    test_signer_join(&world->signer, world->control);
     hand_out(world, more);
 }
 
@@ -169,6 +172,8 @@ world_end(struct world *world)
             close(fds[i]);
         }
     }
+    test_signer_end(&world->signer);
+    arena_destroy_wiped(&world->key_arena);
     free(world->submitted.content);
     buf_free(&world->submitted.events);
     buf_free(&world->session_begin);
@@ -208,6 +213,20 @@ void
 world_filter_up(struct world *world)
 {
     world->filter = role_test_peer(world->control, ROLE_FILTER);
+}
+
+void
+world_signer_down(struct world *world)
+{
+    test_signer_end(&world->signer);
+}
+
+void
+world_signer_up(struct world *world)
+{
+    test_signer_start(&world->signer);
+    test_signer_join(&world->signer, world->control);
+    test_signer_hand_out(&world->signer, world->key);
 }
 
 void

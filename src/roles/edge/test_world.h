@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "ipc/message.h"
 #include "roles/edge/edge.h"
+#include "roles/edge/test_signer.h"
 
 #define WORLD_RECIPIENTS_MAX 16
 #define WORLD_PASSWORD       "correct horse"
@@ -54,6 +55,9 @@ struct world {
     int ledger;
     int relay;
     int vault;
+    struct test_signer signer;
+    struct arena *key_arena; /* owned; of the certificate's key */
+    struct str key;
     uint16_t ports[WORLD_LISTENERS];
     struct sockaddr_un local; /* of WORLD_LOCAL: a name without a file (unix(7)) */
     socklen_t local_length;
@@ -85,6 +89,8 @@ void world_stop(struct world *world, uint32_t grace_ms);
 int world_wait_exit(struct world *world);
 void world_filter_down(struct world *world);
 void world_filter_up(struct world *world);
+void world_signer_down(struct world *world);
+void world_signer_up(struct world *world);
 void world_vault_down(struct world *world);
 /* Answers what the silent filter kept. */
 void world_filter_answer(struct world *world, uint16_t code);

@@ -69,11 +69,11 @@ renew_client(struct fetch_state *state, const struct config *config)
 /* ---- role */
 
 static void
-fetch_certificate(void *context, struct str name, int chain_fd, int key_fd)
+fetch_certificate(void *context, struct str name, int chain_fd)
 {
     struct fetch_state *state = context;
     (void)name;
-    role_roots_take(&state->roots, chain_fd, key_fd);
+    role_roots_take(&state->roots, chain_fd);
 }
 
 static void

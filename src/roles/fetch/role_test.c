@@ -37,7 +37,7 @@ struct world {
 static void
 send_roots(struct world *world)
 {
-    struct msg_certificate fields = {.name = STR("roots"), .key_pem = -1};
+    struct msg_certificate fields = {.name = STR("roots")};
     assert_int_equal(
         ipc_memfd_create("roots", str_from_cstr(world->certificate.pem), &fields.chain_pem),
         STATUS_OK);

@@ -73,8 +73,20 @@ send_certificates(struct child *child, const struct material *material)
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < material->certificate_count; i++) {
         const struct material_certificate *c = &material->certificates[i];
-        struct msg_certificate fields = {c->name, c->chain_fd, c->key_fd};
+        struct msg_certificate fields = {c->name, c->chain_fd};
         status = channel_send(child->control, MSG_CERTIFICATE, 0, &fields);
+    }
+    return status;
+}
+
+static enum status
+send_keys(struct child *child, const struct material *material)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < material->certificate_count; i++) {
+        const struct material_certificate *c = &material->certificates[i];
+        struct msg_signing_key fields = {c->name, c->key_fd};
+        status = channel_send(child->control, MSG_SIGNING_KEY, 0, &fields);
     }
     return status;
 }
@@ -100,8 +112,11 @@ child_send_material(struct child *child, const struct material *material,
     if (status == STATUS_OK && (gets & ROLE_GETS_CERTIFICATES) != 0) {
         status = send_certificates(child, material);
     }
+    if (status == STATUS_OK && (gets & ROLE_GETS_KEYS) != 0) {
+        status = send_keys(child, material);
+    }
     if (status == STATUS_OK && (gets & ROLE_GETS_ROOTS) != 0 && material->roots_fd >= 0) {
-        struct msg_certificate roots = {STR("tls.trusted_roots"), material->roots_fd, -1};
+        struct msg_certificate roots = {STR("tls.trusted_roots"), material->roots_fd};
         status = channel_send(child->control, MSG_CERTIFICATE, 0, &roots);
     }
     if (status == STATUS_OK && (gets & ROLE_GETS_LISTENERS) != 0) {

@@ -30,6 +30,7 @@ struct child {
     bool ready;      /* has said so since it was started */
     bool ever_ready; /* in this run of the parent */
     bool stopping;   /* its end is wanted */
+    bool owed;       /* what is new waits until the keys for it are in place */
 };
 
 /*

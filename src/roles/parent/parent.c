@@ -20,6 +20,7 @@
 #include "roles/parent/child.h"
 #include "roles/parent/clients.h"
 #include "roles/parent/directories.h"
+#include "roles/parent/hand_out.h"
 #include "roles/parent/notify.h"
 #include "roles/parent/report.h"
 #include "roles/parent/restart.h"
@@ -62,12 +63,6 @@ static void parent_stop_stage(struct parent *parent);
 
 /* ---- children */
 
-static bool
-child_is_up(const struct child *child)
-{
-    return child->pid > 0 && !child->stopping;
-}
-
 static enum status
 parent_equip(struct parent *parent, struct child *child)
 {
@@ -96,6 +91,7 @@ static void
 parent_start_child(struct parent *parent, struct child *child)
 {
     enum status status = child_spawn(child);
+    child->owed = false;
     if (status == STATUS_OK) {
         status = parent_equip(parent, child);
     }
@@ -180,6 +176,22 @@ parent_consider_door(struct parent *parent)
     parent_start_roles(parent, true);
 }
 
+static struct generation
+parent_generation(const struct parent *parent)
+{
+    return (struct generation){parent->generation, parent->material, &parent->listeners};
+}
+
+static void
+parent_child_ready(struct parent *parent, struct child *child, uint64_t generation)
+{
+    child->ready = true;
+    child->ever_ready = true;
+    struct generation now = parent_generation(parent);
+    hand_out_owed(&now, child, generation, parent->children, parent->child_count);
+    parent_consider_door(parent);
+}
+
 static struct child *
 parent_find_child(struct parent *parent, enum role role, uint32_t instance)
 {
@@ -214,9 +226,7 @@ on_child_message(void *context, struct channel *channel, struct ipc_message *mes
     }
     switch ((int)message->type) {
     case MSG_READY:
-        child->ready = true;
-        child->ever_ready = true;
-        parent_consider_door(parent);
+        parent_child_ready(parent, child, MSG_BODY(message, ready)->generation);
         break;
     case MSG_MISBEHAVED:
         parent_end_misbehaver(parent, MSG_BODY(message, misbehaved));
@@ -388,17 +398,8 @@ parent_take(struct parent *parent, struct material *material, struct arena *aren
     parent->generation++;
     notify_send(parent->notify_fd, NOTIFY_RELOADING);
     log_set(material->config->logging.level, material->config->logging.format);
-    for (size_t i = 0; i < parent->child_count; i++) {
-        struct child *child = &parent->children[i];
-        if (!child_is_up(child)) {
-            continue;
-        }
-        child->ready = false;
-        if (child_send_material(child, material, &parent->listeners) != STATUS_OK ||
-            child_send_start(child, parent->generation) != STATUS_OK) {
-            kill(child->pid, SIGKILL); /* it starts again with the new configuration */
-        }
-    }
+    struct generation now = parent_generation(parent);
+    hand_out(&now, parent->children, parent->child_count);
     LOG_INFO("reloaded", LOG_INT("generation", parent->generation));
     return STATUS_OK;
 }

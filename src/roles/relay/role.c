@@ -89,11 +89,11 @@ renew_tls(struct relay *relay, const struct config *config)
 
 /* The trusted roots of the configuration; they hold from the start or reload that follows. */
 static void
-relay_certificate(void *state, struct str name, int chain_fd, int key_fd)
+relay_certificate(void *state, struct str name, int chain_fd)
 {
     struct relay *relay = state;
     (void)name;
-    role_roots_take(&relay->roots, chain_fd, key_fd);
+    role_roots_take(&relay->roots, chain_fd);
 }
 
 static void relay_close(void *state);
