@@ -180,7 +180,8 @@ struct config_tls {
     struct str groups;                 /* OpenSSL's syntax; not set: the library's own list */
     struct str ciphers;                /* TLS 1.2; not set: forward secrecy and AEAD only */
     struct str ciphersuites;           /* TLS 1.3; not set: the library's own list */
-    bool session_tickets;              /* [true] keys differ by listener */
+    bool session_tickets;              /* [true] for users; keys differ by listener */
+    bool mx_session_tickets;           /* [false] for other servers as well */
     int64_t session_lifetime_ms;       /* [2h, 1m..7d] of a ticket */
     bool prefer_server_ciphers;        /* [true] */
 };

@@ -135,11 +135,12 @@ static const struct schema_field tls_fields[] = {
         .is_list = true, .most = 16, .unset = "those of the system alone",
         .example = "[/etc/postern/our-root.pem]"),
     ROW(config_tls, groups, SCHEMA_TEXT, struct str,
-        "Key exchange groups in OpenSSL's syntax. Here and below, a word that OpenSSL does not "
-        "know "
-        "is an error.",
+        "Key exchange groups in OpenSSL's syntax. A name with a question mark before it is used "
+        "where "
+        "OpenSSL has such a group (hybrid ones come with OpenSSL 3.5) and left out where not. Here "
+        "and below, any other word that OpenSSL does not know is an error.",
         .least = 1, .most = 1000, .unset = "what the TLS library prefers",
-        .example = "X25519:P-256"),
+        .example = "?X25519MLKEM768:X25519:P-256"),
     ROW(config_tls, ciphers, SCHEMA_TEXT, struct str,
         "Ciphers of TLS 1.2 in OpenSSL's syntax. Listeners never use those with RSA key exchange.",
         .least = 1, .most = 4000,
@@ -152,7 +153,11 @@ static const struct schema_field tls_fields[] = {
         "Cipher suites of TLS 1.3 in OpenSSL's syntax.", .least = 1, .most = 1000,
         .unset = "what the TLS library prefers", .example = "TLS_AES_256_GCM_SHA384"),
     BOOL(config_tls, session_tickets, "true",
-         "Let clients resume a session. Each listener has keys of its own."),
+         "Let mail clients resume a session, at listeners of the kinds submission and smtps. Each "
+         "listener has keys of its own."),
+    BOOL(config_tls, mx_session_tickets, "false",
+         "The same for other servers, at listeners of the kind mx; session_tickets must be true, "
+         "too. Some large senders drop a connection on which a ticket comes."),
     DURATION(config_tls, session_lifetime, "2h", MINUTE, 7 * DAY,
              "How long a session can be resumed."),
     BOOL(config_tls, prefer_server_ciphers, "true", "Whose order of ciphers counts."),

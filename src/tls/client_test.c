@@ -219,6 +219,7 @@ test_bad_settings(void **state)
 {
     static const struct tls_client_settings cases[] = {
         {.groups = STR_INIT("no-such-group")},
+        {.groups = STR_INIT("?no-such-group")},
         {.ciphers = STR_INIT("NO-SUCH-CIPHER")},
         {.ciphersuites = STR_INIT("TLS_NO_SUCH")},
     };

@@ -62,9 +62,13 @@ ciphersuite_is_known(SSL_CTX *context, struct str word)
     return tls_setting_text(context, word, NULL, SSL_CTX_set_ciphersuites);
 }
 
+/* One that may be left out need not be known; it has to be a name all the same. */
 static bool
 group_is_known(SSL_CTX *context, struct str word)
 {
+    if (word.n > 1 && word.p[0] == '?') {
+        return word.p[1] != '?';
+    }
     return tls_setting_text(context, word, NULL, tls_setting_groups);
 }
 
@@ -111,6 +115,12 @@ value_is_good(SSL_CTX *context, size_t row, struct str value, char error_out[TLS
                      STR_ARG(word));
             return false;
         }
+    }
+    if (row == GROUPS && !tls_setting_text(context, value, NULL, rows[row].apply)) {
+        snprintf(error_out, TLS_ERROR_MAX,
+                 "nothing is left of this list: OpenSSL has none of the groups that may be left "
+                 "out; add one without a question mark");
+        return false;
     }
     if (!tls_setting_text(context, value, NULL, rows[row].apply)) {
         snprintf(error_out, TLS_ERROR_MAX, "OpenSSL cannot use this list: nothing is left of it");

@@ -26,6 +26,13 @@ static const struct {
     {"", "TLS_AES", "", "tls.ciphersuites", "\"TLS_AES\""},
     {"", "", "X2551", "tls.groups", "\"X2551\""},
     {"", "", "X25519:P-257", "tls.groups", "\"P-257\""},
+    {"", "", "?X25519MLKEM768:X25519", NULL, NULL},
+    {"", "", "?no-such-group:X25519:?nor-this:?P-256", NULL, NULL},
+    {"", "", "?X25519", NULL, NULL},
+    {"", "", "X25519:no-such-group", "tls.groups", "\"no-such-group\""},
+    {"", "", "?no-such-group:?nor-this", "tls.groups", "nothing is left"},
+    {"", "", "X25519:?", "tls.groups", "\"?\""},
+    {"", "", "X25519:??P-256", "tls.groups", "\"??P-256\""},
     {"ECDHE+AESGCM:!ALL", "", "", "tls.ciphers", "nothing is left"},
     {"AES128-SHA:AES256-GCM-SHA384", "", "", "tls.ciphers", "RSA key exchange"},
 };

@@ -88,6 +88,39 @@ input_is_seen_before_it_is_read(void **state)
     tls_identity_unref(&identity);
 }
 
+/* ---- groups */
+
+static void
+groups_with_a_question_mark_are_used_where_they_are_known(void **state)
+{
+    static const struct {
+        const char *groups;
+        int want;
+    } rows[] = {
+        {"?X25519:P-256", NID_X25519},
+        {"?no-such-group:P-256", NID_X9_62_prime256v1},
+        {"?no-such-group:?P-384:?nor-this", NID_secp384r1},
+        {"?P-256", NID_X9_62_prime256v1},
+    };
+    struct tls_identity *identity = test_identity_make("DNS:mx.a.example", false);
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        struct pair pair;
+        struct tls_server_settings settings = default_settings();
+        char offered[] = "X25519:P-256:P-384";
+        settings.groups = str_from_cstr(rows[i / 2].groups);
+        struct tls_server *server = server_make(&settings, &identity, 1);
+        pair_open(&pair, server, i % 2 == 0 ? TLS1_3_VERSION : TLS1_2_VERSION);
+        assert_int_equal(SSL_set1_groups_list(pair.client, offered), 1);
+        pair_handshake(&pair);
+        assert_int_equal(pair.status, STATUS_OK);
+        assert_int_equal(SSL_get_negotiated_group(pair.client), rows[i / 2].want);
+        pair_close(&pair);
+        tls_server_unref(&server);
+    }
+    tls_identity_unref(&identity);
+}
+
 /* ---- cipher suites of TLS 1.2 */
 
 static void
@@ -229,6 +262,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alpn_is_smtp_or_nothing),
         cmocka_unit_test(input_is_seen_before_it_is_read),
+        cmocka_unit_test(groups_with_a_question_mark_are_used_where_they_are_known),
         cmocka_unit_test(where_clear_text_is_taken_more_suites_are),
         cmocka_unit_test(a_resumed_session_is_bound_to_the_certificate_it_began_with),
     };

@@ -384,7 +384,9 @@ bad_settings_are_refused(void **state)
         enum status want;
     } rows[] = {
         {"X25519:P-256", "ECDHE+AESGCM", "TLS_AES_128_GCM_SHA256", STATUS_OK},
+        {"?nonsense:P-256", "", "", STATUS_OK},
         {"P-256:nonsense", "", "", STATUS_SYNTAX},
+        {"?nonsense:?no-such", "", "", STATUS_SYNTAX},
         {"", "nonsense", "", STATUS_SYNTAX},
         {"", "", "nonsense", STATUS_SYNTAX},
     };

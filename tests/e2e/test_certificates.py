@@ -171,3 +171,36 @@ def test_a_new_certificate_that_is_not_taken_is_warned_of(world):
     Path(first.certificate).write_text(good[0])
     running.gateway.command("reload")
     assert not warned(running, "could not be taken")
+
+
+@pytest.mark.parametrize("settings, mx, users", [
+    ({}, False, True), ({"mx_session_tickets": True}, True, True),
+    ({"session_tickets": False, "mx_session_tickets": True}, False, False),
+])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tickets_are_for_users_unless_others_are_named(world, settings, mx, users, version):
+    running = world.gateway({"tls": settings}, users=())
+
+    def gives_tickets(kind):
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        tls.minimum_version = tls.maximum_version = version
+        with running.dialogue(kind, **({"tls": tls} if kind == "smtps" else {})) as client:
+            if kind != "smtps":
+                client.ehlo()
+                client.starttls(tls)
+            client.ehlo()                               # TLS 1.3 brings them before the reply
+            return client.socket.session.has_ticket
+    assert [gives_tickets(kind) for kind in ("mx", "submission", "smtps")] == [mx, users, users]
+
+
+def test_a_group_that_the_library_does_not_have_may_be_optional(world):
+    running = world.gateway({"tls": {"groups": "?no-such-group:X25519"}}, users=())
+    with running.dialogue() as client:
+        client.ehlo()
+        client.starttls(world.ca.client_context(check_name=False))
+        client.ehlo()
+    running.gateway.configure(merged(running.gateway.configuration,
+                                     {"tls": {"groups": "?no-such-group"}}))
+    done = running.gateway.command("config", "check", check=False)
+    assert done.returncode == 1 and "tls.groups: nothing is left of this list" in done.stderr

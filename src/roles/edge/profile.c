@@ -108,6 +108,9 @@ listener_make_tls(struct profile_listener *listener, const struct config_tls *tl
     char error[TLS_ERROR_MAX] = "there is no certificate";
     struct tls_server_settings settings =
         tls_server_settings_of(tls, str_from_cstr(listener->label));
+    settings.session_tickets =
+        tls->session_tickets &&
+        (listener->config->kind != CONFIG_LISTENER_MX || tls->mx_session_tickets);
     settings.opportunistic = listener->config->kind == CONFIG_LISTENER_MX &&
                              listener->config->tls == CONFIG_TLS_OPPORTUNISTIC;
     if (identity_count == 0 || tls_server_create(&settings, identities, identity_count,
