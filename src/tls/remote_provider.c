@@ -13,6 +13,7 @@
 #include <openssl/param_build.h>
 #include <openssl/provider.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tls/remote_internal.h"
@@ -321,11 +322,20 @@ remote_raise(enum remote_reason reason)
 
 /* ---- for callers */
 
+/* For as long as the process lives. The default one is no longer there by itself. */
+static OSSL_PROVIDER *loaded[2];
+
+/* With the library's own end; else the addresses would be lost before what they point to. */
+static void
+unload(void)
+{
+    OSSL_PROVIDER_unload(loaded[1]);
+    OSSL_PROVIDER_unload(loaded[0]);
+}
+
 enum status
 tls_remote_key_init(char error_out[static TLS_ERROR_MAX])
 {
-    /* Loaded for as long as the process lives. The default one is no longer there by itself. */
-    static OSSL_PROVIDER *loaded[2];
     if (error_library != 0) {
         return STATUS_OK;
     }
@@ -334,6 +344,11 @@ tls_remote_key_init(char error_out[static TLS_ERROR_MAX])
         (loaded[1] = OSSL_PROVIDER_load(NULL, REMOTE_PROVIDER)) == NULL ||
         EVP_set_default_properties(NULL, "?provider=default") != 1) {
         tls_error_take("the provider for keys of the signer cannot be used", error_out);
+        return STATUS_IO;
+    }
+    if (OPENSSL_atexit(unload) != 1) {
+        unload();
+        snprintf(error_out, TLS_ERROR_MAX, "no room for the library's end");
         return STATUS_IO;
     }
     error_library = ERR_get_next_error_library();
