@@ -62,9 +62,12 @@ def test_what_the_author_asks_for(world, running, policy, code, finding):
     assert reply.code == code, reply
     identifier = refused_id(reply) if code == 550 else reply.text.split()[-1]
     running.explained(identifier, sender.domain, "RFC 9989")
-    events = json.loads(running.gateway.command("trace", identifier, "--json").stdout)
-    names = [event.get("name") for event in events if event["event"] == "finding"]
-    assert finding in names and "spf_fail" in names
+
+    def names():
+        events = json.loads(running.gateway.command("trace", identifier, "--json").stdout)
+        return {event.get("name") for event in events if event["event"] == "finding"}
+
+    wait_for(lambda: {finding, "spf_fail"} <= names(), 10, "the findings")
     held = [m for m in running.gateway.queue() if m["id"] == identifier and m["hold"]]
     assert bool(held) == (finding == "dmarc_fail_quarantine")
     if code == 250 and not held:
@@ -113,7 +116,7 @@ def test_enforcement_can_be_off(world):
 
 def findings(running, identifier):
     """The names of the findings about a message, once it is told how it ended."""
-    running.explained(identifier, "own_domain")
+    running.explained(identifier, "own_domain", "The client was told")
     events = json.loads(running.gateway.command("trace", identifier, "--json").stdout)
     return [event.get("name") for event in events if event["event"] == "finding"]
 

@@ -111,7 +111,8 @@ def test_an_expired_certificate_is_warned_of(world):
     warnings = running.gateway.status()["warnings"]
     assert any(str(old.certificate) in w and "has expired" in w for w in warnings), warnings
     assert any(str(soon.certificate) in w and "ends in less than 2 day" in w for w in warnings)
-    assert f"{old.certificate} has expired" in running.gateway.process.tail(200)
+    wait_for(lambda: f"{old.certificate} has expired" in running.gateway.process.tail(200), 5,
+             "the log")
 
 
 def test_config_check_reads_what_the_configuration_names(world):

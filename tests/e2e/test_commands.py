@@ -229,7 +229,8 @@ def test_connections_do_not_bury_the_mail(running):
     def sessions():
         rows = running.gateway.trace("--connections", "--limit", "500")
         reasons = [row["reason"] for row in rows if row["kind"] == "session"]
-        return any(r.startswith("TLS: ") for r in reasons) and "quit" in reasons
+        return (any(r.startswith("TLS: ") for r in reasons) and "quit" in reasons
+                and mail in [row["id"] for row in rows])
 
     wait_for(sessions, 10, "the connections", step=0.2)
     rows = running.gateway.trace("--limit", "500")

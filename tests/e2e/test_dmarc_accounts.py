@@ -122,7 +122,7 @@ def test_damage_is_set_aside(world, running):
         (ledger / f"reports.db{suffix}").unlink(missing_ok=True)
     running.gateway.start()
     assert (ledger / "reports.db.damaged").exists()
-    assert "counting begins anew" in Path(running.gateway.log).read_text()
+    wait_for(lambda: "counting begins anew" in Path(running.gateway.log).read_text(), 5, "the log")
     after.send(running)
     counted(running, after.domain, 1)
     assert not rows(running, before.domain)

@@ -109,10 +109,10 @@ def test_two_copies(running, far):
                       "Delivered after")
     for words in (["--recipient", "partner@far.example"], ["--sender", there.reverse_path],
                   ["--subject", "two"]):
-        rows = running.gateway.trace(*words)
-        row = next(row for row in rows if row["id"] == copy)
+        row = wait_for(lambda: next((row for row in running.gateway.trace(*words)
+                                     if row["id"] == copy and row["state"] == "delivered"), None),
+                       10, "the copy")
         assert row["sender"] == there.reverse_path and row["recipients"] == "partner@far.example"
-        assert row["state"] == "delivered"
 
 
 def test_the_null_sender_stays(running, far):

@@ -4,6 +4,7 @@ and what becomes of it."""
 import pytest
 
 from lab.gateway import queue_id
+from lab.process import wait_for
 from world import BOB
 
 PRINTER = "printer@kartapuce.com"
@@ -187,7 +188,8 @@ def test_dots_and_underscores_in_the_envelope(office, written, quoted):
     assert mail.recipients == [quoted.format(office.domain) if quoted else recipient]
     # As people write it, it is found again.
     identifier = queue_id(reply.text)
-    assert identifier in office.gateway.command("trace", "--sender", sender).stdout
+    wait_for(lambda: identifier in office.gateway.command("trace", "--sender", sender).stdout,
+             10, "the trace")
 
 
 def test_recipients_with_dots_are_known(world):

@@ -82,7 +82,7 @@ def test_reload_tells_what_takes_a_restart(world):
     keys = "metrics.enabled, metrics.port, workers.edge, workers.filter"
     for _ in range(2):                                          # still so the second time
         assert keys in running.gateway.command("reload").stdout
-    assert keys in running.gateway.process.tail()
+    wait_for(lambda: keys in running.gateway.process.tail(), 5, "the log")
     wait_for(running.gateway.ready, 10)
 
 
@@ -216,7 +216,7 @@ def test_status_tells_a_role_that_does_not_answer(world, role):
         assert states.pop(pid) == "not answering" and set(states.values()) == {"ready"}
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert running.gateway.command("status", check=False).returncode == 0
+    wait_for(lambda: running.gateway.command("status", check=False).returncode == 0, 10)
 
 
 def test_metrics(plain):
@@ -295,7 +295,8 @@ def test_metrics_of_findings_latency_age_and_certificates(world):
 
 
 def test_status_tells_queue_and_rates(world):
-    running = world.gateway({"routes": [{"domain": "far.example", "to": "smtp://127.0.0.1:1"}]})
+    running = world.gateway({"routes": [{"domain": "far.example", "to": "smtp://127.0.0.1:1"}],
+                             "queue": {"retry_first": "30m", "retry_max": "1h"}})
     text = running.gateway.command("status").stdout
     assert "Queue  0 messages, 0 recipients (0 waiting, 0 deferred, 0 held)" in text
     assert running.receive(BOB[0]).code == 250

@@ -41,6 +41,12 @@ def line(running, **wanted):
     return found[0]
 
 
+def several(count, running, **wanted):
+    """The lines with these values, once there are `count` of them."""
+    return wait_for(lambda: len(found := lines(running, **wanted)) >= count and found, 10,
+                    f"{count} lines with {wanted}", step=0.1)
+
+
 @pytest.fixture(scope="module")
 def far(module_world):
     return module_world.sink(Script(recipients={
@@ -93,7 +99,7 @@ def test_deferred_held_released_and_removed(running):
     line(running, event="deferred", id=mail, attempts="2")
     running.gateway.command("queue", "remove", mail)
     assert line(running, event="removed", id=mail, to="slow@far.example")["by"]
-    changes = [fields["action"] for fields in lines(running, event="the queue is changed")]
+    changes = [fields["action"] for fields in several(3, running, event="the queue is changed")]
     assert changes == ["hold", "release", "remove"]
 
 
@@ -129,7 +135,7 @@ def test_refused_recipients(running):
     assert refused["from"] == "someone@peers.example" and refused["relay"] == "none"
     assert refused["client"] == "127.0.0.1" and refused["helo"] == "client.peers.example"
     assert line(running, event="rejected", to="tom@elsewhere.example")["reason"] == "relay_denied"
-    same = lines(running, event="rejected", id=refused["id"])
+    same = several(3, running, event="rejected", id=refused["id"])
     assert [fields["reason"] for fields in same] == ["unknown", "relay_denied", "syntax"]
 
 
@@ -143,7 +149,7 @@ def test_refused_content(running):
         client.command("DATA")
         reply = client.command("no header at all, \x00 and a NUL\r\n.")
         assert reply.code >= 500
-    found = wait_for(lambda: lines(running, event="rejected", stage="DATA"), 10, "lines", step=0.1)
+    found = several(2, running, event="rejected", stage="DATA")
     assert [fields["to"] for fields in found] == [BOB[0], "both@kartapuce.com"]
     assert {fields["from"] for fields in found} == {"someone@peers.example"}
     assert {fields["code"] for fields in found} == {str(reply.code)}

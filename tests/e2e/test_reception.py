@@ -155,7 +155,7 @@ def test_postmaster_who_does_not_exist_is_deferred_and_told(world):
                           "abuse@mx.kartapuce.com"):
             reply = client.command(f"RCPT TO:<{recipient}>")
             assert (reply.code, reply.enhanced) == (451, "4.3.5"), recipient
-    assert "bounce.postmaster" in running.gateway.process.tail()
+    wait_for(lambda: "bounce.postmaster" in running.gateway.process.tail(), 5, "the log")
     running.gateway.add_user("postmaster@kartapuce.com", "Answers-for-all-1")
     assert running.receive("abuse@mx.kartapuce.com").code == 250
 
