@@ -402,6 +402,8 @@ struct spool_page {
 /* A recipient who is not final. */
 struct spool_standing {
     struct str destination; /* the texts are borrowed until the call returns */
+    struct str address;
+    bool rerouted;
     enum spool_state state;
     uint16_t code;
     struct str enhanced;

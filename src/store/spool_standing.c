@@ -70,6 +70,8 @@ spool_standing(struct spool *spool, struct spool_standing_walk *walk, spool_stan
             .text = spool_column_view(s, 6),
             .queued_ms = sqlite3_column_int64(s, 7),
             .last_ms = sqlite3_column_int64(s, 8),
+            .address = spool_column_view(s, 9),
+            .rerouted = sqlite3_column_int(s, 10) != 0,
         };
         walk->message = sqlite3_column_int64(s, 0);
         walk->number = sqlite3_column_int64(s, 1);

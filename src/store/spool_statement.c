@@ -59,8 +59,8 @@ static const char *const texts[SPOOL_SQL_COUNT] = {
     [SPOOL_SQL_PAUSE_DELETE] = "DELETE FROM pause WHERE name = ?",
     [SPOOL_SQL_PAUSES] = "SELECT name, since_ms, by FROM pause ORDER BY name LIMIT ?",
     [SPOOL_SQL_STANDING] =
-        "SELECT message, number, destination, state, code, enhanced, text, queued_ms, last_ms "
-        "FROM recipient JOIN message ON key = message "
+        "SELECT message, number, destination, state, code, enhanced, text, queued_ms, last_ms, "
+        "address, rerouted FROM recipient JOIN message ON key = message "
         "WHERE (message, number) > (?1, ?2) ORDER BY message, number LIMIT ?3",
     [SPOOL_SQL_GATHER] = "INSERT INTO gathered (messages, cut, text) VALUES (1, ?1, ?2)",
     [SPOOL_SQL_GATHER_COUNT] = "INSERT INTO gathered VALUES (0, 1, 1, '') "

@@ -1,38 +1,53 @@
 #include "trace/explain_attempts.h"
 
-/* "mx.example" of "mx.example[192.0.2.1]:25"; the address where there is no name. */
-static struct str
-host_in(struct str remote)
+/* Where an attempt went. */
+struct place {
+    struct str host; /* empty: nowhere */
+    uint64_t port;   /* 0: not told */
+};
+
+/* "mx.example" and 25 of "mx.example[192.0.2.1]:25"; the address where there is no name. */
+static struct place
+place_in(struct str remote)
 {
+    struct place place = {.host = remote};
     size_t bracket = str_find_char(remote, '[');
-    if (bracket == 0) {
-        size_t end = str_find_char(remote, ']');
-        return end != STR_NPOS ? str_head(str_skip(remote, 1), end - 1) : remote;
+    size_t end = str_rfind_char(remote, ']');
+    if (bracket == STR_NPOS || end == STR_NPOS || end < bracket) {
+        return place;
     }
-    return bracket != STR_NPOS ? str_head(remote, bracket) : remote;
+    place.host = bracket > 0 ? str_head(remote, bracket) : str_head(str_skip(remote, 1), end - 1);
+    struct str port = str_skip(remote, end + 1);
+    if (str_starts_with(port, STR(":"))) {
+        (void)!str_parse_u64(str_skip(port, 1), UINT16_MAX, &place.port);
+    }
+    return place;
 }
 
-/* The host that an event tells of; empty: of none. */
-static struct str
-host_of(const struct trace_event *event)
+/* Where the event's attempt went. */
+static struct place
+place_of(const struct trace_event *event)
 {
     switch (event->number) {
     case TRACE_ATTEMPT_FAILED:
-        return trace_event_text(event, "host");
+        return (struct place){trace_event_text(event, "host"),
+                              (uint64_t)trace_event_number(event, "port")};
     case TRACE_DELIVERED:
     case TRACE_DEFERRED:
     case TRACE_FAILED:
-        return host_in(trace_event_text(event, "remote"));
+        return place_in(trace_event_text(event, "remote"));
     default:
-        return STR("");
+        return (struct place){0};
     }
 }
 
 static bool
-is_known(const struct explain_summary *summary, struct str host)
+is_known(const struct explain_summary *summary, const struct place *place)
 {
     for (size_t i = 0; i < summary->attempt_count; i++) {
-        if (str_eq_nocase(host_of(&summary->attempts[i]->event), host)) {
+        const struct place known = place_of(&summary->attempts[i]->event);
+        bool same_port = known.port == place->port || known.port == 0 || place->port == 0;
+        if (same_port && str_eq_nocase(known.host, place->host)) {
             return true;
         }
     }
@@ -47,8 +62,8 @@ explain_find_attempts(const struct timeline *timeline, struct explain_summary *s
     }
     for (size_t i = timeline->count; i > 0 && summary->attempt_count < EXPLAIN_HOSTS_MAX; i--) {
         const struct timeline_event *item = &timeline->items[i - 1];
-        struct str host = host_of(&item->event);
-        if (host.n > 0 && str_eq(item->id, summary->id) && !is_known(summary, host)) {
+        const struct place place = place_of(&item->event);
+        if (place.host.n > 0 && str_eq(item->id, summary->id) && !is_known(summary, &place)) {
             summary->attempts[summary->attempt_count++] = item;
         }
     }

@@ -49,6 +49,14 @@ tell(struct trace *trace, char letter)
         TRACE(trace, deferred, .recipient = STR("a@x.example"), .code = 451,
               .remote = STR("[192.0.2.9]:25"));
         break;
+    case 'p': /* the same address, another server of it */
+        TRACE(trace, deferred, .recipient = STR("a@x.example"), .code = 451,
+              .remote = STR("[192.0.2.9]:2525"));
+        break;
+    case 'q':
+        TRACE(trace, attempt_failed, .host = STR("192.0.2.9"), .port = 2525,
+              .stage = STR("connect"));
+        break;
     case 'n': /* nobody was asked */
         TRACE(trace, deferred, .recipient = STR("a@x.example"), .text = STR("no address"));
         break;
@@ -130,6 +138,10 @@ last_attempts(void **state)
         {"aQd1", "attempt_failed"},
         {"aQde", "deferred deferred"},
         {"aQee", "deferred"},
+        {"aQep", "deferred deferred"},
+        {"aQepe", "deferred deferred"},
+        {"aQeq", "attempt_failed deferred"},
+        {"aQpq", "attempt_failed"},
         {"aQn", ""},
         {"aQdnE", "deferred"},
         {"aQ1D", ""}, /* everybody has it */

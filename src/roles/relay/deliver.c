@@ -104,6 +104,7 @@ static struct relay_session *
 open_session(struct relay_delivery *d, struct batch *batch, const struct relay_target *target)
 {
     struct relay_session_failure failure;
+    char remote[SESSION_REMOTE_MAX];
     trace_attempt(d, batch->hop, target, false);
     const struct relay_caller caller = {.world = d->world,
                                         .config = d->config,
@@ -116,7 +117,7 @@ open_session(struct relay_delivery *d, struct batch *batch, const struct relay_t
                                         .tls_closed = d->tls_closed};
     struct relay_session *session = relay_call(&caller, target, &failure);
     if (session == NULL) {
-        note_failure(d, batch, target, &failure, target->host);
+        note_failure(d, batch, target, &failure, relay_target_text(target, remote));
         d->skip_host = failure.skip_host;
         return NULL;
     }

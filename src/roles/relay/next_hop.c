@@ -102,6 +102,21 @@ find_delivery(const struct config *config, struct str domain, struct next_hop *h
     return &smart->to;
 }
 
+/* What follows from the rest: the login, the keywords for all, the key. */
+static enum status
+hop_complete(struct arena *arena, const struct config *config, struct next_hop *hop)
+{
+    hop->ignore |= keyword_set(&config->queue.ignore_ehlo);
+    if (hop->login != NULL && hop->login->user.n == 0) {
+        hop->login = NULL;
+    }
+    if (hop->login != NULL && hop->login->tls != CONFIG_LOGIN_TLS_NONE) {
+        hop->tls = CONFIG_TLS_REQUIRED; /* there is no use in a connection without */
+    }
+    hop->key = hop_key(arena, hop);
+    return hop->key.p != NULL ? STATUS_OK : STATUS_LIMIT;
+}
+
 enum status
 next_hop_find(struct arena *arena, const struct config *config, struct str address,
               struct next_hop *hop_out)
@@ -111,22 +126,48 @@ next_hop_find(struct arena *arena, const struct config *config, struct str addre
     struct next_hop hop = {.tls = CONFIG_TLS_OPPORTUNISTIC};
     const struct config_delivery *delivery = find_delivery(config, domain, &hop);
     enum status status = hop_from_delivery(delivery, domain, &hop);
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_OK) {
+        status = hop_complete(arena, config, &hop);
     }
-    hop.ignore |= keyword_set(&config->queue.ignore_ehlo);
-    if (hop.login != NULL && hop.login->user.n == 0) {
-        hop.login = NULL;
+    if (status == STATUS_OK) {
+        *hop_out = hop;
     }
-    if (hop.login != NULL && hop.login->tls != CONFIG_LOGIN_TLS_NONE) {
-        hop.tls = CONFIG_TLS_REQUIRED; /* there is no use in a connection without */
+    return status;
+}
+
+/* The same server, not only the same machine. */
+static bool
+leads_to(const struct config_delivery *delivery, const struct next_hop *hop)
+{
+    struct next_hop other = {0};
+    return hop_from_delivery(delivery, STR(""), &other) == STATUS_OK && other.configured &&
+           other.kind == hop->kind && other.lmtp == hop->lmtp && other.port == hop->port &&
+           (hop->kind == NEXT_HOP_ADDRESS ? ip_eq(&other.ip, &hop->ip)
+                                          : str_eq_nocase(other.name, hop->name));
+}
+
+/* Mail that is sent another way to a server of the configuration goes there as all mail does. */
+static void
+take_over(const struct config *config, struct next_hop *hop)
+{
+    const struct config_smart_host *smart = &config->smart_host;
+    if (leads_to(&smart->to, hop)) {
+        hop->name = smart->to.host;
+        hop->tls = smart->tls > hop->tls ? smart->tls : hop->tls;
+        hop->ignore = keyword_set(&smart->ignore_ehlo);
+        hop->login = &smart->login;
+        return;
     }
-    hop.key = hop_key(arena, &hop);
-    if (hop.key.p == NULL) {
-        return STATUS_LIMIT;
+    for (size_t i = 0; i < config->routes.count; i++) {
+        const struct config_route *route = &config->routes.items[i];
+        if (route->login.user.n > 0 && leads_to(&route->to, hop)) {
+            hop->name = route->to.host;
+            hop->tls = route->tls > hop->tls ? route->tls : hop->tls;
+            hop->ignore = keyword_set(&route->ignore_ehlo);
+            hop->login = &route->login;
+            return;
+        }
     }
-    *hop_out = hop;
-    return STATUS_OK;
 }
 
 enum status
@@ -142,17 +183,17 @@ next_hop_find_rerouted(struct arena *arena, const struct config *config, struct 
     if (status != STATUS_OK) {
         return status;
     }
-    struct next_hop hop = {.tls = own.tls, .ignore = keyword_set(&config->queue.ignore_ehlo)};
+    struct next_hop hop = {.tls = own.tls};
     status = hop_from_delivery(&delivery, STR(""), &hop);
     if (status != STATUS_OK) {
         return status;
     }
-    hop.key = hop_key(arena, &hop);
-    if (hop.key.p == NULL) {
-        return STATUS_LIMIT;
+    take_over(config, &hop);
+    status = hop_complete(arena, config, &hop);
+    if (status == STATUS_OK) {
+        *hop_out = hop;
     }
-    *hop_out = hop;
-    return STATUS_OK;
+    return status;
 }
 
 static bool

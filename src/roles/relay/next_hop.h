@@ -39,8 +39,9 @@ struct next_hop {
 
 /*
  * The same for mail that an administrator sends another way: to `text`, written as `delivery` in
- * the configuration, with the demands on TLS that its own way has. STATUS_SYNTAX also when the text
- * names no next hop.
+ * the configuration, with the demands on TLS that its own way has. Where that is the smart host or
+ * the server of a route with a login, what the configuration says of it holds as well.
+ * STATUS_SYNTAX also when the text names no next hop.
  */
 [[nodiscard]] enum status next_hop_find_rerouted(struct arena *arena, const struct config *config,
                                                  struct str address, struct str text,

@@ -147,12 +147,47 @@ test_rerouted(void **state)
     arena_destroy(&arena);
 }
 
+/* To a server that the configuration has a login for: as all its mail. */
+static void
+test_rerouted_to_a_server_with_a_login(void **state)
+{
+    static const struct {
+        const char *to;
+        bool login;
+    } cases[] = {
+        {"smtp://smart.example:587", true},  {"smtp://SMART.example:587", true},
+        {"smtp://smart.example:25", false},  {"lmtp://smart.example:587", false},
+        {"smtp://other.example:587", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct next_hop hop;
+        struct arena *arena = arena_create(1 << 20);
+        const struct config *config =
+            load(arena, "smart_host: {to: \"smtp://smart.example:587\", login: {user: us}}\n");
+        assert_int_equal(next_hop_find_rerouted(arena, config, STR("a@free.example"),
+                                                str_from_cstr(cases[i].to), &hop),
+                         STATUS_OK);
+        if ((hop.login != NULL) != cases[i].login) {
+            fail_msg("%s: the login is %s", cases[i].to, cases[i].login ? "missing" : "given away");
+        }
+        if (cases[i].login) {
+            assert_true(str_eq(hop.login->user, STR("us")));
+            assert_int_equal(hop.tls, CONFIG_TLS_REQUIRED);
+            assert_true(str_eq(hop.name, STR("smart.example")));
+        }
+        config_unref(&config);
+        arena_destroy(&arena);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hops),
         cmocka_unit_test(test_rerouted),
+        cmocka_unit_test(test_rerouted_to_a_server_with_a_login),
         cmocka_unit_test(test_smart_host),
         cmocka_unit_test(test_self),
     };

@@ -512,7 +512,7 @@ relay_session_open(const struct relay_target *target, const struct relay_session
     int error = connect_socket(session, target);
     if (error != 0) {
         const char *reason = strerrordesc_np(error);
-        int n = snprintf(failure_out->text, sizeof failure_out->text, "%s: %s", session->remote,
+        int n = snprintf(failure_out->text, sizeof failure_out->text, "%s",
                          reason != NULL ? reason : "unknown error");
         failure_out->judged = failure_out->unproved = failure_out->skip_host = false;
         failure_out->stage = "connect";

@@ -57,9 +57,14 @@ void
 delivery_trace_failure(struct relay_delivery *d, const struct relay_target *target,
                        const char *stage, const struct smtp_reply *reply)
 {
+    char ip[IP_TEXT_MAX];
+    const struct ip_address none = {0};
+    /* Of a host that is an address the name says it already. */
+    bool named = !str_eq(target->host, str_from_cstr(ip_format(&target->ip, ip)));
+    const struct ip_address address = named ? target->ip : none;
     TRACE(d->trace, attempt_failed, .destination = d->deliver->destination, .host = target->host,
-          .address = target->ip, .stage = str_from_cstr(stage), .code = reply->code,
-          .enhanced = relay_enhanced_text(d->arena, reply),
+          .address = address, .port = target->port, .stage = str_from_cstr(stage),
+          .code = reply->code, .enhanced = relay_enhanced_text(d->arena, reply),
           .text = relay_reply_text(d->arena, reply));
 }
 
@@ -307,7 +312,8 @@ static void
 trace_refusal(struct relay_delivery *d, const struct relay_session *session,
               const struct smtp_client_result *results, size_t n)
 {
-    const struct relay_target target = {.host = str_from_cstr(session->host), .ip = session->ip};
+    const struct relay_target target = {
+        .host = str_from_cstr(session->host), .ip = session->ip, .port = session->port};
     for (size_t i = 0; i < n; i++) {
         if (is_refusal(&results[i])) {
             delivery_trace_failure(d, &target, smtp_client_stage_name(results[i].stage),

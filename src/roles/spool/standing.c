@@ -42,6 +42,12 @@ struct error {
     UT_hash_handle hh;
 };
 
+/* A name that is paused; it may be a domain. */
+struct paused {
+    struct str name;
+    UT_hash_handle hh;
+};
+
 struct standing_job {
     struct job job;
     struct spool_role *role;
@@ -51,6 +57,7 @@ struct standing_job {
     struct spool_standing_walk walk;
     struct group *groups;
     struct error *errors;
+    struct paused *paused;
     uint32_t left_out;
 };
 
@@ -131,15 +138,37 @@ count_error(struct standing_job *job, const struct spool_standing *row, const st
     error->recipients++;
 }
 
+/*
+ * Where a recipient waits: its destination, or its domain where that is paused, to whose own
+ * destination it moves when its turn comes.
+ */
+static struct str
+waits_for(const struct standing_job *job, const struct spool_standing *row,
+          char lower[static SPOOL_DESTINATION_MAX])
+{
+    struct paused *paused = NULL;
+    struct str domain = str_skip(row->address, str_rfind_char(row->address, '@') + 1);
+    if (job->paused == NULL || row->rerouted || domain.n > SPOOL_DESTINATION_MAX) {
+        return row->destination;
+    }
+    for (size_t i = 0; i < domain.n; i++) {
+        lower[i] = char_lower(domain.p[i]);
+    }
+    HASH_FIND(hh, job->paused, lower, domain.n, paused);
+    return paused != NULL ? paused->name : row->destination;
+}
+
 static void
 on_row(void *context, const struct spool_standing *row)
 {
     struct standing_job *job = context;
     const struct msg_queue_standing *q = MSG_BODY(job->message, queue_standing);
-    if (!str_fits(row->destination, q->destination)) {
+    char lower[SPOOL_DESTINATION_MAX];
+    struct str name = waits_for(job, row, lower);
+    if (!str_fits(name, q->destination)) {
         return;
     }
-    struct group *group = group_of(job, row->destination);
+    struct group *group = group_of(job, name);
     if (group == NULL) {
         job->left_out++;
         return;
@@ -329,9 +358,27 @@ on_standing_done(struct job *base)
     asker_answer(job->role, &job->asker, MSG_QUEUE_STANDING_REPLY, &reply);
     HASH_CLEAR(hh, job->groups);
     HASH_CLEAR(hh, job->errors);
+    HASH_CLEAR(hh, job->paused);
     ipc_message_free(&job->message);
     arena_destroy(&job->arena);
     free(job);
+}
+
+/* The pauses of now, for the worker's thread. */
+static void
+copy_pauses(struct standing_job *job)
+{
+    const struct schedule_pause *p = schedule_pauses(job->role->schedule);
+    for (; p != NULL; p = schedule_pause_next(p)) {
+        struct paused *paused = arena_alloc(job->arena, sizeof *paused);
+        if (paused == NULL) {
+            return;
+        }
+        *paused = (struct paused){.name = arena_str_dup(job->arena, schedule_pause_get(p)->name)};
+        if (paused->name.p != NULL) {
+            HASH_ADD_KEYPTR(hh, job->paused, paused->name.p, paused->name.n, paused);
+        }
+    }
 }
 
 static void
@@ -345,6 +392,7 @@ standing(struct spool_role *role, struct channel *channel, struct ipc_message *m
     job->role = role;
     job->message = message;
     job->arena = arena_create(STANDING_CEILING);
+    copy_pauses(job);
     asker_enter(role, &job->asker, channel, message->request);
     worker_submit(role->worker, &job->job);
 }

@@ -90,6 +90,33 @@ test_counts_by_destination(void **state)
     ipc_message_free(&reply);
 }
 
+/* Mail of a paused domain that still stands behind a route is counted with the domain. */
+static void
+test_counts_a_paused_domain_behind_a_route(void **state)
+{
+    static const char routes[] =
+        "hostname: mx.inside.example\n"
+        "domains: [{name: inside.example, delivery: \"lmtp://127.0.0.1:24\", recipients: any}]\n"
+        "routes: [{domain: far.example, to: \"smtp://10.0.0.1:25\"},"
+        "         {domain: near.example, to: \"smtp://10.0.0.1:25\"}]\n"
+        "bounce: {postmaster: postmaster@inside.example}\n"
+        "listeners: [{address: 127.0.0.1, port: 2525, kind: mx}]\n";
+    struct harness *h = *state;
+    harness_stop(h);
+    h->config = routes;
+    harness_start(h, 0);
+    harness_capacity(h, 0);
+    commit_to(h, "a@FAR.example", NULL);
+    commit_to(h, "b@near.example", NULL);
+    assert_true(pause(h, "far.example", true));
+    struct ipc_message *reply = ask_standing(h, "");
+    assert_int_equal(find(reply, "far.example")->waiting, 1);
+    assert_true(find(reply, "far.example")->paused_ms > 0);
+    assert_true(find(reply, "far.example")->oldest_ms > 0);
+    assert_int_equal(find(reply, "smtp://10.0.0.1:25")->waiting, 1);
+    ipc_message_free(&reply);
+}
+
 /* The destination as a whole could not be reached. */
 static void
 report_unreachable(struct harness *h, struct ipc_message *message, uint16_t code, const char *text)
@@ -352,6 +379,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(counts_by_destination),
+        TEST(counts_a_paused_domain_behind_a_route),
         TEST(keeps_the_best_reason),
         TEST(shows_the_reason_of_who_was_never_tried),
         TEST(a_pause_holds_what_comes),
