@@ -2,6 +2,7 @@
 
 import pytest
 
+from lab.process import wait_for
 from signed import Signed, fields
 
 dkim = pytest.importorskip("dkim")
@@ -39,6 +40,21 @@ def test_a_notice_is_signed(own, recipient, subject):
 def test_a_notice_to_the_postmaster_is_signed(own):
     mail = notice_of(own, "no@far.example", sender="")
     assert b"whose sender is not told" in mail.content
+    assert dkim.verify(mail.content, dnsfunc=own.dns)
+
+
+def test_the_mail_about_damage_is_signed(module_world):
+    own = Signed(module_world, {"queue": {"retry_first": "30m", "retry_max": "1h"}}, own_host=True)
+    own.far.script.replies["rcpt"] = "451 4.3.0 later"
+    gateway = own.running.gateway
+    large = "Subject: large\n\n" + "0123456789 the quick brown fox 0123456789\n" * 40_000
+    queue_id = own.running.submit("tom@far.example", large, user=own.user)
+    wait_for(lambda: gateway.queue()[0]["recipients"][0]["attempts"] == 1, 10)
+    next(gateway.directory.rglob(f"large/{queue_id}")).unlink()
+    gateway.command("queue", "flush", queue_id)
+    mail = own.mailboxes.wait()[0]
+    assert queue_id.encode() in mail.content
+    assert len(fields(mail.content, "DKIM-Signature")) == 2
     assert dkim.verify(mail.content, dnsfunc=own.dns)
 
 

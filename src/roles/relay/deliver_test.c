@@ -130,6 +130,25 @@ test_no_answer(void **state)
     assert_false(w->delivery.connected);
 }
 
+/* A host is named in one way, whether it answers or not, and once. */
+static void
+test_a_host_that_refuses_connections_is_named(void **state)
+{
+    struct world *w = *state;
+    char remote[64];
+    snprintf(remote, sizeof remote, "[127.0.0.3]:%u", test_server_port(w->servers[0]));
+    struct str route =
+        arena_printf(w->arena, "  - {domain: three.example, to: \"smtp://127.0.0.3:%u\"}\n",
+                     test_server_port(w->servers[0]));
+    char more[200];
+    snprintf(more, sizeof more, "%.*s", STR_ARG(route));
+    world_load_config(w, more);
+    DELIVER("a@three.example");
+    EXPECT("deferred 0 4.4.1");
+    assert_true(str_eq(w->delivery.results[0].remote, str_from_cstr(remote)));
+    assert_true(str_eq(w->delivery.results[0].text, STR("Connection refused")));
+}
+
 static void
 test_next_mx(void **state)
 {
@@ -368,6 +387,7 @@ main(void)
         TEST(test_lost_after_the_dot),
         TEST(test_lost_before_the_dot),
         TEST(test_no_answer),
+        TEST(test_a_host_that_refuses_connections_is_named),
         TEST(test_next_mx),
         TEST(test_greeting_is_a_refusal),
         TEST(test_names_that_lead_nowhere),
