@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
 #define WAIT_MS 10000
 
 void
@@ -84,25 +86,34 @@ client_read(struct client *client, char *out, size_t size)
     return n;
 }
 
+/* Octets written; 0: no room now; below 0: the edge has closed. */
 static ssize_t
 client_write(struct client *client, struct str octets)
 {
     if (client->ssl != NULL) {
-        return SSL_write(client->ssl, octets.p, (int)octets.n);
+        int n = SSL_write(client->ssl, octets.p, (int)octets.n);
+        int error = SSL_get_error(client->ssl, n);
+        bool waits = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+        return n > 0 ? n : (waits ? 0 : -1);
     }
-    return send(client->fd, octets.p, octets.n, MSG_NOSIGNAL);
+    ssize_t n = send(client->fd, octets.p, octets.n, MSG_NOSIGNAL);
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
 }
 
 void
 client_send_octets(struct client *client, struct str octets)
 {
+    int64_t end = clock_monotonic_ms() + WAIT_MS;
     while (octets.n > 0) {
         ssize_t n = client_write(client, octets);
-        if (n > 0) {
-            octets = str_skip(octets, (size_t)n);
-            continue;
+        if (n < 0) {
+            return; /* what it said before is read next */
         }
-        world_wait(client->world, -1, 5);
+        if (n == 0) {
+            assert_true(clock_monotonic_ms() < end);
+            world_wait(client->world, -1, 5);
+        }
+        octets = str_skip(octets, (size_t)n);
     }
 }
 

@@ -28,6 +28,7 @@ void client_connect_local(struct client *client, struct world *world, uid_t uid)
 void client_close(struct client *client);
 void client_starttls(struct client *client);
 void client_send(struct client *client, const char *text);
+/* Also when the edge closes before it has read all: what it said is there to be read. */
 void client_send_octets(struct client *client, struct str octets);
 /* Reads one whole reply and checks that it begins with `prefix`. */
 void client_expect(struct client *client, const char *prefix);
