@@ -8,7 +8,10 @@
 static json_t *
 text_json(struct str text)
 {
-    json_t *json = json_stringn(text.p != NULL ? text.p : "", text.n);
+    if (text.n == 0) {
+        return json_string("");
+    }
+    json_t *json = json_stringn(text.p, text.n);
     char *copy = json == NULL ? malloc(text.n + 1) : NULL;
     for (size_t i = 0; copy != NULL && i < text.n; i++) {
         copy[i] = (unsigned char)text.p[i] < 0x80 && text.p[i] != '\0' ? text.p[i] : '?';

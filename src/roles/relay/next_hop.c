@@ -146,27 +146,43 @@ leads_to(const struct config_delivery *delivery, const struct next_hop *hop)
                                           : str_eq_nocase(other.name, hop->name));
 }
 
+/* One entry for a server of the configuration: how mail goes there. */
+struct way {
+    const struct config_delivery *to;
+    enum config_tls_mode tls;
+    const struct config_ehlo_keywords *ignore_ehlo;
+    const struct config_login *login; /* NULL: there is none in such an entry */
+};
+
+/* Of several entries for the server the strictest TLS counts, all keywords, and the first login. */
+static void
+take_over_way(const struct way *way, struct next_hop *hop)
+{
+    if (!leads_to(way->to, hop)) {
+        return;
+    }
+    hop->tls = way->tls > hop->tls ? way->tls : hop->tls;
+    hop->ignore |= keyword_set(way->ignore_ehlo);
+    if (way->login != NULL && way->login->user.n > 0 && hop->login == NULL) {
+        hop->login = way->login;
+        hop->name = way->to->host; /* the password was set for this spelling */
+    }
+}
+
 /* Mail that is sent another way to a server of the configuration goes there as all mail does. */
 static void
 take_over(const struct config *config, struct next_hop *hop)
 {
     const struct config_smart_host *smart = &config->smart_host;
-    if (leads_to(&smart->to, hop)) {
-        hop->name = smart->to.host;
-        hop->tls = smart->tls > hop->tls ? smart->tls : hop->tls;
-        hop->ignore = keyword_set(&smart->ignore_ehlo);
-        hop->login = &smart->login;
-        return;
-    }
+    take_over_way(&(struct way){&smart->to, smart->tls, &smart->ignore_ehlo, &smart->login}, hop);
     for (size_t i = 0; i < config->routes.count; i++) {
         const struct config_route *route = &config->routes.items[i];
-        if (route->login.user.n > 0 && leads_to(&route->to, hop)) {
-            hop->name = route->to.host;
-            hop->tls = route->tls > hop->tls ? route->tls : hop->tls;
-            hop->ignore = keyword_set(&route->ignore_ehlo);
-            hop->login = &route->login;
-            return;
-        }
+        take_over_way(&(struct way){&route->to, route->tls, &route->ignore_ehlo, &route->login},
+                      hop);
+    }
+    for (size_t i = 0; i < config->domains.count; i++) {
+        const struct config_domain *own = &config->domains.items[i];
+        take_over_way(&(struct way){&own->delivery, own->tls, &own->ignore_ehlo, NULL}, hop);
     }
 }
 

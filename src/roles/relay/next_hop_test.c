@@ -24,15 +24,21 @@ static const char config_text[] =
     "  - {domain: .partner.example, to: mx, tls: required}\n";
 
 static const struct config *
-load(struct arena *arena, const char *more)
+load_text(struct arena *arena, const char *first, const char *more)
 {
     static struct config_errors errors;
     const struct config *config = NULL;
-    struct str text = arena_printf(arena, "%s%s", config_text, more);
+    struct str text = arena_printf(arena, "%s%s", first, more);
     if (config_load_text(arena, text, &config, &errors) != STATUS_OK) {
         fail_msg("%.*s", STR_ARG(config_error_format(arena, STR("test"), &errors.items[0])));
     }
     return config;
+}
+
+static const struct config *
+load(struct arena *arena, const char *more)
+{
+    return load_text(arena, config_text, more);
 }
 
 struct hop_case {
@@ -181,6 +187,48 @@ test_rerouted_to_a_server_with_a_login(void **state)
     }
 }
 
+/* To a server that the configuration names: never with less TLS than its other mail. */
+static void
+test_rerouted_to_a_server_of_the_configuration(void **state)
+{
+    static const struct {
+        const char *to;
+        const char *key;
+    } cases[] = {
+        {"smtp://one.example:25", "smtp:host:one.example:25:required:0"},
+        {"smtp://two.example:25", "smtp:host:two.example:25:required:2:2:us"},
+        {"smtp://three.example:25", "smtp:host:three.example:25:required:2"},
+        {"smtp://four.example:25", "smtp:host:four.example:25:opportunistic:0"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct next_hop hop;
+        struct arena *arena = arena_create(1 << 20);
+        const struct config *config =
+            load_text(arena,
+                      "hostname: gw.ours.example\n"
+                      "bounce: {postmaster: bob@ours.example}\n"
+                      "listeners: [{address: 192.0.2.1, port: 25, kind: mx}]\n",
+                      "routes:\n"
+                      "  - {domain: a.example, to: \"smtp://one.example:25\"}\n"
+                      "  - {domain: b.example, to: \"smtp://one.example:25\", tls: required}\n"
+                      "  - {domain: c.example, to: \"smtp://two.example:25\","
+                      " ignore_ehlo: [CHUNKING]}\n"
+                      "  - {domain: d.example, to: \"smtp://two.example:25\","
+                      " login: {user: us}}\n"
+                      "  - {domain: e.example, to: \"smtp://four.example:25\"}\n"
+                      "domains:\n"
+                      "  - {name: far.example, delivery: \"smtp://three.example:25\","
+                      " tls: required, ignore_ehlo: [CHUNKING]}\n");
+        assert_int_equal(next_hop_find_rerouted(arena, config, STR("a@free.example"),
+                                                str_from_cstr(cases[i].to), &hop),
+                         STATUS_OK);
+        assert_string_equal(arena_str_dup(arena, hop.key).p, cases[i].key);
+        config_unref(&config);
+        arena_destroy(&arena);
+    }
+}
+
 int
 main(void)
 {
@@ -188,6 +236,7 @@ main(void)
         cmocka_unit_test(test_hops),
         cmocka_unit_test(test_rerouted),
         cmocka_unit_test(test_rerouted_to_a_server_with_a_login),
+        cmocka_unit_test(test_rerouted_to_a_server_of_the_configuration),
         cmocka_unit_test(test_smart_host),
         cmocka_unit_test(test_self),
     };

@@ -32,9 +32,7 @@ static void
 names_that_lead_elsewhere_are_refused(void **state)
 {
     static const char *const ids[] = {"../../etc/passwd", "0123456789ABCDE/", "0123456789ABCDE.",
-                                      "0123456789 BCDEF",
-                                      "01234567\x01"
-                                      "9ABCDEF"};
+                                      "0123456789 BCDEF", "01234567\001GHIJKLM"};
     struct harness *h = *state;
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         assert_int_equal(harness_commit(h, &(struct harness_mail){.id = ids[i]}, NULL),
