@@ -47,6 +47,8 @@ test_taken(void **state)
 static void
 test_refused(void **state)
 {
+    static const char long_label[] = "https://" L63 "a.example/";
+    static const char long_host[] = "https://a" L253 "/";
     static const char *const cases[] = {
         "",
         "https",
@@ -110,8 +112,8 @@ test_refused(void **state)
         "https://example.com/a|b",
         "https://example.com/\x7f",
         "https://example.com/\xc3\xbc",
-        "https://" L63 "a.example/",
-        "https://a" L253 "/",
+        long_label,
+        long_host,
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
