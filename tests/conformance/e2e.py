@@ -4,8 +4,9 @@ and the decision, as the gateway would see them. Judged are SPF, DKIM, DMARC and
 import json
 import shlex
 
-from properties import (all_sha1, has_keys, has_large_key, read_message, signatures_of,
-                        spf_asks_too_much, spf_includes_nothing, walk_names)
+from properties import (all_sha1, author_domain, has_keys, has_large_key, read_message,
+                        signatures_of, spf_asks_too_much, spf_includes_nothing, tags_of, texts_of,
+                        walk_names)
 from verdict import failed, passed, set_aside
 
 # Who sends where a case does not say: nothing is known of this name and this address.
@@ -142,9 +143,8 @@ class Whole:
 
     def samples(self, message):
         """The policy of the author's domain is for a part of its messages."""
-        answer = self.driver.ask({"op": "author", "message": message})
-        return any("pct=" in "".join(record.get("strings", []))
-                   for name in walk_names(answer["domain"]) for record in self.zone.get(name, []))
+        return any("pct" in tags_of(text) for name in walk_names(author_domain(message))
+                   for text in texts_of(self.zone, name))
 
 
 class Rspamd(Whole):

@@ -3,6 +3,7 @@ never from its id and never from what Postern answers. Handlers set cases aside 
 
 import base64
 import binascii
+import email.utils
 import ipaddress
 import re
 
@@ -52,6 +53,13 @@ def fields_of(message, name):
         field, colon, value = line.partition(":")
         if colon and field.strip().lower() == name:
             yield value
+
+
+def author_domain(message):
+    """The domain of the first address in From as a mail program reads it; empty: there is none."""
+    for value in fields_of(message, "from"):
+        return email.utils.parseaddr(value)[1].rpartition("@")[2].lower()
+    return ""
 
 
 def tags_of(value):

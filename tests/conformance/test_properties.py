@@ -1,5 +1,6 @@
 """Cases are judged by what they hold: never by their id, never by our answer alone."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -296,6 +297,23 @@ def test_whole_messages(tmp_path, got, case, want):
               "dmarc": {"result": "none", "disposition": "none"}}
     handler = e2e.Rspamd(Scripted(answer), {}, tmp_path)
     assert outcome(handler.judge(Case({"file": "m.eml"} | case))) == want
+
+
+@pytest.mark.parametrize("author, record, samples", [
+    ("A <a@news.shop.example>", "v=DMARC1; p=reject; pct=20", True),
+    ("a@SHOP.example", "v=DMARC1; p=reject; pct=20", True),
+    ("a@shop.example", "v=DMARC1; p=reject", False),
+    ("a@other.example", "v=DMARC1; p=reject; pct=20", False),
+    ("nobody", "v=DMARC1; p=reject; pct=20", False),
+])
+def test_policies_for_a_part_of_the_messages(tmp_path, author, record, samples):
+    """Told from the message and the zone; what Postern takes for the author is not asked."""
+    (tmp_path / "zone.json").write_text(json.dumps(
+        {"_dmarc.shop.example": [{"type": "TXT", "strings": [record]}]}))
+    scripted = Scripted({})
+    handler = e2e.Rspamd(scripted, {}, tmp_path)
+    assert handler.samples(f"From: {author}\r\n\r\nx\r\n") is samples
+    assert not scripted.requests
 
 
 # ---- MTA-STS and TLS reports
