@@ -395,8 +395,8 @@ static const struct schema_field submission_fields[] = {
          "programs that choose it and then give up, such as mutt with GNU SASL."),
     BOOL(config_submission, repair, "true",
          "Mend what old programs get wrong, as repair of a zone does; addresses without a domain "
-         "get "
-         "that of the user."),
+         "get that of the user, or become the name of the user's own address where the user may "
+         "not write as them."),
     BOOL(config_submission, add_date, "true", "Add Date where it is missing."),
     BOOL(config_submission, add_message_id, "true", "Add Message-ID where it is missing."),
 };

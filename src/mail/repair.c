@@ -137,6 +137,34 @@ loose_author_read(struct str text)
     return author;
 }
 
+/* True when the sender may not write as that word of the domain, but as somebody else. */
+static bool
+is_of_another(const struct repairing *r, struct str address)
+{
+    return r->input->is_own != NULL && r->input->own.n > 0 &&
+           !r->input->is_own(r->input->context, address);
+}
+
+/*
+ * The field with the whole address. Whose it may not be becomes the name of who sends it: a device
+ * that logs in as somebody wants to be recognized, and can be without another's address.
+ */
+static struct str
+complete_author(struct repairing *r, const struct loose_author *author)
+{
+    struct str address =
+        arena_printf(r->arena, "%.*s@%.*s", STR_ARG(author->word), STR_ARG(r->input->domain));
+    bool another = address.p != NULL && is_of_another(r, address);
+    bool quoted = another && author->name.n == 0;
+    struct str name = quoted ? author->word : author->name;
+    address = another ? r->input->own : address;
+    return address.p == NULL
+               ? address
+               : arena_printf(r->arena, "%s%.*s%s%s<%.*s>%s%.*s", quoted ? "\"" : "", STR_ARG(name),
+                              quoted ? "\"" : "", name.n > 0 ? " " : "", STR_ARG(address),
+                              author->comment.n > 0 ? " " : "", STR_ARG(author->comment));
+}
+
 /* An author or sender that has no domain gets one. */
 static enum status
 mend_domain(struct repairing *r, const struct mail_field *field, struct str *value, bool *done_out)
@@ -148,10 +176,7 @@ mend_domain(struct repairing *r, const struct mail_field *field, struct str *val
         str_contains_char(author.name, '@') || r->input->domain.n == 0 || !is_word(author.word)) {
         return STATUS_OK;
     }
-    struct str made =
-        arena_printf(r->arena, "%.*s%s<%.*s@%.*s>%s%.*s", STR_ARG(author.name),
-                     author.name.n > 0 ? " " : "", STR_ARG(author.word), STR_ARG(r->input->domain),
-                     author.comment.n > 0 ? " " : "", STR_ARG(author.comment));
+    struct str made = complete_author(r, &author);
     *value = made.p != NULL ? made : *value;
     *done_out = made.p != NULL;
     return made.p != NULL ? STATUS_OK : STATUS_LIMIT;

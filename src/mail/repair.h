@@ -24,7 +24,7 @@ enum mail_repair {
     MAIL_REPAIR_CONTROL,       /* control characters become blanks */
     MAIL_REPAIR_8BIT,          /* octets above 127 become encoded words (RFC 2047) */
     MAIL_REPAIR_REPEATED,      /* of a field that may be there once, the first stays */
-    MAIL_REPAIR_DOMAIN,        /* an author or sender without a domain gets one */
+    MAIL_REPAIR_DOMAIN,        /* an author or sender without a domain gets one, or an address */
     MAIL_REPAIR_FROM,          /* no From field, or one without an address: the envelope's sender */
     MAIL_REPAIR_COUNT_,        /* not a repair */
 };
@@ -47,7 +47,11 @@ struct mail_repair_input {
     const struct mail_head_limits *limits;
     struct str sender; /* of the envelope; empty: the null path, of which no From can be made */
     struct str domain; /* of addresses that have none */
-    bool smtputf8;     /* UTF-8 in the header is as it should be */
+    /* Whether the sender may write as this address; NULL: as any. */
+    bool (*is_own)(const void *context, struct str address);
+    const void *context; /* of is_own, borrowed from the caller */
+    struct str own;      /* written where is_own says no; empty: there is none */
+    bool smtputf8;       /* UTF-8 in the header is as it should be */
 };
 
 struct mail_repaired {

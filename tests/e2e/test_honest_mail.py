@@ -90,6 +90,25 @@ def test_hosts_that_cannot_write_mail(office, data, head_part, body, repair):
     assert "was mended on the way through" in text and repair in text
 
 
+@pytest.mark.parametrize("written,author", [
+    (b"scanner", b'"scanner" <bob@kartapuce.com>'),
+    (b"root (Cron Daemon)", b'"root" <bob@kartapuce.com> (Cron Daemon)'),
+    (b"Floor 2 <scan>", b"Floor 2 <bob@kartapuce.com>"),
+    (b"ceo", b'"ceo" <bob@kartapuce.com>'),
+    (b"bob+scan", b"<bob+scan@kartapuce.com>"),
+])
+def test_a_user_whose_device_has_no_address(office, written, author):
+    """What has logged in as Bob is from Bob, whatever name it gives itself."""
+    with office.logged_in(BOB) as client:
+        client.expect(250, f"MAIL FROM:<{BOB[0]}>")
+        client.expect(250, f"RCPT TO:<tom@{office.domain}>")
+        client.expect(354, "DATA")
+        client.raw(b"From: " + written + b"\r\nSubject: scan\r\n\r\nx\r\n.\r\n")
+        head, _, text = arrived(office, client.reply())
+    assert b"\r\nFrom: " + author + b"\r\n" in b"\r\n" + head
+    assert "was mended on the way through" in text and "domain" in text
+
+
 @pytest.mark.parametrize("data", [row[1] for row in REPAIRS if row[4] != "domain"],
                          ids=[row[0] for row in REPAIRS if row[4] != "domain"])
 def test_nobody_else_is_mended(office, data):

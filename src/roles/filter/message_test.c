@@ -259,6 +259,14 @@ test_user_without_domain(void **state)
     fields.user = STR("bob@kartapuce.example");
     fields.sender = fields.user;
     world_submit(w, &fields);
+    assert_int_equal(w->code, 250); /* whose address it may not be keeps the name alone */
+    assert_non_null(
+        strstr(w->committed, "From: Boss <bob@kartapuce.example>\r\n" DATE ID "\r\n|body"));
+    fields = world_ordinary(STR("From: Boss <boss@kartapuce.example>\r\n" DATE ID "\r\nbody"));
+    fields.listener_kind = CONFIG_LISTENER_SMTPS;
+    fields.user = STR("bob@kartapuce.example");
+    fields.sender = fields.user;
+    world_submit(w, &fields);
     assert_int_equal(w->code, 550);
     world_expect_trace(w, "name=author_not_own");
 }
