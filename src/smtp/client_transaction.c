@@ -17,11 +17,44 @@ outcome_of(const struct smtp_reply *reply)
     return smtp_reply_is_temporary(reply) ? SMTP_CLIENT_DEFERRED : SMTP_CLIENT_FAILED;
 }
 
+/* Whose reply is due, whatever has gone out ahead of it. */
+static enum smtp_client_stage
+stage_awaited(const struct smtp_client *client)
+{
+    switch (client->transaction.awaited.command) {
+    case COMMAND_RSET:
+        return SMTP_CLIENT_STAGE_RSET;
+    case COMMAND_MAIL:
+        return SMTP_CLIENT_STAGE_MAIL;
+    case COMMAND_RCPT:
+        return SMTP_CLIENT_STAGE_RCPT;
+    case COMMAND_DATA:
+        return SMTP_CLIENT_STAGE_DATA;
+    case COMMAND_CONTENT:
+        return client->has_content ? SMTP_CLIENT_STAGE_CONTENT : SMTP_CLIENT_STAGE_END;
+    case COMMAND_NONE:
+        break;
+    }
+    return SMTP_CLIENT_STAGE_READY;
+}
+
+/*
+ * The session has failed. To a recipient, what is no SMTP reply is no acceptance: the server has no
+ * reason to keep the message for it, even where the content went ahead.
+ */
 void
 client_transaction_fail(struct smtp_client *client)
 {
-    client_result_set_all(&client->transaction, SMTP_CLIENT_DEFERRED, client->stage,
-                          &client->failure.reply);
+    struct client_transaction *t = &client->transaction;
+    const struct smtp_reply *reply = &client->failure.reply;
+    if (client->failure.problem == SMTP_CLIENT_PROTOCOL) {
+        for (size_t i = 0; i < t->message.recipient_count; i++) {
+            if (!t->places[i].is_accepted) {
+                client_result_set(t, i, SMTP_CLIENT_DEFERRED, stage_awaited(client), reply);
+            }
+        }
+    }
+    client_result_set_all(t, SMTP_CLIENT_DEFERRED, client->stage, reply);
 }
 
 /* RFC 6531 3.4: the parameter is given when an address or the header needs it. */
@@ -262,24 +295,7 @@ chunks_are_sent(const struct smtp_client *client)
 static enum smtp_client_stage
 stage_of(const struct smtp_client *client)
 {
-    if (chunks_are_sent(client)) {
-        return SMTP_CLIENT_STAGE_END;
-    }
-    switch (client->transaction.awaited.command) {
-    case COMMAND_RSET:
-        return SMTP_CLIENT_STAGE_RSET;
-    case COMMAND_MAIL:
-        return SMTP_CLIENT_STAGE_MAIL;
-    case COMMAND_RCPT:
-        return SMTP_CLIENT_STAGE_RCPT;
-    case COMMAND_DATA:
-        return SMTP_CLIENT_STAGE_DATA;
-    case COMMAND_CONTENT:
-        return client->has_content ? SMTP_CLIENT_STAGE_CONTENT : SMTP_CLIENT_STAGE_END;
-    case COMMAND_NONE:
-        break;
-    }
-    return SMTP_CLIENT_STAGE_READY;
+    return chunks_are_sent(client) ? SMTP_CLIENT_STAGE_END : stage_awaited(client);
 }
 
 /* Sends what may be sent; ends the transaction when nothing is awaited any more. */

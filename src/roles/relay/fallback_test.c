@@ -91,7 +91,7 @@ test_lost_with_pipelined_content(void **state)
         {{.mail = "<CLOSE>"}, "deferred 0 4.4.2", "connection lost after the end of the message"},
         {{.mail = "<HANG>"}, "deferred 0 4.4.2", "no answer in time after the end of the message"},
         {{.rcpt = "<CLOSE>"}, "deferred 0 4.4.2", "connection lost after the end of the message"},
-        {{.rcpt = "what?\r\n"}, "deferred 0 4.5.0", "is not an SMTP reply"},
+        {{.verdict = "what?\r\n"}, "deferred 0 4.5.0", "is not an SMTP reply"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -107,6 +107,25 @@ test_lost_with_pipelined_content(void **state)
         }
         assert_int_equal(test_server_connections(w->servers[0]), 1);
         assert_int_equal(test_server_connections(w->servers[1]), 0);
+        world_teardown(&fresh);
+    }
+}
+
+/* What is no reply accepts no recipient: the next host is asked (RFC 5321 5.1). */
+static void
+test_no_reply_with_pipelined_content(void **state)
+{
+    static const struct manner first[] = {{.mail = "what?\r\n"}, {.rcpt = "what?\r\n"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
+        void *fresh = NULL;
+        assert_int_equal(world_setup(&fresh), 0);
+        struct world *w = fresh;
+        w->manners[0] = first[i];
+        w->manners[0].ehlo = CHUNK_EHLO;
+        DELIVER("a@pair.example");
+        EXPECT("relayed- 250 2.0.0");
+        assert_int_equal(test_server_connections(w->servers[1]), 1);
         world_teardown(&fresh);
     }
 }
@@ -306,6 +325,7 @@ main(void)
         cmocka_unit_test(test_silence_at_bdat),
         TEST(test_silence_elsewhere_says_nothing_of_chunking),
         cmocka_unit_test(test_lost_with_pipelined_content),
+        cmocka_unit_test(test_no_reply_with_pipelined_content),
         TEST(test_kept_connection_lost_with_pipelined_content),
         TEST(test_time_for_pipelined_content),
         cmocka_unit_test(test_quirks_are_forgotten),
