@@ -172,7 +172,8 @@ search_run(struct search *search)
     bool found = false;
     enum status status = STATUS_OK;
     if (q->address.security != DNS_SECURITY_SECURE) {
-        if (is_alias) {
+        bool validated = q->address.security != DNS_SECURITY_INDETERMINATE;
+        if (is_alias && validated) {
             return look_at_alias(search);
         }
         search->dane.reason = DANE_REASON_ADDRESS;

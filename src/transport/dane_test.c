@@ -339,6 +339,26 @@ test_a_long_name(void **state)
     dane_world_close(&world);
 }
 
+/* A resolver that does not validate: an alias is asked for no more than any other host. */
+static void
+test_an_alias_without_validation_is_not_asked(void **state)
+{
+    struct dane_world world;
+    struct dane dane;
+    const struct dane_question question = {
+        .host = STR("alias.example"),
+        .port = 25,
+        .origin = {.way = TRANSPORT_WAY_CONFIGURED, .domain = STR("alias.example")},
+        .address = {DNS_SECURITY_INDETERMINATE, STR("real.example")}};
+    (void)state;
+    dane_world_open(&world, "{}");
+    assert_int_equal(dane_find(world.arena, &world.dns, &question, &dane), STATUS_OK);
+    assert_int_equal(dane.state, DANE_NOT_ASKED);
+    assert_int_equal(dane.reason, DANE_REASON_ADDRESS);
+    assert_int_equal(dane.step_count, 0);
+    dane_world_close(&world);
+}
+
 int
 main(void)
 {
@@ -348,6 +368,7 @@ main(void)
         cmocka_unit_test(test_other_ways),
         cmocka_unit_test(test_an_answer_without_validation_fails),
         cmocka_unit_test(test_a_long_name),
+        cmocka_unit_test(test_an_alias_without_validation_is_not_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

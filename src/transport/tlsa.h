@@ -13,7 +13,7 @@
 #include "dns/rdata.h"
 
 /* Usable records that are compared; of more, the same ones are left out each time. */
-#define TLSA_RECORDS_MAX 16u
+#define TLSA_RECORDS_MAX 64u
 /* "3 1 1 " and the first octets of the data in hex, and what is written for the rest. */
 #define TLSA_TEXT_MAX    48u
 

@@ -108,14 +108,14 @@ test_only_so_many_of_a_next_hop_are_kept(void **state)
     struct next_hop hop;
     DELIVER("a@one.example");
     assert_int_equal(next_hop_find(w->arena, w->config, STR("a@one.example"), &hop), STATUS_OK);
-    struct relay_session *session = relay_idle_take(w->relay.idle, hop.key);
+    struct relay_session *session = relay_idle_take(w->relay.idle, hop.key, w->config);
     assert_non_null(session);
     relay_idle_give(w->relay.idle, &session, hop.key, 1, clock_monotonic_ms());
-    session = relay_idle_take(w->relay.idle, hop.key);
+    session = relay_idle_take(w->relay.idle, hop.key, w->config);
     assert_non_null(session);
     relay_idle_give(w->relay.idle, &session, hop.key, 0, clock_monotonic_ms());
     assert_null(session);
-    assert_null(relay_idle_take(w->relay.idle, hop.key));
+    assert_null(relay_idle_take(w->relay.idle, hop.key, w->config));
 }
 
 /* A session that its server has had enough of is not kept. */
@@ -126,11 +126,11 @@ test_what_is_spent_is_not_kept(void **state)
     struct next_hop hop;
     DELIVER("a@one.example");
     assert_int_equal(next_hop_find(w->arena, w->config, STR("a@one.example"), &hop), STATUS_OK);
-    struct relay_session *session = relay_idle_take(w->relay.idle, hop.key);
+    struct relay_session *session = relay_idle_take(w->relay.idle, hop.key, w->config);
     assert_non_null(session);
     session->spent = true;
     relay_idle_give(w->relay.idle, &session, hop.key, 10, clock_monotonic_ms());
-    assert_null(relay_idle_take(w->relay.idle, hop.key));
+    assert_null(relay_idle_take(w->relay.idle, hop.key, w->config));
 }
 
 /* ---- where mail goes that was sent elsewhere */

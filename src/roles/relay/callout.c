@@ -296,7 +296,7 @@ ask(struct question *q)
     if (next_hop_find(q->arena, q->config, q->address, &q->hop) != STATUS_OK) {
         return;
     }
-    while (!asked && (session = relay_idle_take(q->world->idle, q->hop.key)) != NULL) {
+    while (!asked && (session = relay_idle_take(q->world->idle, q->hop.key, q->config)) != NULL) {
         asked = q->utf8 ? look_at_offers(q, session) : ask_session(q, session);
         if (q->utf8) {
             break;

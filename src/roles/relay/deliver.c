@@ -215,7 +215,7 @@ use_idle_sessions(struct relay_delivery *d, struct batch *batch)
     struct relay_session *session;
     bool spent = false;
     while (!spent && batch_active(d, batch) > 0 && !delivery_is_over(d) &&
-           (session = relay_idle_take(d->world->idle, batch->key)) != NULL) {
+           (session = relay_idle_take(d->world->idle, batch->key, d->config)) != NULL) {
         struct relay_target target = target_of(session, batch->hop);
         target.host = arena_str_dup(d->arena, target.host);
         atomic_fetch_add(&d->world->counters.connections_reused, 1);

@@ -111,7 +111,7 @@ shelf_put(struct relay_idle *idle, struct shelf *shelf, struct relay_session *se
 /* ---- */
 
 struct relay_session *
-relay_idle_take(struct relay_idle *idle, struct str key)
+relay_idle_take(struct relay_idle *idle, struct str key, const struct config *config)
 {
     struct relay_session *session = NULL;
     pthread_mutex_lock(&idle->mutex);
@@ -122,9 +122,9 @@ relay_idle_take(struct relay_idle *idle, struct str key)
         shelf_free_if_empty(idle, shelf);
     }
     pthread_mutex_unlock(&idle->mutex);
-    if (session != NULL && !relay_session_is_quiet(session)) {
+    if (session != NULL && (session->config != config || !relay_session_is_quiet(session))) {
         relay_session_close(&session);
-        return relay_idle_take(idle, key);
+        return relay_idle_take(idle, key, config);
     }
     return session;
 }

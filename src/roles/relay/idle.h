@@ -20,8 +20,13 @@ void relay_idle_destroy(struct relay_idle **idle);
 /* At most `most` sessions are kept, each for wait_ms. */
 void relay_idle_set(struct relay_idle *idle, size_t most, int64_t wait_ms);
 
-/* A session for this key that still seems alive, now the caller's; NULL: there is none. */
-struct relay_session *relay_idle_take(struct relay_idle *idle, struct str key);
+/*
+ * A session for this key that still seems alive, now the caller's; NULL: there is none. One that
+ * was opened under another configuration than the caller's is closed: its TLS may be less than what
+ * is demanded now.
+ */
+struct relay_session *relay_idle_take(struct relay_idle *idle, struct str key,
+                                      const struct config *config);
 
 /*
  * Gives a session back: kept when it is READY, may have another message and there are fewer than

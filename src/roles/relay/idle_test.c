@@ -51,7 +51,7 @@ test_idle_connections_are_left_with_quit(void **state)
     DELIVER("a@one.example");
     assert_int_equal(relay_idle_count(w->relay.idle), 1);
     relay_idle_leave_all(w->relay.idle, 1000);
-    assert_null(relay_idle_take(w->relay.idle, STR("any")));
+    assert_null(relay_idle_take(w->relay.idle, STR("any"), w->config));
     for (int64_t i = 0; i < 500 && relay_idle_count(w->relay.idle) > 0; i++) {
         relay_idle_tick(w->relay.idle, 1000 + i);
         usleep(1000);
@@ -88,7 +88,7 @@ test_idle_connections_give_way(void **state)
     DELIVER("a@two.example"); /* one connection is all there may be */
     EXPECT("relayed- 250 2.0.0");
     assert_int_equal(relay_idle_count(w->relay.idle), 1);
-    assert_null(relay_idle_take(w->relay.idle, STR("nobody")));
+    assert_null(relay_idle_take(w->relay.idle, STR("nobody"), w->config));
     DELIVER("b@two.example");
     assert_int_equal(test_server_connections(w->servers[0]), 1);
     assert_int_equal(test_server_connections(w->servers[1]), 1);

@@ -147,7 +147,7 @@ add_tls(struct evidence *evidence, const struct tls_facts *tls)
                                   k == 0 && i > 0 ? " " : "", tls->chain[i][k]);
         }
     }
-    if (tls->dane_matched) {
+    if (tls->dane_matched && tls->tlsa.data.n > 0) {
         (void)tlsa_format(&tls->tlsa, evidence->matched);
     }
 }

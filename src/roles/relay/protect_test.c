@@ -129,6 +129,67 @@ test_right_record(void **state)
     assert_int_equal(test_server_connections(w->servers[0]), 1);
 }
 
+/* The certificate is right, and then the server does not go on: it waits, as any mail does. */
+static void
+test_trouble_behind_a_right_record(void **state)
+{
+    static const char *const answers[] = {"421 4.3.2 full\r\n", "554 5.7.1 no\r\n", "<CLOSE>",
+                                          "what?\r\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        void *fresh = NULL;
+        assert_int_equal(setup(&fresh), 0);
+        struct world *w = fresh;
+        w->manners[0].ehlo = TLS_EHLO;
+        w->manners[0].ehlo_tls = answers[i];
+        DELIVER("a@right.example");
+        assert_int_equal(w->delivery.results[0].outcome, DELIVERY_DEFERRED);
+        assert_int_equal(teardown(&fresh), 0);
+    }
+}
+
+/* What was opened under another configuration is not used again. */
+static void
+test_a_new_configuration_opens_anew(void **state)
+{
+    struct world *w = *state;
+    w->manners[0].ehlo = TLS_EHLO;
+    w->manners[0].ehlo_tls = PLAIN_EHLO;
+    DELIVER("a@right.example");
+    config_unref(&w->config);
+    world_load_config(w, "dane: {enabled: false}\n");
+    DELIVER("b@right.example");
+    EXPECT("relayed- 250 2.0.0");
+    assert_false(str_ends_with(w->delivery.results[0].tls, STR(", DANE")));
+    assert_int_equal(test_server_connections(w->servers[0]), 2);
+}
+
+/* Nothing is known without DNSSEC, and nothing can be without STARTTLS: no host is left for that.
+ */
+static void
+test_where_dane_cannot_be(void **state)
+{
+    static const struct {
+        const char *in_queue;
+        const char *more;
+    } configs[] = {
+        {"", "resolver: {dnssec: false}\n"},
+        {"ignore_ehlo: [STARTTLS], ", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        void *fresh = NULL;
+        assert_int_equal(setup(&fresh), 0);
+        struct world *w = fresh;
+        config_unref(&w->config);
+        w->in_queue = configs[i].in_queue;
+        world_load_config(w, configs[i].more);
+        DELIVER("a@wrong.example");
+        EXPECT("relayed- 250 2.0.0");
+        assert_int_equal(teardown(&fresh), 0);
+    }
+}
+
 static void
 test_wrong_record(void **state)
 {
@@ -244,7 +305,6 @@ test_exceptions(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         config_unref(&w->config);
         world_load_config(w, cases[i].config);
-        relay_idle_leave_all(w->relay.idle, 0);
         DELIVER("a@wrong.example");
         assert_int_equal(w->delivery.results[0].outcome == DELIVERY_DEFERRED, !cases[i].delivered);
     }
@@ -278,6 +338,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         DANE_TEST(test_right_record),
+        DANE_TEST(test_a_new_configuration_opens_anew),
+        cmocka_unit_test(test_trouble_behind_a_right_record),
+        cmocka_unit_test(test_where_dane_cannot_be),
         DANE_TEST(test_wrong_record),
         DANE_TEST(test_another_host_is_tried),
         DANE_TEST(test_starttls_is_taken_away),

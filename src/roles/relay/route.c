@@ -95,12 +95,20 @@ begin(struct relay_route *route, struct relay_route_failure *failure_out)
 
 /* ---- DANE */
 
+static bool
+ignores_starttls(const struct next_hop *hop)
+{
+    return (hop->ignore & (1u << SMTP_CLIENT_KEYWORD_STARTTLS)) != 0;
+}
+
 /* Why TLSA records of these hosts are of no interest. */
 static enum dane_reason
 reason_not_to_ask(struct relay_route *route)
 {
     const struct config *config = route->config;
-    if (!config->dane.enabled || route->hop->lmtp || route->hop->tls == CONFIG_TLS_NONE) {
+    bool validates = config->dane.enabled && config->resolver.dnssec;
+    bool wants_tls = route->hop->tls != CONFIG_TLS_NONE && !ignores_starttls(route->hop);
+    if (!validates || route->hop->lmtp || !wants_tls) {
         return DANE_REASON_OFF;
     }
     if (route->no_dane) {

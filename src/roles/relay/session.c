@@ -393,6 +393,7 @@ relay_session_failure(const struct relay_session *session,
     failure_out->unproved = failure_out->skip_host = false;
     failure_out->result = session->result;
     failure_out->facts = session->facts;
+    failure_out->facts.tlsa = (struct dns_tlsa){0}; /* it lies in the connection, which closes */
     failure_out->judged = session->tls != NULL && session->facts.version != NULL;
     failure_out->reply = failure->reply;
     if (text.n > 0) {
