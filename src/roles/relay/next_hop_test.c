@@ -178,7 +178,7 @@ test_rerouted_to_a_server_with_a_login(void **state)
             fail_msg("%s: the login is %s", cases[i].to, cases[i].login ? "missing" : "given away");
         }
         if (cases[i].login) {
-            assert_true(str_eq(hop.login->user, STR("us")));
+            assert_true(hop.login != NULL && str_eq(hop.login->user, STR("us")));
             assert_int_equal(hop.tls, CONFIG_TLS_REQUIRED);
             assert_true(str_eq(hop.name, STR("smart.example")));
         }

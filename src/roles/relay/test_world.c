@@ -108,6 +108,7 @@ world_load_config(struct world *w, const char *more)
                      test_server_port(w->servers[0]), test_server_port(w->servers[1]),
                      test_server_port(w->servers[0]), test_server_port(w->servers[0]), more);
     static struct config_errors errors;
+    config_unref(&w->config); /* that of before; NULL at first */
     if (config_load_text(w->arena, text, &w->config, &errors) != STATUS_OK) {
         fail_msg("%.*s", STR_ARG(config_error_format(w->arena, STR("test"), &errors.items[0])));
     }
