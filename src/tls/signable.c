@@ -2,6 +2,10 @@
 
 #include <stdint.h>
 
+/* X.690: a SEQUENCE, and lengths of one and of two octets that follow. */
+#define DER_SEQUENCE       0x30
+#define DER_LENGTH_1       0x81
+#define DER_LENGTH_2       0x82
 #define RANDOM_SIZE        32u
 #define PADDING_SIZE       64u
 /* RFC 8422 5.4: ECCurveType named_curve. */
@@ -104,12 +108,29 @@ are_field_parameters(struct str params)
            generator.p[0] != 0 && key.n > 0 && key.n <= prime.n;
 }
 
+/*
+ * True for one DER SEQUENCE of the whole input: a request or a certificate could be made to look
+ * like parameters. A client's random number does so by chance, once in sixteen million handshakes
+ * at most. Below 128 octets, where the length is one octet, there is no room for a public key.
+ */
+static bool
+is_der_sequence(struct str input)
+{
+    if (input.n < 128 || octet(input, 0) != DER_SEQUENCE) {
+        return false;
+    }
+    bool one = octet(input, 1) == DER_LENGTH_1 && 3u + octet(input, 2) == input.n;
+    bool two = octet(input, 1) == DER_LENGTH_2 &&
+               4u + (size_t)(octet(input, 2) << 8 | octet(input, 3)) == input.n;
+    return one || two;
+}
+
 static bool
 is_server_key_exchange(struct str input)
 {
     static const char sentinel[] = {'D', 'O', 'W', 'N', 'G', 'R', 'D', 1};
     size_t const at = (size_t)2 * RANDOM_SIZE;
-    if (input.n <= at) {
+    if (input.n <= at || is_der_sequence(input)) {
         return false;
     }
     struct str end = str_make(input.p + at - sizeof sentinel, sizeof sentinel);

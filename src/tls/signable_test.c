@@ -316,10 +316,25 @@ schemes_are_chosen_by_key_digest_and_padding(void **state)
     }
 }
 
+/* Parameters that are also one DER SEQUENCE, as a request for a certificate is. */
+static void
+what_is_der_too_is_refused(void **state)
+{
+    (void)state;
+    struct octets small = curve(SENTINEL, 3, 25, 133, 133);
+    assert_int_equal(judge(&small), TLS_SIGNABLE_1_2);
+    memcpy(small.p, "\x30\x81", 2);
+    small.p[2] = (char)(small.n - 3);
+    assert_int_equal(judge(&small), TLS_SIGNABLE_NOT);
+    small.p[2]++; /* a client's random number that only begins like one */
+    assert_int_equal(judge(&small), TLS_SIGNABLE_1_2);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_der_too_is_refused),
         cmocka_unit_test(of_tls_1_3_only_a_servers_certificate_verify),
         cmocka_unit_test(of_tls_1_2_only_the_parameters_of_a_known_curve),
         cmocka_unit_test(a_compressed_point_is_refused),
